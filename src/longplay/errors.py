@@ -1,0 +1,120 @@
+"""Everything that can be told to a user as one line: what happened, where, and what to do.
+
+LongplayError                    exit 1
+├── UsageError                   exit 2   the command was called wrongly
+├── ArchiveError                          the archive folder: absent, newer, locked, half made
+│   └── LockedError                       another command is writing
+├── InputError                            a file or table given to us is not what it should be
+│   ├── MediaError                        no sound can be got out of a media file
+│   └── TorrentError                      malformed bencoding or metainfo
+├── RightsError                           a rights row or statement that cannot be read
+├── PlanError                             a plan that cannot be made or carried out
+├── ReleaseError                          a release that cannot be cut
+├── StoreError                            the object store refused or lost something
+├── LedgerError                           the ledger refused or lost something
+└── IntegrityFoundError          exit 3   done, and stored bits were found wrong
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+
+class LongplayError(Exception):
+    """An expected failure: `message` says what, `where` names the file, `hint` the remedy."""
+
+    code: ClassVar[str] = "error"
+    exit_status: ClassVar[int] = 1
+
+    def __init__(self, message: str, *, where: str = "", hint: str = "") -> None:
+        super().__init__(message)
+        self.message = message
+        self.where = where
+        self.hint = hint
+
+    def __str__(self) -> str:
+        where = f"{self.where}: " if self.where else ""
+        hint = f" ({self.hint})" if self.hint else ""
+        return f"{where}{self.message}{hint}"
+
+    def __reduce__(self) -> tuple[object, ...]:
+        # Errors travel from worker processes; the default would drop the keyword arguments.
+        return (_rebuild, (type(self), self.message, self.where, self.hint))
+
+
+def _rebuild(kind: type[LongplayError], message: str, where: str, hint: str) -> LongplayError:
+    return kind(message, where=where, hint=hint)
+
+
+class UsageError(LongplayError):
+    """The command was called wrongly."""
+
+    code = "usage"
+    exit_status = 2
+
+
+class ArchiveError(LongplayError):
+    """The archive folder is absent, of a newer version, or half made."""
+
+    code = "archive"
+
+
+class LockedError(ArchiveError):
+    """Another command holds the archive's writer lock."""
+
+    code = "locked"
+
+
+class InputError(LongplayError):
+    """A file or table given to us is not what it should be."""
+
+    code = "input"
+
+
+class MediaError(InputError):
+    """No sound can be got out of a media file."""
+
+    code = "media"
+
+
+class TorrentError(InputError):
+    """Malformed bencoding or metainfo."""
+
+    code = "torrent"
+
+
+class RightsError(LongplayError):
+    """A rights row or statement that cannot be read."""
+
+    code = "rights"
+
+
+class PlanError(LongplayError):
+    """A plan that cannot be made or carried out."""
+
+    code = "plan"
+
+
+class ReleaseError(LongplayError):
+    """A release that cannot be cut."""
+
+    code = "release"
+
+
+class StoreError(LongplayError):
+    """The object store refused or lost something."""
+
+    code = "store"
+
+
+class LedgerError(LongplayError):
+    """The ledger refused or lost something."""
+
+    code = "ledger"
+
+
+class IntegrityFoundError(LongplayError):
+    """The command is done, and stored bits were found wrong."""
+
+    code = "integrity"
+    exit_status = 3

@@ -1,0 +1,161 @@
+"""`longplay.toml` as typed models, and every limit with its unit and its reason."""
+
+from __future__ import annotations
+
+import tomllib
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from longplay.errors import ArchiveError
+from longplay.files import read_bounded
+
+SETTINGS_FILE = "longplay.toml"
+VERSION = 1
+"""Version of the settings' form; an older one asks for `longplay upgrade`, a newer is refused."""
+
+MAX_SETTINGS_BYTES = 1024 * 1024
+"""A person writes this file; a megabyte is far more than anybody types."""
+
+Share = Annotated[float, Field(ge=0, le=1)]
+
+
+class Model(BaseModel):
+    """Settings are immutable, and a misspelt key is an error rather than silence."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Limits(Model):
+    """What a single file may cost us. Each exists because a hostile file asked for more."""
+
+    file_seconds: float = Field(60, gt=0, description="seconds any file gets, whatever its size")
+    file_seconds_per_mb: float = Field(4, ge=0, description="further seconds for each MB of it")
+    worker_memory_mb: int = Field(1024, ge=256, description="MB of memory a worker may allocate")
+    memory_file_mb: int = Field(64, ge=1, description="larger files are spooled, not held")
+    tag_bytes: int = Field(64 * 2**20, description="bytes of one file's tags that are looked at")
+    text_bytes: int = Field(64 * 1024, description="bytes kept of one tag's value")
+    picture_bytes: int = Field(32 * 2**20, description="a larger embedded picture is not extracted")
+    audio_hours: float = Field(24, gt=0, description="hours of sound in one file; more is a trap")
+
+
+class SizeClass(Model):
+    """Objects up to `up_to` bytes (None: all larger ones) get this piece length."""
+
+    up_to: int | None
+    piece_length: int
+
+
+class QualityBand(Model):
+    """From this popularity (0-100) upward, keep this quality at best."""
+
+    popularity: float = Field(ge=0, le=100)
+    keep: Literal["original", "opus", "skip"]
+
+
+class CurvePoint(Model):
+    """One point of the popularity-to-listens curve."""
+
+    popularity: float = Field(ge=0, le=100)
+    listens: float = Field(ge=0)
+
+
+class Policy(Model):
+    """What to save first, in what quality; the planner reads nothing else of the settings.
+
+    `quality` is looked up by popularity, highest band first. `opus_quality` is what one listen of
+    an Opus copy is worth beside the original in the quality-weighted share. `curve` turns
+    popularity into listens where a source gives no play counts: log-linear between its points.
+    """
+
+    quality: tuple[QualityBand, ...] = (QualityBand(popularity=0, keep="original"),)
+    opus_quality: Share = 0.9
+    opus_bit_rate: int = Field(75_000, ge=6_000, le=510_000)
+    curve: tuple[CurvePoint, ...] = (
+        CurvePoint(popularity=0, listens=1_000),
+        CurvePoint(popularity=20, listens=20_000),
+        CurvePoint(popularity=50, listens=5_000_000),
+        CurvePoint(popularity=80, listens=300_000_000),
+        CurvePoint(popularity=100, listens=4_000_000_000),
+    )
+    stages: tuple[Share, ...] = (0.5, 0.8, 0.95, 1.0)
+    replan_tolerance: Share = 0.01
+
+    @model_validator(mode="after")
+    def _in_order(self) -> Policy:
+        for name, row in (
+            ("stages", self.stages),
+            ("curve", tuple(point.popularity for point in self.curve)),
+        ):
+            if not row or list(row) != sorted(set(row)):
+                raise ValueError(f"{name} must rise from one entry to the next")
+        if self.stages[-1] != 1.0:
+            raise ValueError("the last stage must reach 1.0")
+        return self
+
+
+class Source(Model):
+    """Somewhere that music lawfully comes from."""
+
+    name: str = Field(pattern=r"^[a-z0-9][a-z0-9._-]{0,62}$")
+    kind: Literal["folder"]
+    location: str
+    rights: str
+    evidence: str = ""
+    keep: Literal["best", "all"] = "best"
+
+
+class Settings(Model):
+    """All of `longplay.toml`."""
+
+    version: int = VERSION
+    ledger: str = "sqlite:///ledger.sqlite3"
+    objects: str = "objects"
+    size_classes: tuple[SizeClass, ...] = (
+        SizeClass(up_to=64 * 2**20, piece_length=256 * 1024),
+        SizeClass(up_to=2**30, piece_length=2**20),
+        SizeClass(up_to=None, piece_length=4 * 2**20),
+    )
+    limits: Limits = Limits()
+    policy: Policy = Policy()
+    sources: tuple[Source, ...] = ()
+
+    def piece_length(self, size: int) -> int:
+        """The piece length in bytes for an object of `size` bytes."""
+        for row in self.size_classes:
+            if row.up_to is None or size <= row.up_to:
+                return row.piece_length
+        return self.size_classes[-1].piece_length
+
+    def source(self, name: str) -> Source | None:
+        """The source of that name, if there is one."""
+        return next((source for source in self.sources if source.name == name), None)
+
+
+def load(folder: Path) -> Settings:
+    """Read the settings of the archive in `folder`. Raises ArchiveError."""
+    path = folder / SETTINGS_FILE
+    if not path.is_file():
+        raise ArchiveError(
+            "is not an archive: it has no longplay.toml",
+            where=str(folder),
+            hint="make one with `longplay init DIR`, or name one with --archive",
+        )
+    try:
+        document = tomllib.loads(read_bounded(path, MAX_SETTINGS_BYTES).decode())
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ArchiveError(str(error), where=str(path), hint="correct that line") from error
+    found = document.get("version", VERSION)
+    if isinstance(found, int) and found > VERSION:
+        raise ArchiveError(
+            f"was made by a newer Longplay (settings version {found})",
+            where=str(path),
+            hint="install that version; nothing was touched",
+        )
+    try:
+        return Settings.model_validate(document)
+    except ValidationError as error:
+        first = error.errors()[0]
+        key = ".".join(str(part) for part in first["loc"]) or "the file"
+        raise ArchiveError(f"{key}: {first['msg']}", where=str(path), hint="correct it") from error
