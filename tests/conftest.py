@@ -1,0 +1,35 @@
+"""Fixtures shared by all tests: the real data, and real programs."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+DATA = Path(
+    os.environ.get("LONGPLAY_TEST_DATA", Path(__file__).parents[2] / "shared" / "data")
+).resolve()
+
+
+@pytest.fixture(scope="session")
+def data() -> Path:
+    """The folder of real catalogues, audio and broken files."""
+    if not DATA.is_dir():
+        pytest.skip("no real data: set LONGPLAY_TEST_DATA to its folder")
+    return DATA
+
+
+@pytest.fixture(scope="session")
+def program() -> Callable[[str], str]:
+    """Find a real program, or skip the test."""
+
+    def find(name: str) -> str:
+        path = shutil.which(name)
+        if path is None:
+            pytest.skip(f"{name} is not installed: `make system-packages`")
+        return path
+
+    return find
