@@ -1,0 +1,146 @@
+"""Run a function over many files, each isolated: one that hangs, crashes or grows costs itself.
+
+Each task runs in a worker process of its own group that is confined (`confinement`) and that is
+killed and replaced when the task outlives its time. Locally this is a Pebble process pool.
+"""
+
+from __future__ import annotations
+
+import itertools
+import multiprocessing
+import os
+import queue
+import signal
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import CancelledError, Future, TimeoutError
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Generic, TypeVar
+
+from pebble import ProcessExpired, ProcessPool
+
+from longplay.engine import confinement
+from longplay.errors import LongplayError
+
+Task = TypeVar("Task")
+Result = TypeVar("Result")
+
+TASKS_PER_WORKER = 512
+"""Tasks after which a worker is replaced, so that what a codec leaks does not add up."""
+
+DEFAULT_WRITTEN = 1024 * 1024
+"""Bytes a task may write to one file where the caller does not say: it has no business writing."""
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """Why a task has no result. `kind` is `error`, `timeout`, `memory` or `crash`; `reason` is in
+    words for people."""
+
+    kind: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Job(Generic[Task, Result]):
+    function: Callable[[Task], Result]
+    task: Task
+    seconds: float
+    written: int
+
+
+def default_workers() -> int:
+    """One worker for each core this process may use."""
+    return len(os.sched_getaffinity(0))
+
+
+def run(
+    function: Callable[[Task], Result],
+    tasks: Iterable[Task],
+    *,
+    workers: int,
+    seconds: Callable[[Task], float],
+    memory_mb: int,
+    written: Callable[[Task], int] = lambda _: DEFAULT_WRITTEN,
+) -> Iterator[tuple[Task, Result | Failure]]:
+    """Apply `function` to each task in `workers` confined processes; yield pairs as they finish.
+
+    `function` and the tasks are pickled, so it must be a module's own function. `seconds` is the
+    wall time a task may take, `memory_mb` what its process may allocate, `written(task)` the
+    bytes it may write to any one file. Few tasks are taken ahead, so an endless iterable is fine.
+    Closing the iterator stops the workers.
+    """
+    finished: queue.SimpleQueue[tuple[Task, Future[Result]]] = queue.SimpleQueue()
+    pool = ProcessPool(
+        max_workers=workers,
+        max_tasks=TASKS_PER_WORKER,
+        initializer=confinement.confine,
+        initargs=(memory_mb,),
+        context=multiprocessing.get_context("spawn"),
+    )
+
+    def submit(task: Task) -> None:
+        allowed = seconds(task)
+        job = _Job(function, task, allowed, written(task))
+        future: Future[Result] = pool.schedule(_call, args=(job,), timeout=allowed)
+        future.add_done_callback(lambda done: finished.put((task, done)))
+
+    waiting = iter(tasks)
+    under_way = 0
+    clean = False
+    try:
+        for task in itertools.islice(waiting, 2 * workers):
+            submit(task)
+            under_way += 1
+        while under_way:
+            task, future = finished.get()
+            for following in itertools.islice(waiting, 1):
+                submit(following)
+                under_way += 1
+            under_way -= 1
+            outcome = _outcome(future, seconds(task))
+            yield task, outcome
+        clean = True
+    finally:
+        _shut(pool, clean)
+
+
+def _shut(pool: ProcessPool, clean: bool) -> None:
+    if clean:
+        pool.close()
+    else:
+        pool.stop()
+    with suppress(TimeoutError):
+        pool.join(timeout=10)
+
+
+def _call(job: _Job[Task, Result]) -> Result:
+    confinement.allow(job.seconds, job.written)
+    return job.function(job.task)
+
+
+def _outcome(future: Future[Result], seconds: float) -> Result | Failure:
+    try:
+        return future.result()
+    except TimeoutError:
+        return Failure("timeout", f"took longer than {seconds:.0f} seconds and was stopped")
+    except MemoryError:
+        return Failure("memory", "needed more memory than a worker may have")
+    except ProcessExpired as error:
+        return _expired(error, seconds)
+    except CancelledError:
+        return Failure("error", "was cancelled")
+    except LongplayError as error:
+        return Failure("error", str(error))
+    except Exception as error:
+        return Failure("error", f"{type(error).__name__}: {error}"[:500])
+
+
+def _expired(error: ProcessExpired, seconds: float) -> Failure:
+    code = error.exitcode or 0
+    if code == -signal.SIGXCPU:
+        return Failure("timeout", f"used more than {seconds:.0f} CPU seconds and was stopped")
+    if code == -signal.SIGKILL:
+        return Failure("crash", "its worker was killed")
+    name = signal.Signals(-code).name if code < 0 else f"status {code}"
+    return Failure("crash", f"its worker crashed ({name})")
