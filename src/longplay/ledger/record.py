@@ -1,0 +1,260 @@
+"""Writing what a capture batch brought: objects, the paths that led to them, what they carry."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.dialects.postgresql import insert as postgresql_insert
+from sqlalchemy.dialects.sqlite import insert as sqlite_insert
+from sqlalchemy.engine import Connection
+
+from longplay import clock
+from longplay.errors import StoreError
+from longplay.ledger import tables
+from longplay.model import ObjectKey, Statement
+
+QUERY_ROWS = 500
+"""Keys looked up in one query; SQLite takes at most 32,766 variables."""
+
+
+@dataclass(frozen=True, slots=True)
+class ObjectRow:
+    """A stored object, as the ledger keeps it."""
+
+    key: ObjectKey
+    sha256: bytes
+    kind: str
+    suffix: str
+    piece_length: int
+    verdict: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class HoldingRow:
+    """A path of a source and the object that it led to."""
+
+    source: str
+    path: bytes
+    key: ObjectKey
+    source_size: int
+    mtime_ns: int
+    mode: int
+    action: str
+    track: int | None
+    album: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class ManifestationRow:
+    """A recording that an object carries, wholly or from `start_ms` to `end_ms`."""
+
+    recording: int
+    key: ObjectKey
+    start_ms: int
+    end_ms: int | None
+    role: str
+    derived_from: bytes | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class QuarantineRow:
+    """A file that was offered and could not be kept, and why."""
+
+    source: str
+    path: bytes
+    reason: str
+    root: bytes | None
+    size: int
+    mtime_ns: int
+    mode: int
+
+
+@dataclass(frozen=True, slots=True)
+class EvidenceFile:
+    """A Parquet file of evidence that the ledger names."""
+
+    name: str
+    kind: str
+    rows: int
+    size: int
+    sha256: bytes
+
+
+def known_objects(connection: Connection, keys: Iterable[ObjectKey]) -> set[ObjectKey]:
+    """Which of `keys` are stored. Raises StoreError for a known root with another size."""
+    wanted = {key.root: key for key in keys}
+    found: set[ObjectKey] = set()
+    roots = list(wanted)
+    for start in range(0, len(roots), QUERY_ROWS):
+        query = sa.select(tables.objects.c.root, tables.objects.c.size).where(
+            tables.objects.c.root.in_(roots[start : start + QUERY_ROWS])
+        )
+        for root, size in connection.execute(query):
+            if size != wanted[root].size:
+                raise StoreError(
+                    f"another object of {size} bytes has the same root",
+                    where=root.hex(),
+                    hint="it was made to collide; do not trust where it came from",
+                )
+            found.add(wanted[root])
+    return found
+
+
+def add_objects(connection: Connection, rows: Iterable[ObjectRow], batch: int) -> None:
+    """Name new objects; the caller has stored their bytes and their evidence."""
+    values = [
+        {
+            "root": row.key.root,
+            "size": row.key.size,
+            "sha256": row.sha256,
+            "kind": row.kind,
+            "suffix": row.suffix,
+            "piece_length": row.piece_length,
+            "verdict": row.verdict,
+            "batch": batch,
+            "checked": clock.timestamp(),
+        }
+        for row in rows
+    ]
+    _insert(connection, tables.objects, values)
+
+
+def add_holdings(connection: Connection, rows: Iterable[HoldingRow], batch: int) -> None:
+    """Record paths; a path captured again now leads to what it led to last."""
+    values = [
+        {
+            "source": row.source,
+            "path": row.path,
+            "root": row.key.root,
+            "size": row.key.size,
+            "source_size": row.source_size,
+            "mtime_ns": row.mtime_ns,
+            "mode": row.mode,
+            "action": row.action,
+            "track": row.track,
+            "album": row.album,
+            "batch": batch,
+        }
+        for row in rows
+    ]
+    for value in values:
+        _unquarantine(connection, value["source"], value["path"])
+    _upsert(connection, tables.holdings, values)
+
+
+def add_manifestations(connection: Connection, rows: Iterable[ManifestationRow]) -> None:
+    """Record what objects carry; a known link keeps its first role."""
+    values = [
+        {
+            "recording": row.recording,
+            "root": row.key.root,
+            "size": row.key.size,
+            "start_ms": row.start_ms,
+            "end_ms": row.end_ms,
+            "role": row.role,
+            "derived_from": row.derived_from,
+        }
+        for row in rows
+    ]
+    _insert(connection, tables.manifestations, values)
+
+
+def add_embedded(connection: Connection, rows: Iterable[tuple[ObjectKey, ObjectKey, str]]) -> None:
+    """Record pictures found inside objects, as (object, picture, role)."""
+    values = [
+        {"root": holder.root, "picture": picture.root, "role": role}
+        for holder, picture, role in rows
+    ]
+    _insert(connection, tables.embedded, values)
+
+
+def add_quarantine(connection: Connection, rows: Iterable[QuarantineRow]) -> None:
+    """Record what could not be kept."""
+    values = [
+        {
+            "source": row.source,
+            "path": row.path,
+            "reason": row.reason,
+            "root": row.root,
+            "size": row.size,
+            "mtime_ns": row.mtime_ns,
+            "mode": row.mode,
+            "time": clock.timestamp(),
+        }
+        for row in rows
+    ]
+    _upsert(connection, tables.quarantine, values)
+
+
+def add_evidence(connection: Connection, files: Iterable[EvidenceFile]) -> None:
+    """Name evidence files; from the end of this transaction on they count."""
+    _insert(
+        connection,
+        tables.evidence_files,
+        [
+            {
+                "name": file.name,
+                "kind": file.kind,
+                "rows": file.rows,
+                "bytes": file.size,
+                "sha256": file.sha256,
+            }
+            for file in files
+        ],
+    )
+
+
+def replace_statements(
+    connection: Connection, origin: str, statements: Iterable[Statement]
+) -> None:
+    """Replace all rights statements that `origin` made by these."""
+    table = tables.rights_statements
+    connection.execute(table.delete().where(table.c.origin == origin))
+    _insert(
+        connection,
+        table,
+        [
+            {
+                "subject": one.subject,
+                "uri": one.uri,
+                "evidence": one.evidence,
+                "start": one.start,
+                "end": one.end,
+                "territories": " ".join(one.territories),
+                "uses": " ".join(one.uses),
+                "origin": origin,
+            }
+            for one in statements
+        ],
+    )
+
+
+def _unquarantine(connection: Connection, source: object, path: object) -> None:
+    table = tables.quarantine
+    connection.execute(table.delete().where(table.c.source == source, table.c.path == path))
+
+
+def _insert(connection: Connection, table: sa.Table, values: list[dict[str, Any]]) -> None:
+    """Add rows; one that is there already stays as it is."""
+    if values:
+        connection.execute(_dialect_insert(connection, table).on_conflict_do_nothing(), values)
+
+
+def _upsert(connection: Connection, table: sa.Table, values: list[dict[str, Any]]) -> None:
+    """Add rows; one that is there already is replaced."""
+    if values:
+        statement = _dialect_insert(connection, table)
+        keys = [column.name for column in table.primary_key]
+        changed = {name: statement.excluded[name] for name in values[0] if name not in keys}
+        connection.execute(
+            statement.on_conflict_do_update(index_elements=keys, set_=changed), values
+        )
+
+
+def _dialect_insert(connection: Connection, table: sa.Table) -> Any:
+    if connection.dialect.name == "postgresql":
+        return postgresql_insert(table)
+    return sqlite_insert(table)

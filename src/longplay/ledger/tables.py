@@ -1,0 +1,186 @@
+"""The ledger's tables. One row per object and per file held; bulkier facts are evidence.
+
+Ids of tracks, albums and recordings are the catalogue's 64-bit keys; subjects of rights
+statements are its text ids, because they name things of several kinds.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    Dialect,
+    Float,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    String,
+    Table,
+    Text,
+    TypeDecorator,
+)
+
+VERSION = 1
+"""Version of these tables; a ledger of a newer one is refused untouched."""
+
+metadata = MetaData()
+
+
+class Key(TypeDecorator[int]):
+    """An unsigned 64-bit id in the signed integers that SQL has."""
+
+    impl = BigInteger
+    cache_ok = True
+
+    def process_bind_param(self, value: int | None, dialect: Dialect) -> int | None:
+        """To SQL: the same 64 bits, read as signed."""
+        return value if value is None or value < 2**63 else value - 2**64
+
+    def process_result_value(self, value: Any | None, dialect: Dialect) -> int | None:
+        """From SQL: the same 64 bits, read as unsigned."""
+        return value if value is None or value >= 0 else value + 2**64
+
+
+def _table(name: str, *columns: Column[Any] | Index) -> Table:
+    # Without rowids SQLite keeps a row inside its primary key's tree: one copy instead of two.
+    return Table(name, metadata, *columns, sqlite_with_rowid=False)
+
+
+meta = _table(
+    "meta",
+    Column("key", String, primary_key=True),
+    Column("value", Text, nullable=False),
+)
+
+objects = _table(
+    "object",
+    Column("root", LargeBinary(32), primary_key=True),
+    Column("size", BigInteger, nullable=False),
+    Column("sha256", LargeBinary(32), nullable=False),
+    Column("kind", String, nullable=False),
+    Column("suffix", String, nullable=False),
+    Column("piece_length", Integer, nullable=False),
+    Column("verdict", String),
+    Column("batch", BigInteger, nullable=False),
+    Column("checked", String),
+)
+"""What is stored. `verdict` is the integrity verdict of audio; `checked` the last fixity check."""
+
+holdings = _table(
+    "holding",
+    Column("source", String, primary_key=True),
+    Column("path", LargeBinary, primary_key=True),
+    Column("root", LargeBinary(32), nullable=False),
+    Column("size", BigInteger, nullable=False),
+    Column("source_size", BigInteger, nullable=False),
+    Column("mtime_ns", BigInteger, nullable=False),
+    Column("mode", Integer, nullable=False),
+    Column("action", String, nullable=False),
+    Column("track", Key),
+    Column("album", Key),
+    Column("batch", BigInteger, nullable=False),
+    Index("holding_by_object", "root"),
+)
+"""Every path that led to an object. `action` says whether the object is the file's own bytes."""
+
+manifestations = _table(
+    "manifestation",
+    Column("recording", Key, primary_key=True),
+    Column("root", LargeBinary(32), primary_key=True),
+    Column("start_ms", BigInteger, primary_key=True),
+    Column("size", BigInteger, nullable=False),
+    Column("end_ms", BigInteger),
+    Column("role", String, nullable=False),
+    Column("derived_from", LargeBinary(32)),
+    Index("manifestation_by_object", "root"),
+)
+"""Which recordings an object carries, and where; `start_ms` is 0 for a whole object."""
+
+embedded = _table(
+    "embedded",
+    Column("root", LargeBinary(32), primary_key=True),
+    Column("picture", LargeBinary(32), primary_key=True),
+    Column("role", String, primary_key=True),
+)
+"""Pictures found inside an object's tags, each an object of its own."""
+
+rights_statements = _table(
+    "rights_statement",
+    Column("subject", String, primary_key=True),
+    Column("uri", String, primary_key=True),
+    Column("evidence", Text, primary_key=True),
+    Column("start", String, nullable=False),
+    Column("end", String, nullable=False),
+    Column("territories", String, nullable=False),
+    Column("uses", String, nullable=False),
+    Column("origin", String, nullable=False, index=True),
+)
+"""`origin` is the source whose import stated it: a re-import replaces its own statements."""
+
+quarantine = _table(
+    "quarantine",
+    Column("source", String, primary_key=True),
+    Column("path", LargeBinary, primary_key=True),
+    Column("reason", Text, nullable=False),
+    Column("root", LargeBinary(32)),
+    Column("size", BigInteger, nullable=False),
+    Column("mtime_ns", BigInteger, nullable=False),
+    Column("mode", Integer, nullable=False),
+    Column("time", String, nullable=False),
+)
+"""What was offered and could not be kept. With a `root`, its bytes lie in the quarantine folder."""
+
+evidence_files = _table(
+    "evidence_file",
+    Column("name", String, primary_key=True),
+    Column("kind", String, nullable=False),
+    Column("rows", BigInteger, nullable=False),
+    Column("bytes", BigInteger, nullable=False),
+    Column("sha256", LargeBinary(32), nullable=False),
+)
+
+log = _table(
+    "log",
+    Column("number", BigInteger, primary_key=True, autoincrement=False),
+    Column("time", String, nullable=False),
+    Column("event", String, nullable=False),
+    Column("subject", String, nullable=False),
+    Column("detail", Text, nullable=False),
+    Column("evidence_root", LargeBinary(32)),
+    Column("previous", LargeBinary(32), nullable=False),
+    Column("hash", LargeBinary(32), nullable=False),
+)
+
+plans = _table(
+    "plan",
+    Column("id", String, primary_key=True),
+    Column("number", BigInteger, nullable=False, unique=True),
+    Column("time", String, nullable=False),
+    Column("document", Text, nullable=False),
+)
+
+leases = _table(
+    "lease",
+    Column("plan", String, primary_key=True),
+    Column("first", BigInteger, primary_key=True),
+    Column("last", BigInteger, nullable=False),
+    Column("holder", String, nullable=False),
+    Column("expires", String, nullable=False),
+    Column("done", Integer, nullable=False),
+)
+"""Ranges of plan ordinals, both ends included, that somebody captures or has captured."""
+
+releases = _table(
+    "release",
+    Column("name", String, primary_key=True),
+    Column("stage", Integer, nullable=False),
+    Column("time", String, nullable=False),
+    Column("objects", BigInteger, nullable=False),
+    Column("bytes", BigInteger, nullable=False),
+    Column("share_of_listens", Float, nullable=False),
+    Column("supersedes", String),
+    Column("document", Text, nullable=False),
+)

@@ -1,0 +1,1 @@
+"""KEEPING IT: the object store, the evidence, fixity."""

@@ -1,0 +1,115 @@
+"""Objects as files, named by their merkle root: `ab/cd/abcd….ogg`.
+
+An object's way in: a worker writes and syncs it under `incoming/`; the batch that wants it gives
+it its name there, links it to its place, and commits the ledger; then the name under `incoming/`
+goes. What lies under `incoming/` when no capture runs is left over from one that died, and tells
+which objects may have been linked and never named by the ledger.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import BinaryIO
+
+from longplay.errors import StoreError
+from longplay.files import TEMPORARY, sync_folder
+from longplay.model import ObjectKey
+
+INCOMING = "incoming"
+
+
+class FolderStore:
+    """Objects below one local folder."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.incoming = folder / INCOMING
+
+    def prepare(self) -> None:
+        """Make the store's own folders."""
+        self.incoming.mkdir(parents=True, exist_ok=True)
+
+    def path(self, key: ObjectKey, suffix: str) -> Path:
+        """Where the object lies, or would."""
+        name = key.hex
+        return self.folder / name[:2] / name[2:4] / f"{name}{suffix}"
+
+    def open(self, key: ObjectKey, suffix: str) -> BinaryIO:
+        """The object's bytes. Raises StoreError when it is not there."""
+        path = self.path(key, suffix)
+        try:
+            return path.open("rb")
+        except OSError as error:
+            raise StoreError(
+                f"cannot be read: {error.strerror}", where=str(path), hint="run `longplay verify`"
+            ) from error
+
+    def admit(self, arrivals: list[tuple[Path, ObjectKey, str]]) -> list[Path]:
+        """Put synced files from `incoming/` in their places, durably: (file, key, suffix).
+
+        Returns the names left under `incoming/`, to be given to `settle` once the ledger names
+        the objects.
+        """
+        named, folders = [], set()
+        for temporary, key, suffix in arrivals:
+            marker = self.incoming / f"{key.hex}{suffix}"
+            temporary.replace(marker)
+            named.append((marker, self.path(key, suffix)))
+        sync_folder(self.incoming)
+        for marker, place in named:
+            folders |= _make_folders(self.folder, place.parent)
+            place.unlink(missing_ok=True)
+            os.link(marker, place)
+            folders.add(place.parent)
+        for folder in sorted(folders, reverse=True):
+            sync_folder(folder)
+        return [marker for marker, _ in named]
+
+    def settle(self, markers: list[Path]) -> None:
+        """Forget the arrival of objects that the ledger now names."""
+        for marker in markers:
+            marker.unlink(missing_ok=True)
+
+    def sweep(self, is_named: Callable[[bytes], bool]) -> int:
+        """Remove what captures that died left behind; no capture may run. Returns the count."""
+        count = 0
+        for path in sorted(self.incoming.iterdir()) if self.incoming.is_dir() else []:
+            root = _root_of(path.name)
+            if root and not is_named(root):
+                self.path(ObjectKey(root, 0), path.name[64:]).unlink(missing_ok=True)
+            path.unlink()
+            count += 1
+        return count
+
+    def walk(self) -> Iterator[tuple[bytes | None, Path]]:
+        """Every file of the store with the root that its name claims (None: not an object's)."""
+        for folder, folders, names in os.walk(self.folder):
+            folders.sort()
+            if folder == str(self.folder) and INCOMING in folders:
+                folders.remove(INCOMING)
+            for name in sorted(names):
+                path = Path(folder) / name
+                root = _root_of(name)
+                fits = root is not None and path == self.path(ObjectKey(root, 0), name[64:])
+                yield (root if fits else None), path
+
+
+def _root_of(name: str) -> bytes | None:
+    try:
+        root = bytes.fromhex(name[:64])
+    except ValueError:
+        return None
+    is_object = len(root) == 32 and name[:64].islower() | name[:64].isdigit()
+    return root if is_object and not name.endswith(TEMPORARY) else None
+
+
+def _make_folders(top: Path, folder: Path) -> set[Path]:
+    """Make `folder`; return those above it that got a new entry."""
+    changed, missing = set(), folder
+    while missing != top and not missing.is_dir():
+        missing = missing.parent
+        changed.add(missing)
+    folder.mkdir(parents=True, exist_ok=True)
+    return changed
