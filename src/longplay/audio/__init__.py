@@ -1,0 +1,1 @@
+"""Pure functions on sound: probe, decode, integrity, tags, loudness, transcode, fingerprint."""
