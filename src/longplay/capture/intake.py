@@ -1,0 +1,179 @@
+"""What a worker does with one file: read it once, and tell everything the archive must know.
+
+Runs confined (`longplay.engine`). It writes what it read to a synced spool file, and touches
+neither ledger nor evidence: the pipeline commits what it tells.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import BinaryIO
+
+from longplay.audio.describe import describe
+from longplay.audio.tags import kind_of, read_tags, suffix_of
+from longplay.audio.transcode import to_opus
+from longplay.errors import InputError, MediaError
+from longplay.files import escape, inside
+from longplay.model import Action, AudioDescription, Kind, ObjectHashes, Verdict
+from longplay.settings import Settings
+from longplay.torrent.merkle import ObjectHasher
+
+READ_BYTES = 1024 * 1024
+"""Bytes taken from a source at once."""
+
+HEAD_BYTES = 4096
+"""Bytes that tell what kind of file it is."""
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """One file to take. `spool` is where it may write, as a path without suffix; without
+    `listen` the file's bytes are taken and nothing is decoded."""
+
+    ordinal: int
+    folder: str
+    path: bytes
+    action: Action
+    spool: str
+    size: int
+    settings: Settings
+    listen: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """Bytes in a spool file that may become an object."""
+
+    hashes: ObjectHashes
+    spool: Path
+    kind: Kind
+    suffix: str
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """What came of one file. `refusal` says why it must go to quarantine; `source_sha256` is the
+    digest of the file as it was offered, which differs from the object's after transcoding."""
+
+    main: Part
+    source_size: int
+    mtime_ns: int
+    mode: int
+    source_sha256: bytes
+    sound: AudioDescription | None = None
+    pictures: tuple[tuple[Part, str], ...] = ()
+    refusal: str | None = None
+
+
+def take(order: Order) -> Taken:
+    """Read, hash, decode and describe one file. Raises InputError when it cannot be read, or
+    changed while it was; what is readable but cannot be kept comes back with a `refusal`."""
+    with _spooled(order) as (taken, source):
+        if taken.main.kind != Kind.AUDIO or not order.listen:
+            return taken
+        try:
+            return _listen(order, taken, source)
+        except MediaError as error:
+            return replace(taken, refusal=f"{error.message}")
+
+
+def _listen(order: Order, taken: Taken, source: BinaryIO) -> Taken:
+    limits = order.settings.limits
+    sound = describe(source, taken.source_size, limits)
+    if sound.integrity.verdict == Verdict.UNPLAYABLE:
+        return replace(taken, refusal="; ".join(sound.integrity.findings) or "cannot be played")
+    tags = read_tags(source, taken.source_size, escape(order.path), limits)
+    pictures = tuple(
+        (_part(order, f"p{number}", io.BytesIO(picture.data), len(picture.data)), picture.role)
+        for number, picture in enumerate(tags.pictures)
+    )
+    taken = replace(taken, sound=sound, pictures=pictures)
+    if order.action != Action.OPUS:
+        suffix = suffix_of(Kind.AUDIO, sound.stream.container, sound.stream.codec)
+        return replace(taken, main=replace(taken.main, suffix=suffix))
+    source.seek(0)
+    return _transcoded(order, taken, source)
+
+
+def _transcoded(order: Order, taken: Taken, source: BinaryIO) -> Taken:
+    """Keep an Opus copy in place of the original."""
+    limits = order.settings.limits
+    encoded = Path(f"{order.spool}-opus.part")
+    tags = read_tags(source, taken.source_size, escape(order.path), limits)
+    source.seek(0)
+    with encoded.open("wb") as out:
+        to_opus(source, out, bit_rate=order.settings.policy.opus_bit_rate, tags=tags)
+    with encoded.open("rb") as copy:
+        size = encoded.stat().st_size
+        part = _part(order, "copy", copy, size)
+        copy.seek(0)
+        sound = describe(copy, size, limits)
+    encoded.unlink()
+    taken.main.spool.unlink()
+    return replace(taken, main=replace(part, kind=Kind.AUDIO, suffix=".opus"), sound=sound)
+
+
+@contextmanager
+def _spooled(order: Order) -> Iterator[tuple[Taken, BinaryIO]]:
+    """Copy the source to the spool while hashing it; yield it for decoding, read only once."""
+    path = inside(Path(order.folder), order.path)
+    where = escape(order.path)
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+    except OSError as error:
+        raise InputError(f"cannot be read: {error.strerror}", where=where) from error
+    with open(descriptor, "rb", buffering=0) as source:  # noqa: PTH123 - a descriptor
+        before = os.fstat(descriptor)
+        if not stat.S_ISREG(before.st_mode):
+            raise InputError("is not a regular file", where=where)
+        small = before.st_size <= order.settings.limits.memory_file_mb * 2**20
+        held = io.BytesIO(_read_all(source, before.st_size)) if small else None
+        part = _part(order, "main", held or source, before.st_size, order.path)
+        after = os.fstat(descriptor)
+    if (after.st_size, after.st_mtime_ns) != (before.st_size, before.st_mtime_ns):
+        raise InputError("changed while it was read", where=where, hint="capture it again")
+    taken = Taken(
+        part, before.st_size, before.st_mtime_ns, before.st_mode & 0o7777, part.hashes.sha256
+    )
+    with held or part.spool.open("rb") as again:
+        again.seek(0)
+        yield taken, again
+
+
+def _read_all(source: io.RawIOBase | io.FileIO, size: int) -> bytes:
+    chunks, left = [], size + 1
+    while left > 0 and (chunk := source.read(left)):
+        chunks.append(chunk)
+        left -= len(chunk)
+    return b"".join(chunks)
+
+
+def _part(
+    order: Order, name: str, source: BinaryIO | io.RawIOBase, size: int, path: bytes = b""
+) -> Part:
+    """Hash `source` while writing it to a synced spool file."""
+    spool = Path(f"{order.spool}-{name}.part")
+    hasher = ObjectHasher(order.settings.piece_length(size))
+    head, count = b"", 0
+    with spool.open("wb") as out:
+        while chunk := source.read(READ_BYTES):
+            head = head or bytes(chunk[:HEAD_BYTES])
+            count += len(chunk)
+            if count > size:
+                break
+            hasher.update(chunk)
+            out.write(chunk)
+        out.flush()
+        os.fsync(out.fileno())
+    if count != size:
+        raise InputError(
+            "changed while it was read", where=escape(order.path), hint="capture it again"
+        )
+    kind = kind_of(path, head)
+    return Part(hasher.finish(), spool, kind, suffix_of(kind, head=head))
