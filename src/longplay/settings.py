@@ -110,6 +110,7 @@ class Settings(Model):
     """All of `longplay.toml`."""
 
     version: int = VERSION
+    name: str = Field("longplay", pattern=r"^[a-z0-9][a-z0-9-]{0,30}$")
     ledger: str = "sqlite:///ledger.sqlite3"
     objects: str = "objects"
     size_classes: tuple[SizeClass, ...] = (

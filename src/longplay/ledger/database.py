@@ -53,16 +53,14 @@ class Ledger:
         self._engine.dispose()
 
 
-def create(url: str, folder: Path, facts: dict[str, str]) -> Ledger:
-    """Make the tables of a new ledger, with `facts` in its meta table. Repeating it is harmless."""
+def create(url: str, folder: Path) -> Ledger:
+    """Make the tables of a new ledger. Repeating it is harmless."""
     ledger = Ledger(sa.create_engine(resolve(url, folder)))
     with ledger.write() as connection:
         tables.metadata.create_all(connection)
-        known = set(connection.scalars(sa.select(tables.meta.c.key)))
-        rows = {"version": str(tables.VERSION), **facts}
-        for key, value in rows.items():
-            if key not in known:
-                connection.execute(tables.meta.insert().values(key=key, value=value))
+        if connection.scalar(sa.select(sa.func.count()).select_from(tables.meta)) == 0:
+            version = str(tables.VERSION)
+            connection.execute(tables.meta.insert().values(key="version", value=version))
     return ledger
 
 

@@ -1,0 +1,128 @@
+"""Archive: opens an archive folder and hands out its parts; the only place they meet."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import tomlkit
+from tomlkit.items import AoT
+
+from longplay import settings as settings_room
+from longplay.capture.batch import Places
+from longplay.errors import ArchiveError, UsageError
+from longplay.files import read_bounded, write_durably
+from longplay.ledger import database, log
+from longplay.ledger.database import Ledger
+from longplay.settings import MAX_SETTINGS_BYTES, SETTINGS_FILE, Settings, Source
+from longplay.vault.store import FolderStore
+
+FRESH_SETTINGS = """\
+# The settings of a Longplay archive. What is not written here has the default named beside it.
+version = 1
+
+# name = "longplay"        what the torrents of its releases are called after
+# ledger = "sqlite:///ledger.sqlite3"
+# objects = "objects"
+
+[policy]
+# What to keep at best, by popularity (0-100): "original", "opus" or "skip"; highest band first.
+# quality = [{ popularity = 20, keep = "original" }, { popularity = 0, keep = "opus" }]
+# opus_quality = 0.9       what a listen of an Opus copy is worth beside the original
+# opus_bit_rate = 75000
+# stages = [0.5, 0.8, 0.95, 1.0]   shares of listens at which the archive is cut for release
+"""
+
+
+class Archive:
+    """An opened archive: its settings, its folders, its ledger and its object store.
+
+    Use it as a context manager; leaving it closes the ledger.
+    """
+
+    def __init__(self, folder: Path, settings: Settings, ledger: Ledger) -> None:
+        self.folder = folder
+        self.settings = settings
+        self.ledger = ledger
+        self.store = FolderStore(folder / settings.objects)
+        self.catalogue = folder / "catalogue"
+        self.evidence = folder / "evidence"
+        self.plans = folder / "plans"
+        self.releases = folder / "releases"
+        self.quarantine = folder / "quarantine"
+
+    def __enter__(self) -> Archive:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.ledger.close()
+
+    @property
+    def places(self) -> Places:
+        """Where a capture writes."""
+        return Places(self.ledger, self.store, self.evidence, self.quarantine)
+
+
+def open_archive(folder: Path) -> Archive:
+    """Open the archive in `folder`. Raises ArchiveError when there is none, or a newer one."""
+    settings = settings_room.load(folder)
+    ledger = database.open_ledger(settings.ledger, folder)
+    return Archive(folder, settings, ledger)
+
+
+def create(folder: Path) -> Archive:
+    """Make an archive in `folder`, or finish making one; one that is there stays as it is."""
+    path = folder / SETTINGS_FILE
+    if path.exists():
+        return open_archive(folder)
+    strangers = [] if not folder.exists() else [p.name for p in folder.iterdir()]
+    if set(strangers) - OWN_NAMES:
+        raise ArchiveError(
+            "is not empty and not an archive",
+            where=str(folder),
+            hint="name an empty or a new folder",
+        )
+    for name in ("catalogue", "evidence", "plans", "releases", "quarantine"):
+        (folder / name).mkdir(parents=True, exist_ok=True)
+    settings = Settings()
+    ledger = database.create(settings.ledger, folder)
+    with ledger.write() as connection:
+        if log.head(connection) == 0:
+            log.append(connection, "init", "archive", {})
+    archive = Archive(folder, settings, ledger)
+    archive.store.prepare()
+    write_durably(path, FRESH_SETTINGS.encode())
+    return archive
+
+
+OWN_NAMES = {
+    *("catalogue", "evidence", "plans", "releases", "quarantine", "objects"),
+    *(f"ledger.sqlite3{end}" for end in ("", "-wal", "-shm", "-journal")),
+    SETTINGS_FILE,
+}
+"""What `create` itself makes: a folder holding nothing else is one whose making was cut short."""
+
+
+def add_source(folder: Path, source: Source) -> Settings:
+    """Write a source into the archive's settings, leaving the rest of the file as it is.
+
+    Adding the same source again changes nothing; another of the same name raises UsageError.
+    """
+    settings = settings_room.load(folder)
+    known = settings.source(source.name)
+    if known == source:
+        return settings
+    if known is not None:
+        raise UsageError(
+            f"there is another source named {source.name}: {known.location}",
+            where=str(folder / SETTINGS_FILE),
+            hint="choose another name, or correct the settings by hand",
+        )
+    path = folder / SETTINGS_FILE
+    document = tomlkit.parse(read_bounded(path, MAX_SETTINGS_BYTES).decode())
+    entry = tomlkit.table()
+    entry.update(source.model_dump(exclude_defaults=True))
+    sources = document.setdefault("sources", tomlkit.aot())
+    assert isinstance(sources, AoT)
+    sources.append(entry)
+    write_durably(path, tomlkit.dumps(document).encode())
+    return settings_room.load(folder)

@@ -1,0 +1,76 @@
+"""`longplay`: the commands, and the one place that turns errors into words and exit statuses."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from types import FrameType
+
+import click
+
+from longplay.cli import output
+from longplay.cli.commands import app
+from longplay.errors import LongplayError, UsageError
+
+INTERRUPTED = 130
+"""Exit status after Ctrl-C or SIGTERM, as shells have it."""
+
+
+def run() -> None:
+    """Run the command that the arguments name, and exit."""
+    signal.signal(signal.SIGTERM, _interrupt)
+    status = _status(sys.argv[1:])
+    try:
+        sys.stdout.flush()
+    except BrokenPipeError:
+        # The reader of our output has gone: say nothing more, not even at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    sys.exit(status)
+
+
+def _status(arguments: list[str]) -> int:
+    try:
+        return int(app(arguments, standalone_mode=False, prog_name="longplay") or 0)
+    except LongplayError as error:
+        return _tell(error)
+    except click.ClickException as error:
+        context = getattr(error, "ctx", None)
+        command = context.command_path if context else "longplay"
+        return _tell(UsageError(error.format_message(), hint=f"see `{command} --help`"))
+    except (KeyboardInterrupt, click.exceptions.Abort):
+        output.err.print("stopped; the same command goes on from here")
+        return INTERRUPTED
+    except BrokenPipeError:
+        return 0
+    except OSError as error:
+        return _tell(_from_system(error))
+    except Exception as error:
+        if os.environ.get("LONGPLAY_TRACEBACK"):
+            raise
+        words = f"{type(error).__name__}: {error}".splitlines()[0]
+        hint = "this is a defect of Longplay; LONGPLAY_TRACEBACK=1 shows where"
+        return _tell(LongplayError(words, hint=hint))
+
+
+def _tell(error: LongplayError) -> int:
+    if "--json" in sys.argv:
+        facts = {"code": error.code, "message": error.message, "hint": error.hint}
+        output.document({"error": {**facts, "where": error.where}})
+    else:
+        output.err.print(f"longplay: {error}", markup=False)
+    return error.exit_status
+
+
+def _from_system(error: OSError) -> LongplayError:
+    where = error.filename
+    name = os.fsdecode(where) if isinstance(where, str | bytes) else ""
+    return LongplayError(
+        (error.strerror or str(error)).lower(),
+        where=name,
+        hint="check the path, its permissions and the free space",
+    )
+
+
+def _interrupt(_number: int, _frame: FrameType | None) -> None:
+    raise KeyboardInterrupt

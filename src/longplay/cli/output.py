@@ -1,0 +1,118 @@
+"""The one way to print: JSON documents, tables for people, progress for long work."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.table import Table
+
+from longplay import clock
+
+PLAIN_SECONDS = 5.0
+"""Seconds between two lines of progress where the output is no terminal."""
+
+err = Console(stderr=True, highlight=False, soft_wrap=True)
+out = Console(highlight=False, soft_wrap=True)
+
+
+def document(value: Any) -> None:
+    """Print one JSON document on standard output."""
+    sys.stdout.write(json.dumps(value, ensure_ascii=False, indent=1, default=_plain) + "\n")
+
+
+def line(text: str = "") -> None:
+    """Print a line for people, as it is."""
+    out.print(text, markup=False)
+
+
+def table(columns: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
+    """Print rows for people; numbers stand to the right."""
+    view = Table(*columns, box=None, pad_edge=False, header_style="bold")
+    for at, column in enumerate(view.columns):
+        if rows and all(isinstance(row[at], int | float) or row[at] is None for row in rows):
+            column.justify = "right"
+    for row in rows:
+        view.add_row(*(_cell(value) for value in row))
+    out.print(view)
+
+
+def facts(rows: Sequence[tuple[str, object]]) -> None:
+    """Print names with their values, one a line."""
+    width = max((len(name) for name, _ in rows), default=0)
+    for name, value in rows:
+        line(f"{name:<{width}}  {_cell(value)}")
+
+
+def size(count: int) -> str:
+    """Bytes as people say them, in powers of 1000."""
+    number, unit = float(count), "bytes"
+    for unit in ("bytes", "kB", "MB", "GB", "TB", "PB"):  # noqa: B007 - the one it ends with
+        if number < 1000:
+            break
+        number /= 1000
+    return f"{number:,.0f} {unit}" if unit == "bytes" else f"{number:,.1f} {unit}"
+
+
+def percent(share: float) -> str:
+    """A share as a percentage with one decimal."""
+    return f"{100 * share:.1f} %"
+
+
+@contextmanager
+def progress(what: str) -> Iterator[Callable[[int, int, str], None]]:
+    """Show long work. Yields `update(done, total, words)`; on a terminal a bar, else lines."""
+    if err.is_terminal:
+        columns = (
+            TextColumn("{task.description}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TimeRemainingColumn(),
+            TextColumn("{task.fields[words]}"),
+        )
+        with Progress(*columns, console=err, transient=True) as bar:
+            task = bar.add_task(what, total=None, words="")
+            yield lambda done, total, words: bar.update(
+                task, completed=done, total=total, words=words
+            )
+        return
+    said = clock.monotonic()
+
+    def update(done: int, total: int, words: str) -> None:
+        nonlocal said
+        if clock.monotonic() - said >= PLAIN_SECONDS:
+            said = clock.monotonic()
+            err.print(f"{what}: {done:,} of {total:,} {words}".rstrip(), markup=False)
+
+    yield update
+
+
+def _cell(value: object) -> str:
+    match value:
+        case None:
+            return "-"
+        case bool():
+            return "yes" if value else "no"
+        case int():
+            return f"{value:,}"
+        case float():
+            return f"{value:,.4g}"
+        case _:
+            return str(value)
+
+
+def _plain(value: object) -> object:
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return {field.name: getattr(value, field.name) for field in dataclasses.fields(value)}
+    if isinstance(value, bytes):
+        return value.hex()
+    if isinstance(value, Path):
+        return str(value)
+    raise TypeError(f"{type(value).__name__} is not for JSON")

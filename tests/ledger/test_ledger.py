@@ -1,0 +1,161 @@
+"""The ledger: one writer at a time, a chain that shows tampering, leases that are never lost."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+import sqlalchemy as sa
+from hypothesis import given
+from hypothesis import strategies as st
+
+from longplay import clock
+from longplay.errors import ArchiveError, LedgerError, StoreError
+from longplay.ledger import leases, log, record, tables
+from longplay.ledger.database import Ledger, create, holder, is_gone, open_ledger
+from longplay.model import ObjectKey
+
+URL = "sqlite:///ledger.sqlite3"
+
+
+@pytest.fixture
+def ledger(tmp_path: Path) -> Iterator[Ledger]:
+    made = create(URL, tmp_path)
+    yield made
+    made.close()
+
+
+def entries(ledger: Ledger, count: int) -> None:
+    with ledger.write() as connection:
+        for number in range(count):
+            log.append(connection, "capture", f"p{number}", {"objects": number}, bytes(32))
+
+
+def test_a_missing_and_a_newer_ledger_are_refused_untouched(tmp_path: Path) -> None:
+    with pytest.raises(ArchiveError, match="missing"):
+        open_ledger(URL, tmp_path)
+    assert not (tmp_path / "ledger.sqlite3").exists()
+    made = create(URL, tmp_path)
+    with made.write() as connection:
+        connection.execute(tables.meta.update().values(value="99"))
+    made.close()
+    with pytest.raises(ArchiveError, match="newer Longplay"):
+        open_ledger(URL, tmp_path)
+
+
+def test_a_file_that_is_no_ledger_is_told_in_one_line(tmp_path: Path) -> None:
+    (tmp_path / "ledger.sqlite3").write_bytes(b"not a database, but long enough" * 100)
+    with pytest.raises(LedgerError) as caught:
+        open_ledger(URL, tmp_path)
+    assert "\n" not in str(caught.value)
+
+
+def test_the_chain_follows_and_shows_every_change(ledger: Ledger) -> None:
+    entries(ledger, 5)
+    with ledger.read() as connection:
+        assert log.walk(connection) == log.LogState(5, True, None)
+    with ledger.write() as connection:
+        row = tables.log.c.number == 3
+        connection.execute(tables.log.update().where(row).values(detail='{"objects": 0}'))
+    with ledger.read() as connection:
+        assert log.walk(connection) == log.LogState(2, False, 3)
+
+
+def test_a_dropped_entry_breaks_the_chain(ledger: Ledger) -> None:
+    entries(ledger, 4)
+    with ledger.write() as connection:
+        connection.execute(tables.log.delete().where(tables.log.c.number == 2))
+    with ledger.read() as connection:
+        assert log.walk(connection) == log.LogState(1, False, 2)
+
+
+def test_writers_wait_for_each_other_and_lose_nothing(ledger: Ledger) -> None:
+    threads = [threading.Thread(target=entries, args=(ledger, 5)) for _ in range(6)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    with ledger.read() as connection:
+        assert log.walk(connection) == log.LogState(30, True, None)
+
+
+def test_a_failed_write_leaves_nothing(ledger: Ledger) -> None:
+    with pytest.raises(RuntimeError), ledger.write() as connection:
+        log.append(connection, "capture", "p", {})
+        raise RuntimeError
+    with ledger.read() as connection:
+        assert log.head(connection) == 0
+
+
+@given(st.integers(0, 2**64 - 1))
+def test_ids_keep_all_their_bits(key: int) -> None:
+    column = tables.Key()
+    stored = column.process_bind_param(key, None)  # type: ignore[arg-type]
+    assert stored is not None
+    assert -(2**63) <= stored < 2**63
+    assert column.process_result_value(stored, None) == key  # type: ignore[arg-type]
+
+
+def test_ranges_cover_the_plan_once(ledger: Ledger) -> None:
+    total = 2 * leases.RANGE + 7
+    me = holder()
+    spans = []
+    while span := leases.acquire(ledger, "p", total, me):
+        spans.append(span)
+        with ledger.write() as connection:
+            leases.renew(connection, "p", span[0], me, done=True)
+    covered = [ordinal for first, last in spans for ordinal in range(first, last + 1)]
+    assert covered == list(range(total))
+    leases.begin_pass(ledger, "p", total)
+    assert leases.acquire(ledger, "p", total, me) == (0, leases.RANGE - 1)
+
+
+def test_a_dead_holders_range_is_taken_over_and_a_live_ones_is_not(ledger: Ledger) -> None:
+    dead = holder().rsplit(":", 2)[0] + ":999999:1"
+    assert is_gone(dead)
+    assert not is_gone(holder())
+    assert not is_gone("another-host:1:1")
+    assert leases.acquire(ledger, "p", 10, dead) == (0, 9)
+    assert leases.acquire(ledger, "p", 10, holder()) == (0, 9)
+    assert leases.acquire(ledger, "p", 10, holder()) is None
+
+
+def test_a_slow_holder_cannot_commit_what_was_taken_over(
+    ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    slow = "another-host:1:1"
+    assert leases.acquire(ledger, "p", 10, slow) == (0, 9)
+    later = clock.now() + 2 * leases.LEASE_TIME + timedelta(seconds=1)
+    monkeypatch.setattr(clock, "now", lambda: later)
+    assert leases.acquire(ledger, "p", 10, holder()) == (0, 9)
+    with pytest.raises(LedgerError, match="taken over"), ledger.write() as connection:
+        log.append(connection, "capture", "p", {})
+        leases.renew(connection, "p", 0, slow, done=False)
+    with ledger.read() as connection:
+        assert log.head(connection) == 0
+
+
+def test_a_known_root_with_another_size_is_refused(ledger: Ledger) -> None:
+    key = ObjectKey(b"r" * 32, 64)
+    with ledger.write() as connection:
+        row = record.ObjectRow(key, bytes(32), "audio", ".ogg", 262144, "whole")
+        record.add_objects(connection, [row], 1)
+    with ledger.read() as connection:
+        assert record.known_objects(connection, [key]) == {key}
+        with pytest.raises(StoreError, match="same root"):
+            record.known_objects(connection, [ObjectKey(key.root, 32768)])
+
+
+def test_an_origin_replaces_its_own_statements_only(ledger: Ledger) -> None:
+    mine = record.Statement("source:a", "https://example.org/1", "tags")
+    other = record.Statement("source:b", "https://example.org/2", "tags")
+    with ledger.write() as connection:
+        record.replace_statements(connection, "a", [mine])
+        record.replace_statements(connection, "b", [other])
+        record.replace_statements(connection, "a", [])
+    with ledger.read() as connection:
+        subjects = list(connection.scalars(sa.select(tables.rights_statements.c.subject)))
+    assert subjects == ["source:b"]

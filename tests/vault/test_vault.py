@@ -1,0 +1,136 @@
+"""The vault: objects in their places or nowhere, damage found to the block."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from longplay.errors import StoreError
+from longplay.model import BLOCK, ObjectKey
+from longplay.vault import evidence, fixity
+from longplay.vault.store import FolderStore
+
+ONE = ObjectKey(bytes(range(32)), 5)
+TWO = ObjectKey(bytes(range(1, 33)), 5)
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> FolderStore:
+    made = FolderStore(tmp_path / "objects")
+    made.prepare()
+    return made
+
+
+def arrive(store: FolderStore, name: str, data: bytes = b"sound") -> Path:
+    path = store.incoming / name
+    path.write_bytes(data)
+    return path
+
+
+def test_an_object_admitted_and_settled_lies_in_its_place_alone(store: FolderStore) -> None:
+    markers = store.admit([(arrive(store, "1-0-main.part"), ONE, ".ogg")])
+    store.settle(markers)
+    with store.open(ONE, ".ogg") as source:
+        assert source.read() == b"sound"
+    assert list(store.incoming.iterdir()) == []
+    assert list(store.walk()) == [(ONE.root, store.path(ONE, ".ogg"))]
+
+
+def test_sweeping_takes_what_the_ledger_does_not_name_and_nothing_else(store: FolderStore) -> None:
+    store.admit([(arrive(store, "a.part"), ONE, ".ogg"), (arrive(store, "b.part"), TWO, "")])
+    arrive(store, "1-7-main.part")
+    assert store.sweep(lambda root: root == ONE.root) == 3
+    assert [root for root, _ in store.walk()] == [ONE.root]
+    assert list(store.incoming.iterdir()) == []
+
+
+def test_strangers_are_walked_as_such(store: FolderStore) -> None:
+    stranger = store.folder / "notes.txt"
+    stranger.write_text("hello")
+    misplaced = store.folder / "aa" / f"{ONE.hex}.ogg"
+    misplaced.parent.mkdir()
+    misplaced.write_bytes(b"sound")
+    assert set(store.walk()) == {(None, stranger), (None, misplaced)}
+
+
+def test_a_missing_object_is_told_with_its_path(store: FolderStore) -> None:
+    with pytest.raises(StoreError, match=ONE.hex):
+        store.open(ONE, ".ogg")
+
+
+def leaves_of(data: bytes) -> bytes:
+    blocks = range(0, len(data), BLOCK)
+    return b"".join(hashlib.sha256(data[at : at + BLOCK]).digest() for at in blocks)
+
+
+@given(
+    size=st.sampled_from([1, BLOCK - 1, BLOCK, BLOCK + 1, 17 * BLOCK, 40 * BLOCK + 5]),
+    flips=st.sets(st.integers(0, 10**9), max_size=4),
+)
+def test_exactly_the_flipped_blocks_are_found(size: int, flips: set[int]) -> None:
+    data = bytearray(size)
+    leaves = leaves_of(data)
+    places = {flip % size for flip in flips}
+    for place in places:
+        data[place] ^= 1
+    found = fixity.damaged_blocks(io.BytesIO(data), size, leaves)
+    assert found == tuple(sorted({place // BLOCK for place in places}))
+
+
+@pytest.mark.parametrize(
+    ("change", "expected"),
+    [(-1, (2,)), (-BLOCK, (1, 2)), (-3 * BLOCK, (0, 1, 2)), (+1, (3,))],
+)
+def test_a_wrong_length_is_damage(change: int, expected: tuple[int, ...]) -> None:
+    data = b"x" * (2 * BLOCK + 100)
+    kept = data[:change] if change < 0 else data + b"y" * change
+    if change == -3 * BLOCK:
+        kept = b""
+    assert fixity.damaged_blocks(io.BytesIO(kept), len(data), leaves_of(data)) == expected
+
+
+def event(root: bytes, kind: str) -> dict[str, object]:
+    return {
+        "batch": 1,
+        "root": root,
+        "size": 1,
+        "time": "2026-01-01T00:00:00.000Z",
+        "type": kind,
+        "outcome": "ok",
+        "detail": "",
+    }
+
+
+def test_merged_evidence_is_the_same_rows_sorted(tmp_path: Path) -> None:
+    first = evidence.write(tmp_path, "events", [event(b"z" * 32, "b"), event(b"a" * 32, "b")])
+    second = evidence.write(tmp_path, "events", [event(b"m" * 32, "c"), event(b"m" * 32, "a")])
+    assert first
+    assert second
+    files = [(file.name, file.kind, file.size) for file in (first, second)]
+    names = evidence.to_merge(files)["events"]
+    assert sorted(names) == sorted([first.name, second.name])
+    merged = evidence.merge(tmp_path, "events", [first.name, second.name])
+    batches = list(evidence.read([tmp_path / merged.name], ["root", "type"]))
+    rows = [(row["root"][:1], row["type"]) for batch in batches for row in batch.to_pylist()]
+    assert rows == [(b"a", "b"), (b"m", "a"), (b"m", "c"), (b"z", "b")]
+    assert merged.rows == 4
+
+
+def test_large_evidence_files_are_left_alone() -> None:
+    big = evidence.MERGED_BYTES
+    files = [("a", "hashes", big), ("b", "hashes", 10), ("c", "hashes", 10), ("d", "sounds", 1)]
+    assert evidence.to_merge(files) == {"hashes": ["b", "c"]}
+
+
+def test_damaged_evidence_is_told_with_its_name(tmp_path: Path) -> None:
+    path = tmp_path / "hashes-x.parquet"
+    path.write_bytes(b"PAR1 not really")
+    with pytest.raises(StoreError, match=r"hashes-x\.parquet"):
+        list(evidence.read([path], ["root"]))
+    with pytest.raises(StoreError, match="missing"):
+        evidence.paths(tmp_path, ["gone.parquet"])
