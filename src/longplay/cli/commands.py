@@ -1,0 +1,38 @@
+"""All commands, gathered from one module a group."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from longplay import __version__
+from longplay.cli import catalogue, keep, output, release, source, work
+
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    help="The preservation archive for music.",
+)
+app.add_typer(source.app, name="source")
+app.add_typer(catalogue.app, name="catalogue")
+app.add_typer(release.app, name="release")
+for command in (*keep.COMMANDS, *work.COMMANDS):
+    app.command()(command)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        output.line(f"longplay {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def main(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    """The preservation archive for music."""

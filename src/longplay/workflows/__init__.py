@@ -1,0 +1,1 @@
+"""Each a short sequence over the archive's parts: what a command does, without its printing."""
