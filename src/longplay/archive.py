@@ -8,7 +8,7 @@ import tomlkit
 from tomlkit.items import AoT
 
 from longplay import settings as settings_room
-from longplay.capture.batch import Places
+from longplay.capture.places import Places
 from longplay.errors import ArchiveError, UsageError
 from longplay.files import read_bounded, write_durably
 from longplay.ledger import database, log

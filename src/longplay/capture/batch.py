@@ -16,9 +16,9 @@ import sqlalchemy as sa
 
 from longplay import clock
 from longplay.capture.intake import Order, Part, Taken
+from longplay.capture.places import Places
 from longplay.files import escape, publish
 from longplay.ledger import leases, log, record, tables
-from longplay.ledger.database import Ledger
 from longplay.ledger.record import (
     HoldingRow,
     ManifestationRow,
@@ -27,17 +27,6 @@ from longplay.ledger.record import (
 )
 from longplay.model import Action, ObjectKey, Verdict
 from longplay.vault import evidence
-from longplay.vault.store import FolderStore
-
-
-@dataclass(frozen=True, slots=True)
-class Places:
-    """Where a capture writes."""
-
-    ledger: Ledger
-    store: FolderStore
-    evidence: Path
-    quarantine: Path
 
 
 @dataclass(frozen=True, slots=True)
