@@ -1,0 +1,1 @@
+"""What may be shared: statements, what they permit, how they are inherited, and the gate."""
