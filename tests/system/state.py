@@ -1,0 +1,76 @@
+"""What an archive holds, without times, order and the log's hashes: for telling two apart."""
+
+from __future__ import annotations
+
+import hashlib
+import sqlite3
+from pathlib import Path
+from typing import Any
+
+import pyarrow.parquet as pq
+
+LEFT_OUT = {
+    "object": {"batch", "checked"},
+    "holding": {"batch"},
+    "quarantine": {"time"},
+    "evidence_file": {"name", "bytes", "sha256"},
+    "plan": {"time"},
+    "release": {"time"},
+    "lease": {"holder", "expires"},
+}
+TABLES = (
+    *("object", "holding", "manifestation", "embedded", "rights_statement", "quarantine"),
+    *("plan", "lease", "release", "meta"),
+)
+
+
+def rows(archive: Path, table: str) -> list[tuple[Any, ...]]:
+    """A ledger table's rows, sorted, without what may differ."""
+    with sqlite3.connect(archive / "ledger.sqlite3") as ledger:
+        cursor = ledger.execute(f"SELECT * FROM {table}")
+        names = [column[0] for column in cursor.description]
+        keep = [at for at, name in enumerate(names) if name not in LEFT_OUT.get(table, set())]
+        found = sorted((tuple(row[at] for at in keep) for row in cursor), key=repr)
+    ledger.close()
+    return found
+
+
+def evidence(archive: Path) -> dict[str, list[str]]:
+    """All evidence rows by kind, without batches and times."""
+    found: dict[str, list[str]] = {}
+    for path in sorted((archive / "evidence").iterdir()):
+        for row in pq.read_table(path).to_pylist():
+            facts = {key: row[key] for key in row if key not in ("batch", "time")}
+            found.setdefault(path.name.partition("-")[0], []).append(repr(facts))
+    return {kind: sorted(set(texts)) for kind, texts in found.items()}
+
+
+def files(archive: Path, folder: str) -> dict[str, str]:
+    """Every file below a folder of the archive with its digest."""
+    return {
+        str(path.relative_to(archive)): hashlib.sha256(path.read_bytes()).hexdigest()
+        for path in sorted((archive / folder).rglob("*"))
+        if path.is_file()
+    }
+
+
+def state(archive: Path) -> dict[str, Any]:
+    """Everything that must be equal after an undisturbed run and after one cut short."""
+    return {
+        **{table: rows(archive, table) for table in TABLES},
+        "evidence": evidence(archive),
+        "objects": files(archive, "objects"),
+        "releases": files(archive, "releases"),
+        "plans": files(archive, "plans"),
+        "quarantine folder": files(archive, "quarantine"),
+        "catalogue": sorted(files(archive, "catalogue")),
+    }
+
+
+def differences(one: dict[str, Any], other: dict[str, Any]) -> dict[str, Any]:
+    """The parts in which two states differ, short enough to read."""
+    return {
+        name: (str(one[name])[:2000], str(other[name])[:2000])
+        for name in one
+        if one[name] != other[name]
+    }

@@ -1,0 +1,100 @@
+"""`kill -9` at any moment, and the same command again: as if nothing had happened."""
+
+from __future__ import annotations
+
+import random
+import signal
+import subprocess
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.system.conftest import Longplay, song
+from tests.system.state import differences, state
+
+
+@pytest.fixture
+def songs(tmp_path: Path) -> Path:
+    folder = tmp_path / "music"
+    for number in range(12):
+        song(
+            folder / f"{number:02}.{('flac', 'mp3', 'ogg')[number % 3]}",
+            ("flac", "mp3", "vorbis")[number % 3],  # type: ignore[arg-type]
+            pitch=150 + 45 * number,
+            title=f"Piece {number}",
+            artists=("Ann",),
+            album="One",
+            track_number=number,
+            licences=("https://creativecommons.org/licenses/by/4.0/",),
+        )
+    (folder / "broken.mp3").write_bytes(b"no sound" * 1000)
+    return folder
+
+
+def run_until(longplay: Longplay, words: list[object], seconds: float | None) -> bool:
+    """Run a command, or kill it with all its workers after some seconds; whether it was killed."""
+    with subprocess.Popen(
+        longplay.arguments(*words),
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+        env=longplay.environment(),
+    ) as process:
+        try:
+            assert process.wait(timeout=seconds or 300) == 0
+        except subprocess.TimeoutExpired:
+            process.send_signal(signal.SIGKILL)
+            process.wait()
+            wait_for_workers(process.pid)
+            return True
+    return False
+
+
+def wait_for_workers(session: int) -> None:
+    """Workers die with the command that started them; give the kernel a moment to do it."""
+    for _ in range(200):
+        alive = subprocess.run(["pgrep", "-s", str(session)], capture_output=True, check=False)
+        if alive.returncode:
+            return
+        time.sleep(0.05)
+    raise AssertionError("workers outlive the command that started them")
+
+
+def disturbed(longplay: Longplay, words: list[object], kills: int, seed: int) -> int:
+    """Run a command, killing it at `kills` random moments before letting it end."""
+    chance = random.Random(seed)
+    started = time.monotonic()
+    done = 0
+    for _ in range(kills):
+        if run_until(longplay, words, chance.uniform(0.05, 4)):
+            done += 1
+    run_until(longplay, words, None)
+    assert time.monotonic() - started < 600
+    return done
+
+
+def check(longplay: Longplay, tmp_path: Path, songs: Path, kills: int, seed: int) -> int:
+    print(f"seed {seed}")
+    calm = Longplay(tmp_path / "calm")
+    keep = ["keep", songs]
+    cut = ["release", "cut"]
+    for words in (keep, cut):
+        run_until(calm, words, None)
+    done = disturbed(longplay, keep, kills, seed)
+    done += disturbed(longplay, cut, kills, seed + 1)
+    assert differences(state(calm.archive), state(longplay.archive)) == {}
+    assert longplay.json("verify")["unknown_files"] == []
+    return done
+
+
+@pytest.mark.parametrize("seed", [1])
+def test_a_few_kills_change_nothing(
+    longplay: Longplay, tmp_path: Path, songs: Path, seed: int
+) -> None:
+    assert check(longplay, tmp_path, songs, 3, seed) >= 2
+
+
+@pytest.mark.long
+def test_thirty_kills_change_nothing(longplay: Longplay, tmp_path: Path, songs: Path) -> None:
+    assert check(longplay, tmp_path, songs, 15, random.randrange(10**6)) >= 20
