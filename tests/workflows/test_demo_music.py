@@ -41,7 +41,7 @@ def sounds(demo: DemoMusic) -> list[Path]:
 
 def decode(path: Path) -> tuple[str, NDArray[np.float32], int]:
     """Codec, samples (channels, n) and rate."""
-    with av.open(str(path)) as container:
+    with av.open(str(path), "r") as container:
         stream = container.streams.audio[0]
         resampler = av.AudioResampler("fltp", "stereo", stream.rate)
         parts = [
@@ -58,7 +58,7 @@ def rows(demo: DemoMusic) -> list[dict[str, str]]:
 
 
 def tag_text(path: Path) -> str:
-    tags: Any = mutagen.File(path).tags  # type: ignore[attr-defined]
+    tags: Any = mutagen.File(path).tags
     return str(tags.pprint())
 
 
@@ -161,7 +161,7 @@ def test_covers_are_pictures_in_folders_and_in_tags(demo: DemoMusic) -> None:
     embedded = [path for path in sounds(demo) if b"\x89PNG" in path.read_bytes()]
     assert {path.suffix for path in embedded} >= {".mp3", ".m4a"}
     for data in covers:
-        with av.open(io.BytesIO(data)) as container:
+        with av.open(io.BytesIO(data), "r") as container:
             frame = next(container.decode(video=0))
         assert (frame.width, frame.height) == (COVER_SIDE, COVER_SIDE)
         assert frame.to_ndarray(format="rgb24").std() > 20
