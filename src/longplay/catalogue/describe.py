@@ -1,0 +1,35 @@
+"""Recordings as people know them: one track's names and numbers for each."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from longplay.catalogue.snapshot import Snapshot
+
+_DISPLAY = """
+SELECT asked.recording, t.track, t.source, t.title, t.artists, a.title AS album,
+    a.artists AS album_artists, t.disc_number, t.track_number, t.isrcs[1] AS isrc, t.release_date,
+    t.duration_ms, t.genres, a.label, a.upc, t.licence, t.popularity
+FROM asked JOIN members USING (recording) JOIN tracks t USING (track)
+    LEFT JOIN albums a ON t.album = a.album AND t.source = a.source
+QUALIFY row_number() OVER (PARTITION BY asked.recording ORDER BY t.title IS NULL,
+    len(coalesce(t.artists, [])) = 0, t.popularity DESC NULLS LAST, t.listens DESC NULLS LAST,
+    t.release_date NULLS LAST, t.track) = 1
+ORDER BY asked.recording
+"""
+
+
+def display(snapshot: Snapshot, recordings: npt.NDArray[np.uint64]) -> pa.Table:
+    """One row for each recording that is in the catalogue, by key: `recording`, `track`, `source`,
+    `title`, `artists` (list), `album`, `album_artists` (list), `disc_number`, `track_number`,
+    `isrc`, `release_date`, `duration_ms`, `genres` (list), `label`, `upc`, `licence`, `popularity`.
+
+    Of several tracks, the one that has names, is most popular, most listened to, oldest.
+    """
+    with snapshot.connect() as connection:
+        connection.register("asked", pa.table({"recording": np.unique(recordings)}))
+        found = connection.sql(_DISPLAY).to_arrow_table()
+        connection.unregister("asked")
+        return found

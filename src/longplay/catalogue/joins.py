@@ -1,0 +1,243 @@
+"""Which tracks are one recording: matching, and ids that outlive it.
+
+Tracks that share an ISRC or a MusicBrainz recording id are one recording, and so are tracks of one
+artist and title whose durations form a chain of steps of at most 3 s; a chain makes the answer the
+same in whatever order the sources come. Only what an import touches is matched again:
+
+- the tracks that it brings, changes or drops, the tracks that match those, and all other members
+  of their recordings: nothing outside shares a key with them, so nothing outside can change;
+- of the recordings that fall together, the one minted first stays (then the smaller key), and the
+  others become redirects to it; of one that falls apart, the part with more members keeps the id
+  (then the one with the smallest track), and the split is recorded.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
+
+from longplay.catalogue import database, ids, layout, schema
+from longplay.catalogue.database import Connection
+from longplay.catalogue.layout import Manifest, Part
+
+STEP_MS = 3000
+"""How far apart the durations of one recording may lie, from one to the next (milliseconds)."""
+
+MERGE_FACTOR = 4
+"""A run is merged with the one before it when that has at most this many times its rows: so runs
+grow geometrically, a row is rewritten a few times in all, and a small import leaves big runs be."""
+
+Runs = dict[str, tuple[Part, ...]]
+
+
+def latest(folder: Path, name: str, runs: Sequence[Part]) -> str:
+    """A query for the rows of a join table that no later run overrides."""
+    columns = schema.JOINS[name]
+    key = next(iter(columns))
+    if not runs:
+        return schema.empty(columns)
+    reads = [database.parquet([folder / run.file]) for run in runs]
+    if name == "splits" or len(reads) == 1:
+        return " UNION ALL ".join(f"SELECT * FROM {read}" for read in reads)
+    overridden = [
+        "".join(f" ANTI JOIN (SELECT {key} FROM {later}) USING ({key})" for later in reads[i:])
+        for i in range(1, len(reads) + 1)
+    ]
+    return " UNION ALL ".join(
+        f"SELECT {', '.join(columns)} FROM {read}{later}"
+        for read, later in zip(reads, overridden, strict=True)
+    )
+
+
+def update(
+    connection: Connection,
+    folder: Path,
+    scratch: Path,
+    current: Manifest,
+    *,
+    source: str,
+    new: str,
+) -> Runs:
+    """Match what the layer `layers/<new>` of `source` touches; returns the next snapshot's runs."""
+    number = current.number + 1
+    for name, runs in current.joins.items():
+        connection.execute(f"CREATE VIEW old_{name} AS {latest(folder, name, runs)}")
+    _find_scope(connection, folder, current, source, new)
+    _find_parts(connection)
+    _assign(connection)
+    _mint(connection)
+    queries = _changes(number)
+    return {
+        name: _add_run(
+            connection, folder, scratch, number, current.joins[name], name, queries[name]
+        )
+        for name in schema.JOINS
+    }
+
+
+def _find_scope(
+    connection: Connection, folder: Path, current: Manifest, source: str, new: str
+) -> None:
+    """`scope`: all tracks that are matched again; `scope_keys`: what they are matched by."""
+    before = current.layers.get(source)
+    others = [layer for name, layer in current.layers.items() if name != source]
+    fresh = folder / layout.LAYERS / new
+    old_keys, old_tracks = (
+        f"SELECT * FROM {database.parquet([folder / before.tables[table].file])}"
+        if before
+        else schema.empty(schema.LAYER[table])
+        for table in ("keys", "tracks")
+    )
+    other_keys = (
+        "SELECT * FROM "
+        + database.parquet([folder / layer.tables["keys"].file for layer in others])
+        if others
+        else schema.empty(schema.LAYER["keys"])
+    )
+    connection.execute(f"""
+        CREATE VIEW new_keys AS SELECT * FROM {database.parquet([fresh / "keys.parquet"])};
+        CREATE VIEW new_tracks AS SELECT track FROM {database.parquet([fresh / "tracks.parquet"])};
+        CREATE VIEW before_keys AS {old_keys};
+        CREATE VIEW before_tracks AS SELECT track FROM ({old_tracks});
+        CREATE VIEW other_keys AS {other_keys};
+        CREATE TABLE dropped AS FROM before_tracks EXCEPT FROM new_tracks;
+        CREATE TABLE changed AS {_changed_tracks(before is not None)};
+        CREATE TABLE matching AS SELECT DISTINCT track FROM (SELECT * FROM new_keys
+            UNION ALL SELECT * FROM other_keys) WHERE key IN
+            (SELECT key FROM new_keys SEMI JOIN changed USING (track));
+        CREATE TABLE touched AS SELECT DISTINCT recording FROM old_members SEMI JOIN
+            (FROM changed UNION FROM dropped UNION FROM matching) USING (track);
+        CREATE TABLE scope AS SELECT track FROM changed UNION SELECT track FROM matching UNION
+            SELECT track FROM old_members SEMI JOIN touched USING (recording)
+            WHERE live AND track NOT IN (FROM dropped);
+        CREATE TABLE scope_keys AS SELECT * FROM (SELECT * FROM new_keys UNION ALL
+            SELECT * FROM other_keys) SEMI JOIN scope USING (track);
+    """)
+
+
+def _changed_tracks(replaces: bool) -> str:
+    if not replaces:
+        return "FROM new_tracks"
+    return (
+        "(FROM new_tracks EXCEPT FROM before_tracks) UNION SELECT track FROM"
+        " ((FROM new_keys EXCEPT FROM before_keys) UNION ALL (FROM before_keys EXCEPT FROM"
+        " new_keys)) SEMI JOIN new_tracks USING (track)"
+    )
+
+
+def _find_parts(connection: Connection) -> None:
+    """`parts`: each track in scope with the smallest track of its component."""
+    connection.execute(
+        """
+        CREATE TABLE links AS SELECT track, dense_rank() OVER (ORDER BY key, chain) - 1 AS link
+        FROM (SELECT track, key, chain, count(*) OVER (PARTITION BY key, chain) AS members FROM
+            (SELECT track, key, CASE WHEN exact THEN 0 WHEN duration_ms IS NULL THEN -1 ELSE
+                sum(step) OVER (PARTITION BY key ORDER BY duration_ms, track) END AS chain
+            FROM (SELECT *, coalesce(duration_ms - lag(duration_ms) OVER
+                (PARTITION BY key ORDER BY duration_ms, track) > $step, false)::INTEGER AS step
+                FROM scope_keys SEMI JOIN (SELECT key FROM scope_keys GROUP BY key
+                HAVING count(*) > 1) USING (key))))
+        WHERE members > 1
+        """.replace("$step", str(STEP_MS))
+    )
+    linked = connection.sql("SELECT track, link FROM links").to_arrow_table()
+    tracks, roots = components(linked["track"].to_numpy(), linked["link"].to_numpy())
+    connection.register("component", pa.table({"track": tracks, "root": roots}))
+    connection.execute(
+        "CREATE TABLE parts AS SELECT track, coalesce(root, track) AS root FROM scope"
+        " LEFT JOIN component USING (track)"
+    )
+    connection.unregister("component")
+
+
+def components(
+    tracks: npt.NDArray[np.uint64], links: npt.NDArray[np.int64]
+) -> tuple[npt.NDArray[np.uint64], npt.NDArray[np.uint64]]:
+    """Connected components of tracks over links: each track, and its component's smallest track."""
+    names, places = np.unique(tracks, return_inverse=True)
+    if not len(names):
+        return names, names
+    size = len(names) + int(links.max()) + 1
+    graph = coo_array(
+        (np.ones(len(links), np.int8), (places, links + len(names))), shape=(size, size)
+    )
+    _, labels = connected_components(graph, directed=False)
+    mine = labels[: len(names)]
+    # np.unique sorts, so the first track of a label is its smallest.
+    _, first = np.unique(mine, return_index=True)
+    smallest = np.zeros(int(labels.max()) + 1, np.uint64)
+    smallest[mine[first]] = names[first]
+    return names, smallest[mine]
+
+
+def _assign(connection: Connection) -> None:
+    """`given`: the old id that each part keeps, if any; `joined` and `parted` on the way."""
+    connection.execute("""
+        CREATE TABLE votes AS SELECT recording, root, count(*) AS members FROM parts
+            JOIN old_members USING (track) GROUP BY ALL;
+        CREATE TABLE claims AS SELECT recording, arg_max(root, (members, -root::HUGEINT)) AS root
+            FROM votes GROUP BY recording;
+        CREATE TABLE given AS SELECT root, arg_min(recording, (minted, recording)) AS recording
+            FROM claims JOIN old_recordings USING (recording) GROUP BY root;
+    """)
+
+
+def _mint(connection: Connection) -> None:
+    """`minted`: a new id for each part that keeps none; never one that ever existed."""
+    connection.execute(
+        "CREATE TABLE minted (root UBIGINT, recording UBIGINT);"
+        "CREATE TABLE unnamed AS SELECT DISTINCT root FROM parts ANTI JOIN given USING (root)"
+    )
+    salt = 0
+    while database.one(connection, "SELECT count(*) FROM unnamed"):
+        connection.execute(
+            "INSERT INTO minted SELECT min(root), recording FROM"
+            f" (SELECT root, {ids.minted_sql('root', salt)} AS recording FROM unnamed)"
+            " ANTI JOIN old_recordings USING (recording) ANTI JOIN minted USING (recording)"
+            " GROUP BY recording;"
+            "DELETE FROM unnamed WHERE root IN (SELECT root FROM minted)"
+        )
+        salt += 1
+
+
+def _changes(number: int) -> dict[str, str]:
+    """What the next run of each join table holds."""
+    named = "(SELECT root, recording FROM given UNION ALL SELECT root, recording FROM minted)"
+    return {
+        "members": f"SELECT track, n.recording, true AS live FROM parts JOIN {named} n USING (root)"
+        " LEFT JOIN old_members o USING (track) WHERE o.recording IS DISTINCT FROM n.recording"
+        " OR NOT o.live UNION ALL SELECT track, recording, false FROM old_members"
+        " SEMI JOIN dropped USING (track)",
+        "recordings": f"SELECT recording, {number}::UINTEGER AS minted FROM minted",
+        "redirects": "SELECT c.recording, g.recording AS successor,"
+        f" {number}::UINTEGER AS snapshot FROM claims c JOIN given g USING (root)"
+        " WHERE c.recording <> g.recording",
+        "splits": f"SELECT v.recording, n.recording AS part, {number}::UINTEGER AS snapshot"
+        f" FROM votes v JOIN claims c USING (recording) JOIN {named} n ON v.root = n.root"
+        " WHERE v.root <> c.root",
+    }
+
+
+def _next_run(
+    connection: Connection, folder: Path, name: str, runs: tuple[Part, ...]
+) -> tuple[tuple[Part, ...], str]:
+    """The runs that stay, and the query for the one after them: the new rows (`next_<name>`), with
+    the runs before them as long as those are small. No query where nothing is new."""
+    columns = list(schema.JOINS[name])
+    rows = database.one(connection, f"SELECT count(*) FROM next_{name}")
+    if not rows:
+        return runs, ""
+    kept, merged = list(runs), f"SELECT * FROM next_{name}"
+    while kept and kept[-1].rows <= MERGE_FACTOR * rows:
+        last = kept.pop()
+        override = "" if name == "splits" else f" ANTI JOIN ({merged}) USING ({columns[0]})"
+        read = database.parquet([folder / last.file])
+        merged = f"SELECT {', '.join(columns)} FROM {read}{override} UNION ALL ({merged})"
+        rows += last.rows
+    return tuple(kept), f"FROM ({merged}) ORDER BY {', '.join(columns)}"
