@@ -72,13 +72,17 @@ def update(
     _find_parts(connection)
     _assign(connection)
     _mint(connection)
-    queries = _changes(number)
-    return {
-        name: _add_run(
-            connection, folder, scratch, number, current.joins[name], name, queries[name]
-        )
-        for name in schema.JOINS
-    }
+    next_runs = {}
+    for name, query in _changes(number).items():
+        connection.execute(f"CREATE TABLE next_{name} AS {query}")
+        kept, merged = _next_run(connection, folder, name, current.joins[name])
+        if merged:
+            written = scratch / f"{name}.parquet"
+            rows = database.copy(connection, merged, written)
+            target = f"{layout.JOINS}/{name}-{number:06d}.parquet"
+            kept = (*kept, layout.publish_part(folder, written, target, rows))
+        next_runs[name] = kept
+    return next_runs
 
 
 def _find_scope(
