@@ -30,6 +30,7 @@ from longplay.workflows.demo_albums import (
     UNHEARD_ARTISTS,
     UNHEARD_FIRST,
     UNHEARD_SECOND,
+    ZERO,
     DemoAlbum,
     DemoTrack,
 )
@@ -51,6 +52,8 @@ POPULARITY_PER_DECADE = 25
 
 FILE_TIME = 1_767_225_600
 """Modification time of every file: 2026-01-01 UTC, so that two demos describe the same folder."""
+
+RESERVED = "All rights reserved."
 
 CD_FRAME = RATE // 75
 """Samples in one 1/75 s, the unit in which a CUE sheet gives times."""
@@ -164,7 +167,6 @@ def _isrc(album: DemoAlbum, position: int) -> str:
 def _tags(album: DemoAlbum, track: DemoTrack, position: int) -> Tags:
     artist = track.artist or album.artist
     owner = f"{album.year} {artist}"
-    reserved = f"{owner}. All rights reserved."
     return Tags(
         title=track.title,
         artists=(artist,),
@@ -180,10 +182,17 @@ def _tags(album: DemoAlbum, track: DemoTrack, position: int) -> Tags:
         isrcs=(_isrc(album, position),),
         label=album.label,
         licences=() if track.reserved else (album.licence,),
-        copyrights=(f"© {reserved}",) if track.reserved else (f"© {owner}",),
-        phonographic=(f"℗ {reserved}",) if track.reserved else (),
+        copyrights=_copyright(album, track, owner),
+        phonographic=(f"℗ {owner}. {RESERVED}",) if track.reserved else (),
         pictures=(_picture(album),) if album.art == "tags" else (),
     )
+
+
+def _copyright(album: DemoAlbum, track: DemoTrack, owner: str) -> tuple[str, ...]:
+    """The © line; who dedicates a work to the public domain claims none."""
+    if track.reserved:
+        return (f"© {owner}. {RESERVED}",)
+    return () if album.licence == ZERO else (f"© {owner}",)
 
 
 def _batches(jobs: list[_Job]) -> list[list[_Job]]:
