@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+import pyarrow as pa
+
 VERSION = 1
 """Version of the catalogue's files; an older asks for `longplay upgrade`, a newer is refused."""
 
@@ -125,3 +127,20 @@ def empty(columns: Columns) -> str:
     """A SELECT that has these columns and no rows."""
     parts = ", ".join(f'NULL::{kind} AS "{name}"' for name, kind in columns.items())
     return f"SELECT {parts} WHERE false"
+
+
+_ARROW = {
+    "VARCHAR": pa.string(),
+    "VARCHAR[]": pa.list_(pa.string()),
+    "BLOB": pa.binary(),
+    "BIGINT": pa.int64(),
+    "INTEGER": pa.int32(),
+    "FLOAT": pa.float32(),
+    "DOUBLE": pa.float64(),
+    "BOOLEAN": pa.bool_(),
+}
+
+
+def arrow(columns: Columns) -> pa.Schema:
+    """The columns as an Arrow schema."""
+    return pa.schema([(name, _ARROW[kind]) for name, kind in columns.items()])

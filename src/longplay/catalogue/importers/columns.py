@@ -210,8 +210,8 @@ def _reason(cells: Mapping[Name, str], table: TableMap) -> str:
     """Why a row is rejected, NULL for a good one."""
     cases = ["WHEN problem IS NOT NULL THEN problem", f"WHEN {cells['id']} IS NULL THEN 'no id'"]
     checks = [
-        ("popularity", "TRY_CAST($ AS DOUBLE) BETWEEN 0 AND 100", "is not between 0 and 100"),
-        ("listens", "TRY_CAST($ AS DOUBLE) BETWEEN 0 AND 1e18", "is not a count"),
+        ("popularity", "TRY_CAST(CELL AS DOUBLE) BETWEEN 0 AND 100", "is not between 0 and 100"),
+        ("listens", "TRY_CAST(CELL AS DOUBLE) BETWEEN 0 AND 1e18", "is not a count"),
     ]
     if "duration_ms" in cells:
         duration = _in_range(_milliseconds(cells["duration_ms"], table))
@@ -220,7 +220,7 @@ def _reason(cells: Mapping[Name, str], table: TableMap) -> str:
         cell = next((sql for each, sql in cells.items() if each == name), None)
         if cell is not None:
             cases.append(
-                f"WHEN {cell} IS NOT NULL AND ({good.replace('$', cell)}) IS NOT TRUE"
+                f"WHEN {cell} IS NOT NULL AND ({good.replace('CELL', cell)}) IS NOT TRUE"
                 f" THEN '{name}: ' || left({cell}, 40) || ' {reason}'"
             )
     return f"CASE {' '.join(cases)} END"
