@@ -1,0 +1,1 @@
+"""HANDING IT ON: stages, volumes, manifests, torrents; all from stored hashes."""
