@@ -99,7 +99,7 @@ class _Tally:
     seconds: float = 0.0
     gaps: int = 0
     expected: float | None = None
-    length: float = 0.0
+    longest: float = 0.0
     complaints: Counter[str] = field(default_factory=Counter)
     failure: str | None = None
 
@@ -281,7 +281,11 @@ def _decoded(stream: AudioStream, packet: Packet, tally: _Tally) -> list[av.Audi
 
 
 def _count(frame: av.AudioFrame, tally: _Tally) -> None:
-    """Add a frame to the tally. A gap is a jump of the time stamps by more than one frame."""
+    """Add a frame to the tally.
+
+    A gap is a jump of the time stamps by more than the longest frame so far: FFmpeg's stamps waver
+    by nearly that much where Vorbis changes its block size.
+    """
     length = frame.samples / (frame.sample_rate or 1)
     tally.frames += 1
     tally.samples += frame.samples
@@ -290,12 +294,12 @@ def _count(frame: av.AudioFrame, tally: _Tally) -> None:
         tick = frame.time_base
         start = frame.pts * tick.numerator / tick.denominator
         if tally.expected is not None:
-            tolerance = max(length, tally.length, tick.numerator / tick.denominator)
+            tolerance = max(tally.longest, length, tick.numerator / tick.denominator)
             tally.gaps += abs(start - tally.expected) > tolerance
         tally.expected = start + length
     elif tally.expected is not None:
         tally.expected += length
-    tally.length = length
+    tally.longest = max(tally.longest, length)
 
 
 @contextmanager
