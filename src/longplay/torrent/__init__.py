@@ -1,1 +1,1 @@
-"""BitTorrent metainfo from stored hashes: bencoding, merkle trees, v1, v2, hybrid. No disk, no network."""
+"""BitTorrent metainfo from stored hashes: bencoding, merkle, v1, v2, hybrid. Pure functions."""

@@ -20,7 +20,7 @@ EMPTY_ROOT = bytes(DIGEST)
 """Root of an object without bytes: BEP 52 gives empty files no root; ours is its padding leaf."""
 
 SLICE = 256 * 1024
-"""Bytes hashed by each of the three functions before the next slice: they stay in the CPU's cache."""
+"""Bytes that all three functions hash before the next slice: they stay in the CPU's cache."""
 
 
 class ObjectHasher:
@@ -68,7 +68,7 @@ class ObjectHasher:
         for start in range(at, whole, BLOCK):
             self._leaves += hashlib.sha256(part[start : start + BLOCK]).digest()
         if whole < len(part):
-            self._block.update(part[max(whole, at) :])
+            self._block.update(part[whole:])
 
     def finish(self, piece_length_for: Callable[[int], int] | None = None) -> ObjectHashes:
         """The digests of all bytes taken; the hasher cannot be used afterwards.
