@@ -40,8 +40,9 @@ _ALBUM_ID = (
     " artists[1], '')) || chr(31) || plain_name(album))"
 )
 _NEATENED = {
-    "isrcs": "list_filter(list_transform(isrcs, lambda i: regexp_replace(upper(i), '[^A-Z0-9]', '',"
-    f" 'g')), lambda i: regexp_matches(i, '{ISRC}'))",
+    "isrcs": f"list_filter(list_transform(isrcs, lambda i: CASE WHEN regexp_matches(i, '{ISRC}')"
+    " THEN i ELSE regexp_replace(upper(i), '[^A-Z0-9]', '', 'g') END),"
+    f" lambda i: regexp_matches(i, '{ISRC}'))",
     **{
         name: f"CASE WHEN regexp_matches(lower({name}), '{MBID}') THEN lower({name}) END"
         for name in ("recording_mbid", "album_mbid")

@@ -54,15 +54,18 @@ def register(connection: duckdb.DuckDBPyConnection) -> None:
         # Most names are ASCII, where lower() says the same at a tenth of the cost.
         " CASE WHEN strlen(t) = length(t) THEN lower(t) ELSE fold_letters(t) END"
     )
+    # What is plain already, as most names are, skips the regular expressions.
     connection.execute(
-        "CREATE MACRO unpunctuated(t) AS coalesce(nullif(trim(regexp_replace("
+        "CREATE MACRO unpunctuated(t) AS CASE WHEN regexp_matches(t, '[^a-z0-9 ]|^ | $|  ')"
+        " THEN coalesce(nullif(trim(regexp_replace("
         r" replace(regexp_replace(t, '[''’‘`´ʼ]', '', 'g'), '&', ' and '),"
-        r" '[^\p{L}\p{N}\p{M}]+', ' ', 'g')), ''), t)"
+        r" '[^\p{L}\p{N}\p{M}]+', ' ', 'g')), ''), t) ELSE t END"
     )
     connection.execute("CREATE MACRO plain_name(t) AS unpunctuated(fold(t))")
     connection.execute(
-        "CREATE MACRO without_guests(t) AS regexp_replace(regexp_replace(t,"
+        "CREATE MACRO without_guests(t) AS CASE WHEN contains(t, 'feat') OR contains(t, 'ft') THEN"
+        " regexp_replace(regexp_replace(t,"
         rf" '[\(\[\{{]\s*{GUEST}\s[^\)\]\}}]*[\)\]\}}]', ' ', 'g'),"
-        rf" '(\S)[\s–-]+{GUEST}\s.*?(\s[–-]\s|[\(\[\{{]|$)', '\1 \2', 'g')"
+        rf" '(\S)[\s–-]+{GUEST}\s.*?(\s[–-]\s|[\(\[\{{]|$)', '\1 \2', 'g') ELSE t END"
     )
     connection.execute("CREATE MACRO plain_title(t) AS unpunctuated(without_guests(fold(t)))")

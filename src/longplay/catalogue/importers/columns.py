@@ -103,9 +103,9 @@ def default(present: Sequence[str] | None) -> TableMap:
     return TableMap(columns={name: name for name in names})
 
 
-def select(table: TableMap, raw: str, ordinal: int) -> str:
-    """The query that turns a raw relation (`record`, `problem`, and the source's columns as text)
-    into rows of `schema.STAGED`. `ordinal` is the file's place among the source's files."""
+def select(table: TableMap, ordinal: int) -> str:
+    """The query that turns the table `raw` (`problem`, and the source's columns as text, in file
+    order) into rows of `schema.STAGED`. `ordinal` is the file's place among the source's files."""
     cells = {
         name: _text(column, table.nulls)
         for name in table.columns
@@ -116,16 +116,22 @@ def select(table: TableMap, raw: str, ordinal: int) -> str:
         for name, kind in schema.STAGED.items()
         if name not in ("record", "reason", "content")
     )
-    content = ", ".join(f"{quoted(name)}: {identifier(name)}" for name in table.wanted)
+    shown = ", ".join(f"{quoted(name)}: {cell(name)}" for name in table.wanted)
     return (
-        "SELECT * EXCLUDE (raw), CASE WHEN reason IS NOT NULL"
-        " THEN left(to_json(raw)::VARCHAR, 2000) END"
-        f" AS content FROM (SELECT ({ordinal}::BIGINT << 40) + record AS record, {columns},"
-        f" {_reason(cells, table)} AS reason, {{{content}}} AS raw FROM ({raw}))"
+        "SELECT * EXCLUDE (cells), CASE WHEN reason IS NOT NULL"
+        " THEN left(to_json(cells)::VARCHAR, 2000) END"
+        f" AS content FROM (SELECT ({ordinal}::BIGINT << 40) + rowid + 1 AS record, {columns},"
+        f" {_reason(cells, table)} AS reason, {{{shown}}} AS cells FROM raw"
+        " WHERE problem IS DISTINCT FROM '')"
     )
 
 
 _RENAMED = {"own_id": "id", "isrcs": "isrc"}
+
+
+def cell(name: str) -> str:
+    """A source's column as it is called in `raw`, where no name of theirs can meet one of ours."""
+    return identifier(f"c:{name}")
 
 
 def _text(column: Column, nulls: Sequence[str]) -> str:
@@ -133,14 +139,14 @@ def _text(column: Column, nulls: Sequence[str]) -> str:
     missing = ", ".join(quoted(word) for word in {*nulls, ""})
     cells = []
     for name in column.columns:
-        cell = f"trim({identifier(name)}, ' \t\r\n')"
+        text = f"trim({cell(name)}, ' \t\r\n')"
         for old, new in column.replace.items():
-            cell = f"replace({cell}, {quoted(old)}, {quoted(new)})"
-        cells.append(f"CASE WHEN {cell} NOT IN ({missing}) THEN {cell} END")
+            text = f"replace({text}, {quoted(old)}, {quoted(new)})"
+        cells.append(f"CASE WHEN {text} NOT IN ({missing}) THEN {text} END")
     if len(cells) == 1:
         return f"({cells[0]})"
-    together = ", ".join(f"coalesce({cell}, '')" for cell in cells)
-    nothing = " AND ".join(f"{cell} IS NULL" for cell in cells)
+    together = ", ".join(f"coalesce({each}, '')" for each in cells)
+    nothing = " AND ".join(f"{each} IS NULL" for each in cells)
     return f"(CASE WHEN NOT ({nothing}) THEN concat_ws(chr(31), {together}) END)"
 
 

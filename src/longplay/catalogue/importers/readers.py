@@ -1,5 +1,5 @@
-"""Tables in files, each as one raw relation: `record` (from 1, in file order), `problem` (why the
-row cannot be read, or NULL), and the wanted columns as text.
+"""Tables in files, each as one query: its rows in order, `problem` (why a row cannot be read, or
+NULL; empty for a blank line), and the wanted columns as text.
 
 What a format's reader refuses is kept in `rejects`; a file that is not of its format is InputError.
 """
@@ -27,7 +27,7 @@ from longplay.catalogue.database import (
     path_literal,
     quoted,
 )
-from longplay.catalogue.importers.columns import Format, TableMap
+from longplay.catalogue.importers.columns import Format, TableMap, cell
 from longplay.errors import InputError
 
 SUFFIXES: dict[str, Format] = {
@@ -64,7 +64,7 @@ class Input:
 
 @dataclass(frozen=True, slots=True)
 class Raw:
-    """A raw relation. `columns` are the names that the file has; None: each row has its own."""
+    """A file as a query. `columns` are the names that the file has; None: each row has its own."""
 
     query: str
     columns: tuple[str, ...] | None
@@ -88,7 +88,7 @@ def recognise(path: Path, ordinal: int, stated: Format | None) -> Input:
 
 @contextmanager
 def raw(connection: Connection, source: Input, table: TableMap, scratch: Path) -> Iterator[Raw]:
-    """The raw relation of a file, for as long as the context lasts. Raises InputError."""
+    """A file as a query, for as long as the context lasts. Raises InputError."""
     if source.format in ("csv", "tsv", "jsonl"):
         if source.compression:
             _check_whole(source)
@@ -155,25 +155,25 @@ def _header(source: Input, delimiter: str | None) -> tuple[list[str], str]:
         names = next(csv.reader(io.StringIO(text), delimiter=delimiter))
     except csv.Error as error:
         raise InputError(str(error), where=str(source.path)) from error
-    unique: dict[str, None] = {}
+    unique: dict[str, str] = {}
     for number, name in enumerate(names, 1):
         stripped = name.strip() or f"column {number}"
-        unique[stripped if stripped not in unique else f"{stripped} {number}"] = None
-    return list(unique), delimiter
+        free = stripped if stripped.lower() not in unique else f"{stripped} ({number})"
+        unique[free.lower()] = free
+    return list(unique.values()), delimiter
 
 
 def _csv(source: Input, table: TableMap) -> Raw:
     names, delimiter = _header(source, table.delimiter)
-    types = ", ".join(f"{quoted(name)}: 'VARCHAR'" for name in names)
+    types = ", ".join(f"{quoted('c:' + name)}: 'VARCHAR'" for name in names)
+    wanted = "".join(f", {cell(name)}" for name in names if name in table.wanted)
     relation = _read_csv(
         source,
         types,
         f"header = true, delim = {quoted(delimiter)}, quote = '\"',"
         " escape = '\"', strict_mode = true",
     )
-    return Raw(
-        f"SELECT row_number() OVER () AS record, NULL AS problem, * FROM {relation}", tuple(names)
-    )
+    return Raw(f"SELECT NULL::VARCHAR AS problem{wanted} FROM {relation}", tuple(names))
 
 
 def _read_csv(source: Input, types: str, options: str) -> str:
@@ -243,15 +243,15 @@ def _jsonl(source: Input, table: TableMap) -> Raw:
         quoted("/" + name.replace("~", "~0").replace("/", "~1")) for name in table.wanted
     )
     cells = ", ".join(
-        f"cells[{place}] AS {identifier(name)}" for place, name in enumerate(table.wanted, 1)
+        f"cells[{place}] AS {cell(name)}" for place, name in enumerate(table.wanted, 1)
     )
     return Raw(
-        "SELECT record, CASE WHEN cells IS NULL THEN 'is not a JSON object' END AS problem,"
+        "SELECT CASE WHEN trim(line) = '' OR line IS NULL THEN '' WHEN cells IS NULL"
+        " THEN 'is not a JSON object' END AS problem,"
         f" {cells}"
-        " FROM (SELECT record, CASE WHEN json_valid(line) THEN CASE WHEN json_type(line) = 'OBJECT'"
+        " FROM (SELECT line, CASE WHEN json_valid(line) THEN CASE WHEN json_type(line) = 'OBJECT'"
         f" THEN json_extract_string(line, [{paths}]) END END AS cells"
-        f" FROM (SELECT row_number() OVER () AS record, line FROM {relation})"
-        " WHERE trim(line) <> '')",
+        f" FROM {relation})",
         None,
     )
 
@@ -270,11 +270,10 @@ def _parquet(connection: Connection, path: Path, table: TableMap) -> Raw:
         for name, kind, *_ in described
     }
     columns = ", ".join(
-        f"{sql} AS {identifier(name)}" for name, sql in cells.items() if name in table.wanted
+        f"{sql} AS {cell(name)}" for name, sql in cells.items() if name in table.wanted
     )
     return Raw(
-        "SELECT row_number() OVER () AS record, NULL AS problem"
-        f"{', ' + columns if columns else ''} FROM {relation}",
+        f"SELECT NULL::VARCHAR AS problem{', ' + columns if columns else ''} FROM {relation}",
         tuple(cells),
     )
 
@@ -336,9 +335,9 @@ def _sqlite(connection: Connection, path: Path, table: TableMap) -> Iterator[Raw
 
 
 def _decoded(columns: Sequence[str]) -> str:
-    texts = ", ".join(f"TRY(decode({identifier(c)})) AS {identifier(c)}" for c in columns)
+    texts = ", ".join(f"TRY(decode({identifier(c)})) AS {cell(c)}" for c in columns)
     bad = " OR ".join(f"TRY(decode({identifier(c)})) IS NULL" for c in columns) or "false"
     return (
-        f"SELECT row_number() OVER () AS record, CASE WHEN {bad} THEN 'is not UTF-8' END AS problem"
+        f"SELECT CASE WHEN {bad} THEN 'is not UTF-8' END AS problem"
         f"{', ' + texts if texts else ''} FROM sqlite_rows"
     )

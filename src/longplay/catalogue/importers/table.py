@@ -103,7 +103,10 @@ def _stage(connection: Connection, source: Input, given: TableMap | None, scratc
         if raw.columns is not None:
             table = given or columns.default(raw.columns)
             _require_columns(source, table, raw.columns)
-        layers.stage(connection, columns.select(table, raw.query, source.ordinal))
+        # A table first: only so are rows numbered in file order and still read in parallel.
+        connection.execute(f"CREATE OR REPLACE TABLE raw AS {raw.query}")
+        layers.stage(connection, columns.select(table, source.ordinal))
+        connection.execute("DROP TABLE raw")
     refused = readers.keep_rejects(connection, source)
     if "licence" in table.columns and source.format in ("csv", "tsv"):
         _number_lines(connection, source, refused)

@@ -88,9 +88,10 @@ class _Reader:
             memory_mb=self.limits.worker_memory_mb,
         )
         for task, outcome in outcomes:
-            failed = isinstance(outcome, engine.Failure)
-            read = unread(task.path, outcome.reason) if failed else outcome
-            yield known[task.path], read
+            if isinstance(outcome, engine.Failure):
+                yield known[task.path], unread(task.path, outcome.reason)
+            else:
+                yield known[task.path], outcome
 
 
 def _stage_sound(
