@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import pyarrow as pa
@@ -11,7 +11,10 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from longplay.ledger import tables
-from longplay.model import ObjectKey
+from longplay.model import ObjectKey, Role, Statement
+
+Provenance = tuple[bytes, str, int | None, int | None, str]
+"""(root, source, track, album, action) of one path that led to an object."""
 
 FETCH_ROWS = 10_000
 """Rows of a large answer held at a time."""
@@ -72,7 +75,10 @@ def uneven_paths(connection: Connection) -> pa.Table:
         .join(tables.objects, o.root == h.root)
         .where(o.verdict == "damaged but plays")
     )
-    rows = connection.execute(sa.union(damaged, sa.select(q.source, q.path))).all()
+    return _names(connection.execute(sa.union(damaged, sa.select(q.source, q.path))).all())
+
+
+def _names(rows: Sequence[sa.Row[str, bytes]]) -> pa.Table:
     return pa.table(
         {
             "source": pa.array([row[0] for row in rows], pa.string()),
@@ -81,12 +87,79 @@ def uneven_paths(connection: Connection) -> pa.Table:
     )
 
 
-def statements(connection: Connection) -> Iterator[sa.Row[Any]]:
+def held_paths(connection: Connection) -> pa.Table:
+    """(source, path) of every file that led to an object, or into quarantine."""
+    h, q = tables.holdings.c, tables.quarantine.c
+    query = sa.union(sa.select(h.source, h.path), sa.select(q.source, q.path))
+    return _names(connection.execute(query).all())
+
+
+def held_by_role(connection: Connection) -> pa.Table:
+    """Each held recording with the best role that an object has for it; derivatives come last."""
+    m = tables.manifestations.c
+    rank = sa.func.min(sa.case((m.role == Role.DERIVATIVE.value, 1), else_=0))
+    rows = connection.execute(sa.select(m.recording, rank).group_by(m.recording)).all()
+    roles = [Role.DERIVATIVE.value if row[1] else Role.PRESERVATION.value for row in rows]
+    return pa.table(
+        {
+            "recording": pa.array([row[0] for row in rows], pa.uint64()),
+            "role": pa.array(roles, pa.string()),
+        }
+    )
+
+
+def statements(connection: Connection) -> Iterator[Statement]:
     """Every rights statement, by subject."""
     r = tables.rights_statements
-    yield from connection.execute(sa.select(r).order_by(r.c.subject, r.c.uri, r.c.evidence))
+    for row in connection.execute(sa.select(r).order_by(r.c.subject, r.c.uri, r.c.evidence)):
+        yield Statement(
+            row.subject,
+            row.uri,
+            row.evidence,
+            row.start,
+            row.end,
+            tuple(row.territories.split()),
+            tuple(row.uses.split()),
+        )
+
+
+def provenance(connection: Connection) -> Iterator[Provenance]:
+    """Where every object came from, by root; a picture found inside another object came from
+    where that one did."""
+    h, e = tables.holdings.c, tables.embedded.c
+    own = sa.select(h.root, h.source, h.track, h.album, h.action)
+    inside = sa.select(e.picture, h.source, h.track, h.album, sa.literal("original")).join(
+        tables.embedded, e.root == h.root
+    )
+    query = sa.union(own, inside).order_by("root", "source", "track", "album")
+    for row in connection.execute(query):
+        yield tuple(row)
 
 
 def batch_of(detail: str) -> int:
     """The batch that a capture entry of the log speaks of."""
     return int(json.loads(detail)["batch"])
+
+
+RANKS = {Role.PRESERVATION: 0, Role.DERIVATIVE: 1, Role.OTHER_ENCODING: 2, Role.PART: 3}
+PART_RANK = RANKS[Role.PART]
+
+
+def releasable(connection: Connection) -> pa.Table:
+    """Every audio object with each recording that it carries: `recording`, `root`, `size`,
+    `sha256`, `suffix`, `piece_length`, and `rank`, smaller for what stands for it better."""
+    m, o = tables.manifestations.c, tables.objects.c
+    query = sa.select(m.recording, o.root, o.size, o.sha256, o.suffix, o.piece_length, m.role).join(
+        tables.objects, o.root == m.root
+    )
+    rows = connection.execute(query).all()
+    columns = list(zip(*rows, strict=True)) if rows else [()] * 7
+    types = (
+        *(pa.uint64(), pa.binary(), pa.int64(), pa.binary()),
+        *(pa.string(), pa.int32()),
+    )
+    names = ("recording", "root", "size", "sha256", "suffix", "piece_length")
+    table = pa.table({name: pa.array(columns[at], types[at]) for at, name in enumerate(names)})
+    return table.append_column(
+        "rank", pa.array([RANKS[Role(role)] for role in columns[6]], pa.int8())
+    )

@@ -116,8 +116,11 @@ def make_plan(
     budget: int | None = None,
     snapshot: str = "",
     done: Done | None = None,
+    unoffered: float = 0.0,
 ) -> Planned:
     """Decide what to keep of the candidates in `source`, in what quality, in what order.
+
+    `unoffered` are the listens of recordings that nobody offers: they count in every share.
 
     The same candidates, policy, budget and snapshot give the same plan. Raises PlanError for a
     negative budget or a table without the columns.
@@ -152,7 +155,7 @@ def make_plan(
         entries=len(order) + len(extras),
         bytes=solution.bytes + extra_bytes + done.bytes,
         others=len(extras),
-        **_totals(problem, solution, best, done),
+        **_totals(problem, solution, best, done, unoffered),
     )
     return Planned(plan, source, columns, best, solution.action, order, extras)
 
@@ -220,8 +223,10 @@ def _digest(
     return digest.hexdigest()[:16]
 
 
-def _totals(problem: Problem, solution: Solution, best: Best, done: Done) -> dict[str, Any]:
-    heard = float(problem.listens.sum(dtype=np.float64))
+def _totals(
+    problem: Problem, solution: Solution, best: Best, done: Done, unoffered: float
+) -> dict[str, Any]:
+    heard = float(problem.listens.sum(dtype=np.float64)) + unoffered
     total = (heard + done.listens) or 1.0
     kept = solution.action != SKIP
     counts = np.bincount(solution.action, minlength=3).tolist()

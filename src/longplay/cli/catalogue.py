@@ -1,0 +1,58 @@
+"""`longplay catalogue`: what music exists."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from longplay.cli import output
+from longplay.cli.keep import show_import
+from longplay.cli.options import ArchiveOption, JsonOption, WorkersOption, opened
+from longplay.workflows import importing
+
+app = typer.Typer(no_args_is_help=True, help="The catalogue: what music exists.")
+
+
+@app.command("import")
+def import_paths(
+    paths: Annotated[list[Path], typer.Argument(help="A folder of files, or tables.")],
+    form: Annotated[
+        str | None, typer.Option("--format", metavar="tags|table", help="Else told by the path.")
+    ] = None,
+    column_map: Annotated[
+        str | None,
+        typer.Option("--map", metavar="MAP.toml", help="Which column is what; or a shipped map."),
+    ] = None,
+    name: Annotated[str | None, typer.Option(help="The source's name.")] = None,
+    licence: Annotated[
+        str | None, typer.Option(metavar="URI", help="The licence of the metadata itself.")
+    ] = None,
+    workers: WorkersOption = None,
+    archive: ArchiveOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Import the tags of a source's files, or a table of tracks."""
+    request = importing.Request(tuple(paths), form, column_map, name, licence, workers)
+    with opened(archive) as it, output.progress("import") as update:
+        report = importing.import_paths(it, request, progress=update)
+    if as_json:
+        output.document(report.document())
+    else:
+        show_import(report)
+
+
+@app.command()
+def stats(archive: ArchiveOption = None, as_json: JsonOption = False) -> None:
+    """What the catalogue holds, and how much of what its sources declare."""
+    with opened(archive) as it:
+        found = importing.stats(it)
+    if as_json:
+        output.document(found)
+        return
+    names = ("tracks", "albums", "artists", "recordings", "isrcs")
+    output.facts([(name, getattr(found, name)) for name in names])
+    output.line()
+    columns = ("name", "rows", "declared", "coverage", "rejected")
+    output.table(columns, [[getattr(row, name) for name in columns] for row in found.sources])

@@ -1,0 +1,189 @@
+"""`plan`, `capture`, `status`, `verify`: the archive's daily work."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from longplay import engine
+from longplay.capture.pipeline import Totals
+from longplay.cli import output
+from longplay.cli.options import (
+    ArchiveOption,
+    JsonOption,
+    WorkersOption,
+    opened,
+    parse_share,
+    parse_size,
+)
+from longplay.errors import IntegrityFoundError, LongplayError
+from longplay.planning import Plan
+from longplay.workflows import capturing, planning, status
+from longplay.workflows.status import Status
+from longplay.workflows.verifying import Verification
+from longplay.workflows.verifying import verify as verify_archive
+
+
+def plan(
+    budget: Annotated[
+        str | None, typer.Option(metavar="SIZE", help="Bytes to keep to, e.g. 2TB.")
+    ] = None,
+    report: Annotated[Path | None, typer.Option(help="Draw the plan: .html, .png or .svg.")] = None,
+    archive: ArchiveOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Decide what to save first, in what quality, under a budget."""
+    with opened(archive) as it:
+        made = planning.plan_archive(it, parse_size(budget), drawing=report)
+    if as_json:
+        output.document(made.document())
+    else:
+        show_plan(made, report)
+
+
+def capture(
+    limit: Annotated[int | None, typer.Option(min=1, help="Take at most so many files.")] = None,
+    workers: WorkersOption = None,
+    archive: ArchiveOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Bring in what the plan lists, most listened-to first."""
+    with opened(archive) as it, output.progress("capture") as update:
+        done = capturing.capture(
+            it, limit=limit, workers=workers or engine.default_workers(), progress=update
+        )
+    if as_json:
+        output.document(done.document())
+    else:
+        show_capture(done)
+    refuse_failures(done.totals)
+
+
+def show_status(archive: ArchiveOption = None, as_json: JsonOption = False) -> None:
+    """What is held, due and published."""
+    with opened(archive) as it:
+        found = status.status(it)
+    if as_json:
+        output.document(found)
+    else:
+        _print_status(found)
+
+
+show_status.__name__ = "status"
+
+
+def verify(
+    sample: Annotated[
+        str | None, typer.Option(metavar="SHARE", help="Only so much, e.g. 5%, longest ago first.")
+    ] = None,
+    archive: ArchiveOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Re-read the objects and walk the log: is every bit as it came in?"""
+    with opened(archive) as it, output.progress("verify") as update:
+        found = verify_archive(it, share=parse_share(sample) or 1.0, progress=update)
+    if as_json:
+        output.document(_verification_document(found))
+    else:
+        _print_verification(found)
+    if not found.sound:
+        raise typer.Exit(IntegrityFoundError.exit_status)
+
+
+COMMANDS = (plan, capture, show_status, verify)
+
+
+def show_plan(made: Plan, report: Path | None = None) -> None:
+    """Print a plan's totals for people."""
+    output.facts(
+        [
+            ("recordings", made.recordings),
+            ("kept as original", made.original),
+            ("kept as Opus", made.opus),
+            ("left out", made.skipped),
+            ("bytes", output.size(made.bytes)),
+            ("share of listens", output.percent(made.share_of_listens)),
+            ("quality-weighted", output.percent(made.quality_weighted_share)),
+            ("no plan can exceed", f"{output.percent(made.bound)} (gap {made.gap:.4%})"),
+        ]
+    )
+    if report:
+        output.line(f"drawn in {report}")
+
+
+def show_capture(done: capturing.Captured) -> None:
+    """Print what a capture did for people."""
+    totals = done.totals
+    output.facts(
+        [
+            ("offered", totals.offered),
+            ("captured", totals.captured),
+            ("already held", totals.already_held),
+            ("quarantined", totals.quarantined),
+            ("failed", totals.failed),
+            ("bytes stored", output.size(totals.bytes)),
+            ("share of listens", output.percent(done.share_of_listens)),
+            ("seconds", round(done.seconds, 1)),
+        ]
+    )
+    for words in totals.failures:
+        output.err.print(f"failed: {words}", markup=False)
+
+
+def refuse_failures(totals: Totals) -> None:
+    """Exit with 1 when something failed that may be tried again."""
+    if totals.failed:
+        raise LongplayError(
+            f"{totals.failed} of {totals.offered} files failed",
+            hint="see why above; the same command tries them again",
+        )
+
+
+def _print_status(found: Status) -> None:
+    output.facts(
+        [
+            ("objects", found.objects),
+            ("bytes", output.size(found.bytes)),
+            ("recordings", found.recordings),
+            ("due", found.due),
+            ("quarantined", found.quarantined),
+            ("share of listens", output.percent(found.share_of_listens)),
+            ("releases", found.releases),
+            *((f"objects {name}", count) for name, count in found.by_access_class.items()),
+        ]
+    )
+
+
+def _verification_document(found: Verification) -> dict[str, object]:
+    return {
+        "checked": found.checked,
+        "bytes": found.bytes,
+        "damaged": [
+            {"object": one.key.hex, "blocks": list(one.blocks), "repaired": False}
+            for one in found.damaged
+        ],
+        "missing": [key.hex for key in found.missing],
+        "unvouched": [key.hex for key in found.unvouched],
+        "unknown_files": [str(path) for path in found.unknown_files],
+        "log": found.log,
+    }
+
+
+def _print_verification(found: Verification) -> None:
+    output.line(f"{found.checked:,} objects re-read, {output.size(found.bytes)}")
+    for one in found.damaged:
+        output.line(f"damaged   {one.key.hex} blocks {', '.join(map(str, one.blocks))}")
+    for key in found.missing:
+        output.line(f"missing   {key.hex}")
+    for key in found.unvouched:
+        output.line(f"unvouched {key.hex} has no hashes in the evidence")
+    for path in found.unknown_files:
+        output.line(f"unknown   {path}")
+    if found.log.ok:
+        output.line(f"the log's {found.log.entries:,} entries follow one from another")
+    else:
+        output.line(f"the log is broken at entry {found.log.broken_at}")
+    if found.sound:
+        output.line("everything is whole")

@@ -1,0 +1,143 @@
+"""`capture`: bring in what the plan lists, and plan the tail anew when sizes were misjudged."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from longplay import clock
+from longplay.archive import Archive
+from longplay.capture import pipeline
+from longplay.capture.batch import Carried
+from longplay.capture.pipeline import Item, Job, Totals
+from longplay.catalogue import popularity
+from longplay.catalogue.snapshot import open_current
+from longplay.ledger import queries
+from longplay.model import Action, Role
+from longplay.planning import Plan, table
+from longplay.workflows import planning, shares
+
+Progress = Callable[[int, int, str], None]
+Parts = dict[tuple[str, bytes], list[tuple[int, int, int | None, str]]]
+
+
+@dataclass(frozen=True, slots=True)
+class Captured:
+    """What a capture did, and the share of listens that the archive preserves after it."""
+
+    totals: Totals
+    share_of_listens: float
+    seconds: float
+
+    def document(self) -> dict[str, Any]:
+        """As `capture --json` prints it."""
+        names = (
+            *("offered", "captured", "already_held", "skipped", "quarantined", "failed"),
+            "bytes",
+        )
+        counts = {name: getattr(self.totals, name) for name in names}
+        share = round(self.share_of_listens, 6)
+        return {**counts, "share_of_listens": share, "seconds": round(self.seconds, 3)}
+
+
+def capture(archive: Archive, *, limit: int | None, workers: int, progress: Progress) -> Captured:
+    """Carry out the archive's plan, and what it is replaced by on the way."""
+    started = clock.monotonic()
+    totals = Totals()
+    plan = planning.current_plan(archive)
+    while True:
+        drift = _Drift(plan, archive.settings.policy.replan_tolerance)
+        job = _job(archive, plan, drift, workers=workers, limit=limit, progress=progress)
+        totals += pipeline.capture(archive.places, job)
+        if not drift.seen:
+            break
+        plan = planning.replan(archive, plan)
+    with archive.ledger.read() as connection:
+        held = np.array(queries.held_recordings(connection), np.uint64)
+    return Captured(totals, shares.share_held(archive, held), clock.monotonic() - started)
+
+
+@dataclass(slots=True)
+class _Drift:
+    """Notices when captured files are larger or smaller than the plan expected.
+
+    Only a budget makes that matter; the difference is measured against the plan's bytes.
+    """
+
+    plan: Plan
+    tolerance: float
+    seen: bool = False
+
+    def __call__(self, totals: Totals) -> bool:
+        if self.plan.budget is not None and self.plan.bytes:
+            off = abs(totals.bytes - totals.expected_bytes) / self.plan.bytes
+            self.seen = off > self.tolerance
+        return self.seen
+
+
+def _job(
+    archive: Archive,
+    plan: Plan,
+    drift: _Drift,
+    *,
+    workers: int,
+    limit: int | None,
+    progress: Progress,
+) -> Job:
+    path = planning.plan_path(archive, plan.id)
+    parts = _parts(archive)
+
+    def load(first: int, last: int) -> Iterator[Item]:
+        for row in table.read_range(path, first, last).to_pylist():
+            yield _item(row, parts)
+
+    return Job(
+        plan=plan.id,
+        total=plan.entries,
+        load=load,
+        folders={source.name: source.location for source in archive.settings.sources},
+        settings=archive.settings,
+        workers=workers,
+        limit=limit,
+        progress=lambda done: progress(done.offered, plan.entries, _words(done)),
+        enough=drift,
+    )
+
+
+def _words(totals: Totals) -> str:
+    return f"{totals.bytes / 1e6:,.1f} MB, {totals.quarantined} quarantined"
+
+
+def _parts(archive: Archive) -> Parts:
+    """Files that carry several recordings, with the stretch of each."""
+    rows = popularity.parts(open_current(archive.catalogue)).to_pylist()
+    found: Parts = defaultdict(list)
+    for row in rows:
+        part = (row["recording"], row["start_ms"], row["end_ms"], Role.PART.value)
+        found[row["source"], row["path"]].append(part)
+    return found
+
+
+def _item(row: dict[str, Any], parts: Parts) -> Item:
+    action = Action(row["action"])
+    carried = parts.get((row["source"], row["path"]), [])
+    if not carried and row["recording"] is not None:
+        carried = [(row["recording"], 0, None, _role(row["role"], action))]
+    return Item(
+        ordinal=row["ordinal"],
+        path=row["path"],
+        action=action,
+        expected_bytes=row["expected_bytes"],
+        source_bytes=row["source_bytes"] or 0,
+        carried=Carried(row["source"], row["track"], row["album"], tuple(carried)),
+    )
+
+
+def _role(place: str, action: Action) -> str:
+    if action == Action.OPUS:
+        return Role.DERIVATIVE.value
+    return (Role.PRESERVATION if place == "best" else Role.OTHER_ENCODING).value

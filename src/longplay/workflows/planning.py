@@ -1,0 +1,150 @@
+"""`plan`: candidates from the catalogue and the ledger, a plan from the planner, its file kept."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import sqlalchemy as sa
+
+from longplay import clock
+from longplay.archive import Archive
+from longplay.catalogue import popularity
+from longplay.catalogue.snapshot import Snapshot, open_current
+from longplay.errors import PlanError
+from longplay.files import sweep, writer_lock
+from longplay.ledger import queries, tables
+from longplay.model import Role
+from longplay.planning import Done, Plan, make_plan, report, table
+from longplay.settings import Policy
+from longplay.workflows import shares
+from longplay.workflows.shares import Listening
+
+
+def plan_archive(archive: Archive, budget: int | None, *, drawing: Path | None = None) -> Plan:
+    """Make a plan of everything that the sources offer, and make it the archive's plan."""
+    with writer_lock(archive.plans / "lock", "plan"):
+        snapshot = open_current(archive.catalogue)
+        plan = _make(archive, snapshot, candidates(archive, snapshot), budget, Done())
+    if drawing:
+        report.draw(plan, drawing)
+    return plan
+
+
+def replan(archive: Archive, old: Plan) -> Plan:
+    """Plan anew what is not held yet, in the bytes that the old plan's budget leaves."""
+    with writer_lock(archive.plans / "lock", "plan"):
+        snapshot = open_current(archive.catalogue)
+        with archive.ledger.read() as connection:
+            held = queries.held_paths(connection)
+            kept = queries.held_by_role(connection)
+            _, size = queries.count_objects(connection)
+        done = _done(shares.listening(archive, snapshot), kept, size, archive.settings.policy)
+        rest = without(candidates(archive, snapshot), held, kept["recording"])
+        left = None if old.budget is None else max(0, old.budget - size)
+        return _make(archive, snapshot, rest, left, done)
+
+
+def _done(listening: Listening, kept: pa.Table, size: int, policy: Policy) -> Done:
+    """What the archive holds, as the planner counts it."""
+    opus = pc.equal(kept["role"], Role.DERIVATIVE.value).to_numpy(zero_copy_only=False)
+    heard = listening.of(kept["recording"].to_numpy()).astype(np.float64)
+    copies = int(opus.sum())
+    return Done(
+        recordings=kept.num_rows,
+        bytes=size,
+        original=kept.num_rows - copies,
+        opus=copies,
+        listens=float(heard.sum()),
+        weighted=float(heard[~opus].sum() + policy.opus_quality * heard[opus].sum()),
+    )
+
+
+def _make(
+    archive: Archive, snapshot: Snapshot, offered: pa.Table, budget: int | None, done: Done
+) -> Plan:
+    policy = archive.settings.policy
+    planned = make_plan(
+        offered,
+        policy,
+        budget=budget,
+        snapshot=f"{snapshot.number:06}",
+        done=done,
+        unoffered=shares.unoffered_listens(archive, snapshot, offered),
+    )
+    table.write(planned, archive.plans)
+    _name(archive, planned.plan)
+    return planned.plan
+
+
+def candidates(archive: Archive, snapshot: Snapshot) -> pa.Table:
+    """What the sources of the settings offer, with what the ledger knows of damage."""
+    offered = popularity.candidates(snapshot)
+    sources = {source.name: source.keep == "all" for source in archive.settings.sources}
+    known = pa.array(list(sources), pa.string())
+    offered = offered.filter(pc.is_in(offered["source"], known))
+    all_of = pa.array([name for name, keep in sources.items() if keep], pa.string())
+    with archive.ledger.read() as connection:
+        uneven = queries.uneven_paths(connection)
+    marked = _names(uneven)
+    damaged = [name in marked for name in _pairs(offered)] if marked else [False] * len(offered)
+    return offered.append_column("keep_all", pc.is_in(offered["source"], all_of)).append_column(
+        "damaged", pa.array(damaged, pa.bool_())
+    )
+
+
+def without(offered: pa.Table, held: pa.Table, recordings: pa.ChunkedArray) -> pa.Table:
+    """The candidates but for held files, and but for all files of held recordings."""
+    names = _names(held)
+    fresh = pa.array([name not in names for name in _pairs(offered)], pa.bool_())
+    known = pc.is_in(offered["recording"], recordings.combine_chunks())
+    return offered.filter(pc.and_(fresh, pc.invert(known)))
+
+
+def _pairs(table: pa.Table) -> Iterator[tuple[str, bytes]]:
+    return zip(table["source"].to_pylist(), table["path"].to_pylist(), strict=True)
+
+
+def _names(table: pa.Table) -> set[tuple[str, bytes]]:
+    return set(_pairs(table))
+
+
+def current_plan(archive: Archive) -> Plan:
+    """The archive's plan. Raises PlanError when there is none yet."""
+    with archive.ledger.read() as connection:
+        document = queries.latest_plan(connection)
+    if document is None:
+        raise PlanError(
+            "there is no plan yet", where=str(archive.folder), hint="make one: longplay plan"
+        )
+    return table.read_plan(plan_path(archive, document["plan"]))
+
+
+def plan_path(archive: Archive, plan: str) -> Path:
+    """Where a plan's file lies."""
+    return archive.plans / f"{plan}.parquet"
+
+
+def _name(archive: Archive, plan: Plan) -> None:
+    """Make it the newest plan of the ledger, and remove files that no plan names."""
+    document: dict[str, Any] = plan.document()
+    with archive.ledger.write() as connection:
+        newest = queries.latest_plan(connection)
+        if newest is None or newest["plan"] != plan.id:
+            last = connection.scalar(sa.select(sa.func.max(tables.plans.c.number))) or 0
+            connection.execute(tables.plans.delete().where(tables.plans.c.id == plan.id))
+            connection.execute(
+                tables.plans.insert().values(
+                    id=plan.id,
+                    number=last + 1,
+                    time=clock.timestamp(),
+                    document=json.dumps(document, sort_keys=True),
+                )
+            )
+        named = set(connection.scalars(sa.select(tables.plans.c.id)))
+    sweep(archive.plans, {f"{name}.parquet" for name in named}, pattern="*.parquet*")

@@ -1,0 +1,318 @@
+"""`release cut` and `release list`: stages by share of listens, through the gate, into torrents."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import sqlalchemy as sa
+from numpy.typing import NDArray
+
+from longplay import clock
+from longplay.archive import Archive
+from longplay.catalogue import ids
+from longplay.catalogue.describe import display
+from longplay.catalogue.snapshot import Snapshot, open_current
+from longplay.errors import UsageError
+from longplay.files import writer_lock
+from longplay.ledger import log, queries, tables
+from longplay.release import cut as cutting
+from longplay.release.cut import OBJECTS, Release, Request, Volume, read_release
+from longplay.rights.gate import Shareable
+from longplay.vault import evidence
+from longplay.workflows import rights, shares
+
+
+@dataclass(frozen=True, slots=True)
+class Cut:
+    """What one `release cut` made. `withheld` counts objects that the gate kept out, by reason."""
+
+    releases: tuple[Release, ...]
+    folder: str
+    share_of_listens: float
+    withheld: dict[str, int]
+    seconds: float
+
+    def fresh(self) -> list[tuple[Release, list[Volume]]]:
+        """Each release with the volumes that it cut itself."""
+        return [
+            (release, [volume for volume in release.volumes if volume.name in release.fresh])
+            for release in self.releases
+        ]
+
+    def document(self) -> dict[str, Any]:
+        """As `release cut --json` prints it."""
+        fresh = self.fresh()
+        volumes = [volume for _, made in fresh for volume in made]
+        return {
+            "releases": [
+                {
+                    "release": release.name,
+                    "stage": release.stage,
+                    "volumes": [self._volume(volume) for volume in made],
+                    "unchanged": len(release.volumes) - len(made),
+                }
+                for release, made in fresh
+            ],
+            "torrents": [self.path(volume) for volume in volumes],
+            "objects": sum(volume.objects for volume in volumes),
+            "bytes": sum(volume.bytes for volume in volumes),
+            "share_of_listens": round(self.share_of_listens, 6),
+            "withheld": self.withheld,
+            "seconds": round(self.seconds, 3),
+        }
+
+    def path(self, volume: Volume) -> str:
+        """Where a volume's torrent lies."""
+        return f"{self.folder}/{volume.torrent}"
+
+    def _volume(self, volume: Volume) -> dict[str, Any]:
+        names = (
+            "info_hash_v1",
+            "info_hash_v2",
+            "magnet_v2",
+            "magnet",
+            "objects",
+            "bytes",
+            "padding",
+        )
+        return {"torrent": self.path(volume)} | {name: getattr(volume, name) for name in names}
+
+
+@dataclass(frozen=True, slots=True)
+class _Judged:
+    """What may be released: `objects` as `OBJECTS` has it, the gate's leave for each row, and the
+    catalogue's listens in all."""
+
+    objects: pa.Table
+    leave: list[Shareable]
+    listens: float
+    withheld: dict[str, int]
+
+
+def cut(archive: Archive, *, stage: int | None, share: float | None) -> Cut:
+    """Cut a stage, or every stage that has something new.
+
+    Stages divide what may be released by its own share of listens. With `share` one release is
+    cut, as stage 1, that reaches that share. Raises UsageError, LockedError.
+    """
+    started = clock.monotonic()
+    bounds = _bounds(archive, stage, share)
+    with writer_lock(archive.releases / "lock", "release"):
+        newest = _newest(archive)
+        cutting.sweep(archive.releases, _named(archive))
+        judged = _judge(archive)
+        made = []
+        for number, (low, high) in bounds.items():
+            release = _cut_stage(archive, judged, number, (low, high), newest)
+            if release is not None:
+                made.append(release)
+                newest[number] = release
+    return Cut(
+        tuple(made),
+        str(archive.releases),
+        sum(newest[number].share_of_listens for number in bounds if number in newest),
+        judged.withheld,
+        clock.monotonic() - started,
+    )
+
+
+def list_releases(archive: Archive) -> list[dict[str, Any]]:
+    """Every release, oldest first, as `release list --json` prints it."""
+    with archive.ledger.read() as connection:
+        texts = list(
+            connection.scalars(
+                sa.select(tables.releases.c.document).order_by(
+                    tables.releases.c.time, tables.releases.c.name
+                )
+            )
+        )
+    return [_listed(read_release(json.loads(text))) for text in texts]
+
+
+def _listed(release: Release) -> dict[str, Any]:
+    return {
+        "release": release.name,
+        "stage": release.stage,
+        "magnets": [volume.magnet for volume in release.volumes],
+        "bytes": release.bytes,
+        "objects": release.objects,
+        "share_of_listens": release.share_of_listens,
+        "supersedes": release.supersedes,
+    }
+
+
+def _bounds(
+    archive: Archive, stage: int | None, share: float | None
+) -> dict[int, tuple[float, float]]:
+    """The shares of listens between which each wanted stage lies."""
+    stages = archive.settings.policy.stages
+    if share is not None:
+        if stage not in (None, 1):
+            raise UsageError("--share cuts stage 1", hint="give --stage or --share")
+        return {1: (0.0, share)}
+    if stage is not None and stage > len(stages):
+        raise UsageError(
+            f"there are {len(stages)} stages", hint="the policy in longplay.toml names them"
+        )
+    every = {
+        number: (stages[number - 2] if number > 1 else 0.0, bound)
+        for number, bound in enumerate(stages, 1)
+    }
+    return every if stage is None else {stage: every[stage]}
+
+
+def _cut_stage(
+    archive: Archive,
+    judged: _Judged,
+    stage: int,
+    bounds: tuple[float, float],
+    newest: dict[int, Release],
+) -> Release | None:
+    before = newest.get(stage)
+    wanted = _within(judged.objects["listens"].to_numpy(), bounds)
+    request = Request(
+        prefix=archive.settings.name,
+        stage=stage,
+        number=int(before.name.rpartition("-")[2]) + 1 if before else 1,
+        objects=judged.objects.append_column("in_stage", pa.array(wanted)),
+        leave=judged.leave,
+        before=before,
+        others=tuple(release for number, release in newest.items() if number != stage),
+        evidence=tuple(_evidence(archive)),
+        listens=judged.listens,
+    )
+    release = cutting.cut(request, archive.releases)
+    if release is not None:
+        _record(archive, release)
+    return release
+
+
+def _within(listens: NDArray[np.float64], bounds: tuple[float, float]) -> NDArray[np.bool_]:
+    """Which rows, most listened-to first, lie between two shares of all their listens.
+
+    A row belongs where its share begins, so the first row is always in the first stage.
+    """
+    low, high = bounds
+    total = listens.sum() or 1.0
+    begins = (np.cumsum(listens) - listens) / total
+    last = high >= 1.0
+    return (begins >= low) & ((begins < high) | last) if low else (begins < high) | last
+
+
+def _record(archive: Archive, release: Release) -> None:
+    with archive.ledger.write() as connection:
+        connection.execute(
+            tables.releases.insert().values(
+                name=release.name,
+                stage=release.stage,
+                time=clock.timestamp(),
+                objects=release.objects,
+                bytes=release.bytes,
+                share_of_listens=release.share_of_listens,
+                supersedes=release.supersedes,
+                document=json.dumps(release.document(), sort_keys=True),
+            )
+        )
+        detail = {
+            "volumes": {volume.name: volume.info_hash_v2 for volume in release.volumes},
+            "objects": release.objects,
+        }
+        log.append(connection, "release", release.name, detail)
+
+
+def _named(archive: Archive) -> set[str]:
+    with archive.ledger.read() as connection:
+        return set(connection.scalars(sa.select(tables.releases.c.name)))
+
+
+def _newest(archive: Archive) -> dict[int, Release]:
+    """The newest release of each stage."""
+    with archive.ledger.read() as connection:
+        texts = connection.scalars(
+            sa.select(tables.releases.c.document).order_by(tables.releases.c.name)
+        )
+        releases = [read_release(json.loads(text)) for text in texts]
+    return {release.stage: release for release in releases}
+
+
+def _evidence(archive: Archive) -> list[Any]:
+    with archive.ledger.read() as connection:
+        names = queries.evidence_names(connection, "hashes")
+    return evidence.paths(archive.evidence, names)
+
+
+def _judge(archive: Archive) -> _Judged:
+    """Every object that carries a recording, judged, described, most listened-to first."""
+    snapshot = open_current(archive.catalogue)
+    listening = shares.listening(archive, snapshot)
+    with archive.ledger.read() as connection:
+        held = queries.releasable(connection)
+        position = log.head(connection)
+    held = held.set_column(
+        held.column_names.index("recording"),
+        "recording",
+        pa.array(shares.current(snapshot, held["recording"].to_numpy())),
+    )
+    held = _by_object(held, listening)
+    verdicts = rights.judge_release(archive, held, clock.now(), position)
+    leave = [verdict for verdict in verdicts if isinstance(verdict, Shareable)]
+    withheld = Counter(one.reason for one in verdicts if not isinstance(one, Shareable))
+    allowed = held.filter(pa.array([isinstance(one, Shareable) for one in verdicts], pa.bool_()))
+    return _Judged(
+        _described(snapshot, allowed, leave), leave, listening.total, dict(sorted(withheld.items()))
+    )
+
+
+def _by_object(held: pa.Table, listening: shares.Listening) -> pa.Table:
+    """One row per object, most listened-to first: its most listened-to recording, and the listens
+    of all that it carries. Of several objects of one recording the first named is released."""
+    heard = listening.of(held["recording"].to_numpy()).astype(np.float64)
+    held = held.append_column("listens", pa.array(heard))
+    held = held.sort_by(
+        [("listens", "descending"), ("recording", "ascending"), ("rank", "ascending"),
+         ("size", "descending"), ("root", "ascending")]
+    )  # fmt: skip
+    seen_recordings = _first(held["recording"])
+    whole = pc.not_equal(held["rank"], queries.PART_RANK).to_numpy(zero_copy_only=False)
+    held = held.filter(pa.array(seen_recordings | ~whole))
+    sums = held.group_by("root").aggregate([("listens", "sum")])
+    held = held.filter(pa.array(_first(held["root"])))
+    held = (
+        held.drop_columns(["listens"]).join(sums, "root").rename_columns({"listens_sum": "listens"})
+    )
+    return held.sort_by([("listens", "descending"), ("root", "ascending")])
+
+
+def _first(column: pa.ChunkedArray) -> NDArray[np.bool_]:
+    """Whether each value stands for the first time."""
+    codes = pc.dictionary_encode(column.combine_chunks()).indices.to_numpy(zero_copy_only=False)
+    first = np.zeros(len(codes), bool)
+    first[np.unique(codes, return_index=True)[1]] = True
+    return first
+
+
+def _described(snapshot: Snapshot, allowed: pa.Table, leave: list[Shareable]) -> pa.Table:
+    """The columns of a release but for `in_stage`."""
+    known = display(snapshot, allowed["recording"].to_numpy()).drop_columns(["track"])
+    order = pa.array(np.arange(len(allowed)))
+    joined = allowed.append_column("order", order).join(known, "recording").sort_by("order")
+    columns = {name: joined[name] for name in joined.column_names}
+    columns["recording"] = pa.array(ids.texts("rec", joined["recording"].to_numpy()), pa.string())
+    columns["album_artist"] = pc.list_element(_never_empty(joined["album_artists"]), 0)
+    columns["statement"] = pa.array([one.uri for one in leave], pa.string())
+    columns["evidence"] = pa.array(["; ".join(one.evidence) for one in leave], pa.string())
+    wanted = [field for field in OBJECTS if field.name != "in_stage"]
+    return pa.table({field.name: columns[field.name].cast(field.type) for field in wanted})
+
+
+def _never_empty(lists: pa.ChunkedArray) -> pa.ChunkedArray:
+    """Lists that have a first element, which is null where there was none."""
+    nobody = pa.array([[None]], lists.type)
+    empty = pc.equal(pc.fill_null(pc.list_value_length(lists), 0), 0)
+    return pc.if_else(empty, nobody[0], lists)

@@ -1,0 +1,81 @@
+"""Shares of listens: how much of all listening a set of recordings stands for."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from longplay.archive import Archive
+from longplay.catalogue import popularity
+from longplay.catalogue.snapshot import Snapshot, open_current
+from longplay.planning import listens
+
+Keys = NDArray[np.uint64]
+
+
+@dataclass(frozen=True, slots=True)
+class Listening:
+    """Listens of every recording of the catalogue: sorted keys beside their listens."""
+
+    recordings: Keys
+    listens: NDArray[np.float32]
+
+    @property
+    def total(self) -> float:
+        """All listens."""
+        return float(self.listens.sum(dtype=np.float64))
+
+    def of(self, recordings: Keys) -> NDArray[np.float32]:
+        """The listens of each of these; 0 for one that the catalogue does not have."""
+        if not len(self.recordings):
+            return np.zeros(len(recordings), np.float32)
+        at = np.searchsorted(self.recordings, recordings).clip(0, len(self.recordings) - 1)
+        known = self.recordings[at] == recordings
+        return np.where(known, self.listens[at], 0).astype(np.float32)
+
+    def share(self, recordings: Keys) -> float:
+        """The share of all listens that these recordings, each counted once, stand for."""
+        found = float(self.of(np.unique(recordings)).sum(dtype=np.float64))
+        return found / self.total if self.total else 0.0
+
+
+def listening(archive: Archive, snapshot: Snapshot) -> Listening:
+    """Listens by recording, completed by the policy's curve where no source counts plays."""
+    table = popularity.popularity_table(snapshot)
+    liked = _column(table, "popularity")
+    heard = _column(table, "listens")
+    known = not (np.isnan(liked).all() and np.isnan(heard).all())
+    listens.complete(liked, heard, archive.settings.policy, any_known=known)
+    return Listening(table["recording"].to_numpy(), heard)
+
+
+def unoffered_listens(archive: Archive, snapshot: Snapshot, offered: pa.Table) -> float:
+    """Listens of the recordings that no source offers a file of."""
+    everything = listening(archive, snapshot)
+    keys = np.unique(offered["recording"].drop_null().to_numpy())
+    return max(0.0, everything.total - float(everything.of(keys).sum(dtype=np.float64)))
+
+
+def current(snapshot: Snapshot, recordings: Keys) -> Keys:
+    """The ids that stand now for these, some of which other recordings have taken in since."""
+    with snapshot.connect() as connection:
+        moved = connection.sql("SELECT * FROM redirects ORDER BY recording").to_arrow_table()
+    if not moved.num_rows:
+        return recordings
+    old, new = (moved[name].to_numpy() for name in ("recording", "successor"))
+    at = np.searchsorted(old, recordings).clip(0, len(old) - 1)
+    return np.where(old[at] == recordings, new[at], recordings)
+
+
+def share_held(archive: Archive, held: Keys) -> float:
+    """The share of all listens that the held recordings stand for."""
+    snapshot = open_current(archive.catalogue)
+    return listening(archive, snapshot).share(current(snapshot, held))
+
+
+def _column(table: pa.Table, name: str) -> NDArray[np.float32]:
+    values = table[name].cast(pa.float32()).fill_null(float("nan"))
+    return np.array(values.to_numpy(), np.float32)
