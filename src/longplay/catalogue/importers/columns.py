@@ -85,9 +85,10 @@ def load(path: Path) -> TableMap:
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise InputError(str(error), where=str(path), hint="correct that line") from error
     except ValidationError as error:
-        first = error.errors()[0]
-        key = ".".join(str(part) for part in first["loc"]) or "the map"
-        raise InputError(f"{key}: {first['msg']}", where=str(path), hint="correct it") from error
+        # A column may be written in several ways: the way that it went furthest in is meant.
+        deepest = max(error.errors(), key=lambda each: len(each["loc"]))
+        key = ".".join(str(part) for part in deepest["loc"]) or "the map"
+        raise InputError(f"{key}: {deepest['msg']}", where=str(path), hint="correct it") from error
     if "id" not in found.columns:
         raise InputError(
             "the map names no column for `id`",

@@ -108,6 +108,14 @@ def _stream(source: Input) -> pa.NativeFile:
     return pa.input_stream(str(source.path), compression=source.compression)
 
 
+def _head(source: Input) -> bytes:
+    try:
+        with _stream(source) as stream:
+            return bytes(stream.read(MAX_HEADER_BYTES))
+    except OSError as error:
+        raise InputError(str(error), where=str(source.path), hint="fetch it again") from error
+
+
 def _check_whole(source: Input) -> None:
     """Read a compressed file to its end: DuckDB takes a truncated zstd file for a short one."""
     try:
@@ -135,17 +143,14 @@ def _decompressed(source: Input, scratch: Path) -> Path:
 
 def _header(source: Input, delimiter: str | None) -> tuple[list[str], str]:
     """The names of a CSV file's columns, made unique, and its delimiter."""
+    head = _head(source)
     try:
-        with _stream(source) as stream:
-            head = stream.read(MAX_HEADER_BYTES)
         text = head.decode(
             "utf-8-sig", errors="strict" if len(head) < MAX_HEADER_BYTES else "ignore"
         )
     except UnicodeDecodeError:
         # Only the header must be text; bad rows below are rejected one by one.
         text = head.splitlines()[0].decode("utf-8-sig", errors="replace")
-    except OSError as error:
-        raise InputError(str(error), where=str(source.path), hint="fetch it again") from error
     first = text.lstrip("\r\n").splitlines()[:1]
     if not first or not first[0].strip() or "\ufffd" in first[0] or "\0" in first[0]:
         raise InputError("has no header line that names its columns", where=str(source.path))
@@ -235,6 +240,11 @@ def record_lines(source: Input) -> npt.NDArray[np.int64]:
 
 
 def _jsonl(source: Input, table: TableMap) -> Raw:
+    first = _head(source).lstrip().split(b"\n")[0].strip()
+    if first == b"[" or (first.startswith(b"[") and first.endswith((b",", b"{"))):
+        raise InputError(
+            "is one JSON array", where=str(source.path), hint="write one object a line"
+        )
     # A control character never stands in JSON, so each line is one cell.
     relation = _read_csv(
         source, "'line': 'VARCHAR'", "header = false, delim = '\x01', quote = '', escape = ''"
