@@ -19,8 +19,8 @@ from numpy.typing import NDArray
 
 SKIP, OPUS, ORIGINAL = 0, 1, 2
 
-CHUNK = 4_000_000
-"""Recordings worked on at a time: temporaries stay under 200 MB whatever the number of rows."""
+CHUNK = 1 << 17
+"""Recordings worked on at a time: their temporaries fit a processor's cache."""
 
 BINS = 1 << 16
 FILLERS = 1 << 16
@@ -70,29 +70,28 @@ class _Increments:
     key: tuple[NDArray[np.uint32], NDArray[np.uint32]]
 
 
-def best_allowed(problem: Problem) -> Solution:
-    """The solution without a budget: the best that the policy allows for each recording.
-
-    An Opus copy that would be no smaller than the original is never made.
-    """
-    action = problem.cap.copy()
-    action[(action == OPUS) & (problem.opus >= problem.original)] = ORIGINAL
-    size, value = _measure(problem, action)
-    return Solution(action, size, value, value, _frontier(*_histograms(problem)))
-
-
 def solve(problem: Problem, budget: int | None) -> Solution:
-    """Choose within `budget` bytes (None: no limit). Deterministic: equals go in the rows' order."""
-    free = best_allowed(problem)
-    if budget is None or free.bytes <= budget:
-        return free
+    """Choose within `budget` bytes; None: the best that the policy allows for each recording.
+
+    Deterministic: equals are taken in the order of the rows.
+    """
+    allowed = _best_allowed(problem)
+    size, value = _measure(problem, allowed)
     histograms = _histograms(problem)
-    edge = _edge(histograms[0], budget)
-    action, left, worth = _take(problem, edge, budget)
+    frontier = _frontier(*histograms)
+    if budget is None or size <= budget:
+        return Solution(allowed, size, value, value, frontier)
+    action, left, worth = _take(problem, _edge(histograms[0], budget), budget)
     _fill(problem, action, left)
     size, value = _measure(problem, action)
-    bound = max(value, _dual(problem, worth, budget))
-    return Solution(action, size, value, bound, _frontier(*histograms))
+    return Solution(action, size, value, max(value, _dual(problem, worth, budget)), frontier)
+
+
+def _best_allowed(problem: Problem) -> NDArray[np.uint8]:
+    # An Opus copy that would be no smaller than the original is never made.
+    action = problem.cap.copy()
+    action[(action == OPUS) & (problem.opus >= problem.original)] = ORIGINAL
+    return action
 
 
 def _slices(problem: Problem) -> Iterator[_Increments]:
@@ -235,7 +234,7 @@ def _dual(problem: Problem, worth: float, budget: int) -> float:
         original = listens - worth * problem.original[here]
         opus = problem.opus_quality * listens - worth * problem.opus[here].astype(np.float64)
         gain = np.where(cap == ORIGINAL, np.maximum(original, opus), opus)
-        # Where Opus would be no smaller, the original stands in for it (see best_allowed).
+        # Where Opus would be no smaller, the original stands in for it (see _best_allowed).
         stands_in = (cap == OPUS) & (problem.opus[here] >= problem.original[here])
         gain = np.where(stands_in, original, gain)
         total += float(np.maximum(gain, 0.0)[cap != SKIP].sum())
