@@ -92,8 +92,9 @@ HARMLESS = re.compile(
 
 @dataclass(slots=True)
 class _Tally:
-    """What is counted while frames go by."""
+    """What is counted while frames go by. `tick` is the time stamps' unit in seconds."""
 
+    tick: float = 0.0
     frames: int = 0
     samples: int = 0
     seconds: float = 0.0
@@ -141,6 +142,7 @@ def decode(
     source.seek(0)
     tally = _Tally()
     with _listening(tally) as drain, open_media(source) as (container, stream):
+        tally.tick = float(stream.time_base or 0)
         declared = None if drain() else _declared_ms(container, stream)
         digest = _FlacDigest(stream) if stream.codec_context.codec.name == "flac" else None
         most = limits.audio_hours * 3600
@@ -290,11 +292,11 @@ def _count(frame: av.AudioFrame, tally: _Tally) -> None:
     tally.frames += 1
     tally.samples += frame.samples
     tally.seconds += length
-    if frame.pts is not None and frame.time_base is not None:
-        tick = frame.time_base
-        start = frame.pts * tick.numerator / tick.denominator
+    pts = frame.pts
+    if pts is not None:
+        start = pts * tally.tick
         if tally.expected is not None:
-            tolerance = max(tally.longest, length, tick.numerator / tick.denominator)
+            tolerance = max(tally.longest, length, tally.tick)
             tally.gaps += abs(start - tally.expected) > tolerance
         tally.expected = start + length
     elif tally.expected is not None:

@@ -77,7 +77,7 @@ class Splitter:
         whole = self._chain(split, 0, ("aformat", f"sample_fmts={form}"))
         self._whole = self._end(whole, BLOCK_SAMPLES)
         narrow = self._chain(split, 1, *_to_mono(channels, layout))
-        self._narrow = self._end(narrow, BLOCK_SAMPLES // 4)
+        self._narrow = self._end(narrow, BLOCK_SAMPLES)
         self._graph.configure()
 
     def push(self, frame: av.AudioFrame) -> None:
@@ -106,9 +106,7 @@ class Splitter:
                 np.empty(0, np.int16) if narrow is None else _packed(narrow),
             )
 
-    def _chain(
-        self, start: FilterContext, pad: int, *filters: tuple[str, str]
-    ) -> FilterContext:
+    def _chain(self, start: FilterContext, pad: int, *filters: tuple[str, str]) -> FilterContext:
         for name, arguments in filters:
             following = self._graph.add(name, arguments)
             start.link_to(following, pad, 0)
