@@ -31,6 +31,9 @@ Name = Literal[
 ]  # fmt: skip
 Format = Literal["csv", "tsv", "jsonl", "parquet", "sqlite"]
 
+SPACES = " \t\r\n\v\f\u00a0\u2002\u2003\u2009\u200b\u3000\ufeff"
+"""What is taken off both ends of a cell: tables are typed, and pasted from web pages."""
+
 LISTS = {"artists", "artist_ids", "album_artists", "genres", "isrc"}
 DEFAULT_NAMES: tuple[Name, ...] = (
     "id", "title", "artists", "album", "album_artists", "disc_number", "track_number",
@@ -140,7 +143,7 @@ def _text(column: Column, nulls: Sequence[str]) -> str:
     missing = ", ".join(quoted(word) for word in {*nulls, ""})
     cells = []
     for name in column.columns:
-        text = f"trim({cell(name)}, ' \t\r\n')"
+        text = f"trim({cell(name)}, {quoted(SPACES)})"
         for old, new in column.replace.items():
             text = f"replace({text}, {quoted(old)}, {quoted(new)})"
         cells.append(f"CASE WHEN {text} NOT IN ({missing}) THEN {text} END")
