@@ -24,7 +24,7 @@ from av.audio.stream import AudioStream
 from av.container import InputContainer
 from av.packet import Packet
 
-from longplay.audio.resample import Splitter, Stretch, form_of
+from longplay.audio.resample import Splitter, Stretch, form_of, plane
 from longplay.errors import MediaError
 from longplay.model import DecodeFacts, StreamFacts
 from longplay.settings import Limits
@@ -73,21 +73,14 @@ COMPLAINT_CHARACTERS = 200
 """Characters kept of one complaint."""
 
 HARMLESS = re.compile(
-    r"^(Could not update timestamps for (skipped|discarded) samples"
-    r"|Application has requested"
-    r"|Estimating duration from bitrate"
-    r"|Multiple frames in a packet"
-    r"|[Ss]tarting new cluster"
-    r"|Codec .* is not on whitelist|Codec \(.*\) not on whitelist"
-    r"|Could not find codec parameters for stream"
-    r"|Failed to open codec in avformat_find_stream_info"
-    r"|Consider increasing the value for"
-    r"|skipped \d+ bytes of junk|Skipping \d+ bytes of junk|Incorrect BOM value|Error reading comment frame"
-    r"|Unsupported codec with id|Failed to parse|Invalid mimetype|Unknown attached picture mimetype"
-    r"|stream 0, timescale not set|Using non-standard|Name not found"
-    r")"
+    "Estimating duration from bitrate"
+    "|Codec .*not on whitelist|Failed to open codec in "
+    "|Could not find codec parameters for stream|Consider increasing the value for"
+    "|Could not update timestamps for (skipped|discarded) samples"
+    "|Incorrect BOM value|Error reading comment frame|Unknown attached picture mimetype"
 )
-"""What FFmpeg says of sound files with nothing wrong with their sound."""
+"""What FFmpeg says where nothing is wrong with the sound: of tags, pictures, its own guesses, and
+of streams beside the sound that it may not decode."""
 
 
 @dataclass(slots=True)
@@ -218,15 +211,13 @@ class _FlacDigest:
             self._depth = None
             return
         width = frame.format.bytes
-        data = np.frombuffer(
-            frame.planes[0], f"<i{width}", frame.samples * frame.layout.nb_channels
-        )
+        data = plane(frame, 0, np.dtype(f"<i{width}"), frame.samples * frame.layout.nb_channels)
         if depth != width * 8:
             # FFmpeg moves samples to the top of its word; FLAC hashes whole bytes of the bottom.
             kept = (depth + 7) // 8
             words = np.right_shift(data, width * 8 - depth)
             data = words.view(np.uint8).reshape(-1, width)[:, :kept]
-        self._md5.update(np.ascontiguousarray(data))
+        self._md5.update(data.tobytes())
 
     def digest(self) -> bytes | None:
         return None if self._depth is None else self._md5.digest()
@@ -272,7 +263,9 @@ def _frames(
         drain()
 
 
-def _decoded(stream: AudioStream, packet: Packet, tally: _Tally) -> list[av.AudioFrame]:
+def _decoded(
+    stream: AudioStream, packet: Packet[AudioStream], tally: _Tally
+) -> list[av.AudioFrame]:
     try:
         return stream.decode(packet)
     except av.EOFError:
@@ -332,7 +325,7 @@ def _gather(logs: list[tuple[int, str, str]], complaints: Counter[str]) -> bool:
     for _, _, message in logs:
         text = message.strip()[:COMPLAINT_CHARACTERS]
         guessed = guessed or text.startswith("Estimating duration from bitrate")
-        if text and not HARMLESS.match(text):
+        if text and not HARMLESS.search(text):
             known = text in complaints or len(complaints) < MAX_DISTINCT
             complaints[text if known else "other complaints"] += 1
     return guessed
@@ -383,13 +376,23 @@ def _bit_depth(container: InputContainer, stream: AudioStream) -> int | None:
     if context.codec.name == "flac":
         return _streaminfo_depth(context.extradata)
     pattern = rf"^ +Stream #0:{stream.index}\b.*: Audio: .*\((\d+) bit\)"
-    found = re.search(pattern, container.dumps_format(), re.MULTILINE)
+    found = re.search(pattern, _description(container), re.MULTILINE)
     if found:
         return int(found[1])
     named = re.search(r"^pcm_[suf](\d+)", context.codec.name)
     if named:
         return int(named[1])
     return context.format.bits if context.format is not None else None
+
+
+def _description(container: InputContainer) -> str:
+    """FFmpeg's own lines about a container, which it gives as log messages only."""
+    level = av.logging.get_level()
+    av.logging.set_level(av.logging.INFO)
+    try:
+        return str(container.dumps_format())  # type: ignore[attr-defined] # not in PyAV's stubs
+    finally:
+        av.logging.set_level(level)
 
 
 def _streaminfo_depth(extradata: bytes | None) -> int | None:

@@ -130,7 +130,10 @@ def _chroma(samples: NDArray[np.int16], count: int) -> NDArray[np.float64]:
     spectrum = scipy.fft.rfft(frames * _WINDOW, axis=1)[:, FIRST_BIN:END_BIN]
     # Real and imaginary parts side by side: their squares fall into the same pitch class.
     squares = np.square(spectrum.view(np.float32))
-    return np.add.reduceat(squares, 2 * _STARTS, axis=1, dtype=np.float64) @ _GATHER
+    chroma: NDArray[np.float64] = (
+        np.add.reduceat(squares, 2 * _STARTS, axis=1, dtype=np.float64) @ _GATHER
+    )
+    return chroma
 
 
 def _smooth(chroma: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -227,13 +230,13 @@ def decompress(text: str) -> tuple[NDArray[np.uint32], int]:
     ends = np.flatnonzero(steps == 0)[:count]
     if len(ends) < count:
         raise InputError(f"the fingerprint ends before its {count} items")
-    steps = steps[: int(ends[-1]) + 1 if count else 0].astype(np.int64)
-    large = np.flatnonzero(steps == EXCEPTION)
-    rest = _unpack(data[4 + (3 * len(steps) + 7) // 8 :], 5)
+    whole = steps[: int(ends[-1]) + 1 if count else 0].astype(np.int64)
+    large = np.flatnonzero(whole == EXCEPTION)
+    rest = _unpack(data[4 + (3 * len(whole) + 7) // 8 :], 5)
     if len(rest) < len(large):
         raise InputError("the fingerprint ends before its long steps")
-    steps[large] += rest[: len(large)]
-    return _undo(steps, ends, count), data[0]
+    whole[large] += rest[: len(large)]
+    return _undo(whole, ends, count), data[0]
 
 
 def _undo(steps: NDArray[np.int64], ends: NDArray[np.intp], count: int) -> NDArray[np.uint32]:

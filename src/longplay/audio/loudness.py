@@ -198,11 +198,11 @@ class _Scan:
         self._move = move
         self._powers = _powers(move, GROUP)
         order = len(move)
-        self._inner = np.zeros((GROUP, order, GROUP + 1, order))
+        inner = np.zeros((GROUP, order, GROUP + 1, order))
         for place in range(GROUP):
             for later in range(place + 1, GROUP + 1):
-                self._inner[place, :, later] = self._powers[later - 1 - place].T
-        self._inner = self._inner.reshape(GROUP * order, (GROUP + 1) * order)
+                inner[place, :, later] = self._powers[later - 1 - place].T
+        self._inner = inner.reshape(GROUP * order, (GROUP + 1) * order)
         self._outer = np.concatenate([power.T for power in self._powers[:GROUP]], axis=1)
         self._above: _Scan | None = None
 
@@ -247,7 +247,7 @@ def _state_space(
 
 def _powers(matrix: NDArray[np.float64], count: int) -> list[NDArray[np.float64]]:
     """The powers 0 … count of a matrix."""
-    powers = [np.eye(len(matrix))]
+    powers: list[NDArray[np.float64]] = [np.eye(len(matrix))]
     for _ in range(count):
         powers.append(powers[-1] @ matrix)
     return powers
@@ -257,7 +257,8 @@ def _windows(energies: NDArray[np.float64], steps: int) -> NDArray[np.float64]:
     """Mean energies of all windows of so many steps."""
     if len(energies) < steps:
         return np.empty(0)
-    return np.lib.stride_tricks.sliding_window_view(energies, steps).mean(axis=1)
+    means: NDArray[np.float64] = np.lib.stride_tricks.sliding_window_view(energies, steps).mean(1)
+    return means
 
 
 def _energy(loudness: float) -> float:

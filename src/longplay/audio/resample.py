@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import av
 import numpy as np
@@ -139,19 +140,25 @@ def _take(sink: FilterContext) -> av.AudioFrame | None:
     return frame
 
 
+def plane(frame: av.AudioFrame, number: int, form: np.dtype[Any], count: int) -> NDArray[Any]:
+    """The first `count` values of one plane of a frame, as a view that lives as long as it."""
+    return np.frombuffer(memoryview(frame.planes[number]), form, count)
+
+
 def _planes(frame: av.AudioFrame) -> NDArray[np.float32]:
     count, channels = frame.samples, frame.layout.nb_channels
+    form = np.dtype(np.float32)
+    samples: NDArray[np.float32]
     if frame.format.is_planar:
-        samples = np.stack([np.frombuffer(plane, np.float32, count) for plane in frame.planes])
+        samples = np.stack([plane(frame, number, form, count) for number in range(channels)])
     else:
-        packed = np.frombuffer(frame.planes[0], np.float32, count * channels)
+        packed = plane(frame, 0, form, count * channels)
         samples = np.ascontiguousarray(packed.reshape(count, channels).T)
-    loudest = max(samples.max(), -samples.min())
-    if not loudest <= FULL_SCALE_LIMIT:
+    if not max(samples.max(), -samples.min()) <= FULL_SCALE_LIMIT:
         samples = np.nan_to_num(samples, nan=0.0)
         np.clip(samples, -FULL_SCALE_LIMIT, FULL_SCALE_LIMIT, out=samples)
     return samples
 
 
 def _packed(frame: av.AudioFrame) -> NDArray[np.int16]:
-    return np.frombuffer(frame.planes[0], np.int16, frame.samples).copy()
+    return plane(frame, 0, np.dtype(np.int16), frame.samples).copy()
