@@ -17,7 +17,7 @@ import pytest
 from longplay.catalogue import coverage, describe, popularity
 from longplay.catalogue.importers.table import import_table
 from longplay.catalogue.snapshot import open_current, open_number
-from longplay.errors import ArchiveError, LockedError
+from longplay.errors import ArchiveError, LockedError, UsageError
 from longplay.files import writer_lock
 from tests.catalogue.conftest import Write
 
@@ -98,6 +98,15 @@ def test_one_writer_at_a_time(catalogue: Path, bring: Write) -> None:
         pytest.raises(LockedError, match="process"),
     ):
         bring("a", [{"id": 1}])
+
+
+@pytest.mark.parametrize("name", ["../x", "", "a/b", "A B", "x" * 64])
+def test_a_source_has_a_plain_name(catalogue: Path, tmp_path: Path, name: str) -> None:
+    table = tmp_path / "a.csv"
+    table.write_text("id\n1\n")
+    with pytest.raises(UsageError, match="no name for a source"):
+        import_table(catalogue, name, [table])
+    assert not catalogue.exists()
 
 
 CHILD = """

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -9,6 +10,10 @@ from pathlib import Path
 from longplay import clock
 from longplay.catalogue import database, joins, layers, layout
 from longplay.catalogue.database import Connection
+from longplay.errors import UsageError
+
+SOURCE_NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,62}")
+"""As in the settings; it is part of a folder's name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +53,14 @@ def run(
 
     Nothing is visible before the pointer is swapped, and nothing is left if that does not happen.
     When the layer turns out to be the one that is there already, the snapshot stays as it is.
+    Raises UsageError for a source's name that cannot name a folder.
     """
+    if not SOURCE_NAME.fullmatch(source):
+        raise UsageError(
+            "is no name for a source",
+            where=source[:80],
+            hint="use up to 63 of a-z, 0-9, '.', '_' and '-'",
+        )
     started = clock.monotonic()
     with layout.writing(folder) as (current, scratch), database.opened(scratch) as connection:
         number, made = layout.following(current)
