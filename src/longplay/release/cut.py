@@ -7,24 +7,30 @@ Formats: docs/formats/release.md. Hashes come from evidence; no object is opened
 
 from __future__ import annotations
 
-import os
 import shutil
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import asdict, dataclass
-from itertools import groupby
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import duckdb
 import numpy as np
 import pyarrow as pa
+import pyarrow.parquet as pq
 
 from longplay.errors import ReleaseError
 from longplay.files import TEMPORARY, sync_folder, write_durably, write_json
-from longplay.release import paths, volumes
+from longplay.model import ObjectKey
+from longplay.release import hashes, tables
+from longplay.release.document import Release, Volume, read_release
+from longplay.release.hashes import Numbers, Wanted, roots_of
+from longplay.release.paths import name_all
+from longplay.release.volumes import divide
 from longplay.rights.gate import Shareable
 from longplay.rights.statements import Act
-from longplay.torrent import hybrid
+from longplay.torrent import hybrid, merkle, v2
+
+__all__ = ["DOCUMENT", "OBJECTS", "Release", "Request", "Volume", "cut", "read_release", "sweep"]
 
 OBJECTS = pa.schema(
     [
@@ -52,73 +58,31 @@ OBJECTS = pa.schema(
 """One row for each object that may be released, most listened-to first. `in_stage` says whether
 the stage that is cut wants it; objects outside stay in the volumes that they are in."""
 
-MEMBERS = "members.parquet"
-MANIFEST = "manifest.jsonl"
-METADATA = "metadata.parquet"
+STATE = pa.schema([*list(OBJECTS)[:-1], ("path", pa.string()), ("volume", pa.string())])
+
 DOCUMENT = "release.json"
 
-MEMORY = "2GB"
-"""What DuckDB may take before it spills into the release's temporary folder."""
-
-
-@dataclass(frozen=True, slots=True)
-class Volume:
-    """One torrent. `torrent` is its path below the releases folder; `release` cut it."""
-
-    name: str
-    number: int
-    release: str
-    torrent: str
-    info_hash_v1: str
-    info_hash_v2: str
-    magnet_v2: str
-    magnet: str
-    objects: int
-    bytes: int
-    padding: int
-    piece_length: int
-    supersedes: str | None
-
-
-@dataclass(frozen=True, slots=True)
-class Release:
-    """One state of a stage: all its volumes, of which `fresh` names those that it cut itself."""
-
-    name: str
-    stage: int
-    volumes: tuple[Volume, ...]
-    fresh: tuple[str, ...]
-    objects: int
-    bytes: int
-    share_of_listens: float
-    supersedes: str | None
-
-    def document(self) -> dict[str, Any]:
-        """As `release.json` has it."""
-        return asdict(self)
-
-
-def read_release(document: dict[str, Any]) -> Release:
-    """A release from its document."""
-    volumes = tuple(Volume(**volume) for volume in document["volumes"])
-    return Release(**{**document, "volumes": volumes, "fresh": tuple(document["fresh"])})
+BATCH_ROWS = 65_536
+"""Rows turned into Python values at once."""
 
 
 @dataclass(frozen=True, slots=True)
 class Request:
     """What to cut. `objects` has the columns of `OBJECTS` and `leave` the gate's leave for each
     row; `others` are the newest releases of the other stages, `before` of this one; `evidence`
-    the files of hashes; `listens` the sum over all recordings of the catalogue."""
+    the files of hashes; `listens` the sum over all recordings of the catalogue; `newest_upheld`
+    the log position of the newest upheld claim."""
 
     prefix: str
     stage: int
     number: int
     objects: pa.Table
-    leave: Sequence[Shareable]
+    leave: Iterable[Shareable]
     before: Release | None
     others: tuple[Release, ...]
     evidence: tuple[Path, ...]
     listens: float
+    newest_upheld: int = 0
 
     @property
     def name(self) -> str:
@@ -126,26 +90,37 @@ class Request:
         return f"s{self.stage}-{self.number:04}"
 
 
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """A volume before its hashes are at hand: rows of `objects` in the order of the torrent, and
+    their paths. `folder` is the torrent's own name, which a volume keeps when it is cut anew."""
+
+    name: str
+    folder: str
+    number: int
+    rows: Numbers
+    paths: pa.Array
+    supersedes: str | None = None
+
+
 def cut(request: Request, folder: Path) -> Release | None:
     """Write the release below `folder` and return it; None when the stage has nothing new.
 
-    Raises ReleaseError when an object has no hashes in the evidence, RightsError when one has no
-    leave to be released.
+    What has no row in `objects` has no leave: it leaves the volumes that it was in. Raises
+    ReleaseError when an object has no hashes in the evidence or rows and leave do not belong
+    together, RightsError when one has no leave to be released.
     """
-    for leave in request.leave:
-        leave.require(Act.RELEASE)
-    if len(request.leave) != request.objects.num_rows:
-        raise ReleaseError("every object needs its own leave")
+    held = _Held(request.objects)
+    _check_leave(request)
+    fresh, kept = _draft(request, held, folder)
+    gone = request.before is not None and len(kept) < len(request.before.volumes)
+    if not fresh and not gone:
+        return None
     temporary = folder / f".{request.name}{TEMPORARY}"
     shutil.rmtree(temporary, ignore_errors=True)
     temporary.mkdir(parents=True)
     try:
-        with duckdb.connect() as connection:
-            _open(connection, request, folder, temporary)
-            release = _cut(connection, request, temporary)
-        if release is None:
-            shutil.rmtree(temporary)
-            return None
+        release = _write(request, held, fresh, kept, temporary)
         sync_folder(temporary)
         shutil.rmtree(folder / request.name, ignore_errors=True)
         temporary.rename(folder / request.name)
@@ -163,215 +138,244 @@ def sweep(folder: Path, named: set[str]) -> None:
             shutil.rmtree(path)
 
 
-def _open(
-    connection: duckdb.DuckDBPyConnection, request: Request, folder: Path, temporary: Path
-) -> None:
-    """Make the tables `objects`, `members` (of current volumes) and the view `hashes`."""
-    connection.execute(
-        f"SET memory_limit='{MEMORY}'; SET threads=2; SET preserve_insertion_order=true"
-    )
-    connection.execute("SET temp_directory=?", [str(temporary / "spill")])
-    numbered = request.objects.append_column(
-        "rank", pa.array(np.arange(request.objects.num_rows, dtype=np.int64))
-    )
-    connection.register("given", numbered)
-    connection.execute("CREATE TABLE objects AS SELECT * FROM given")
-    connection.unregister("given")
-    connection.execute(
-        "CREATE TABLE members (root BLOB, size BIGINT, path VARCHAR, volume VARCHAR, stage INTEGER)"
-    )
-    for release in (request.before, *request.others):
-        if release is not None:
-            connection.execute(
-                "INSERT INTO members SELECT root, size, path, volume, ? FROM read_parquet(?)",
-                [release.stage, str(folder / release.name / MEMBERS)],
-            )
-    connection.execute(
-        "CREATE TABLE lost AS SELECT * FROM members ANTI JOIN objects USING (root, size)"
-        " WHERE stage = ?",
-        [request.stage],
-    )
+class _Held:
+    """The objects that may be released, found by (root, size)."""
+
+    def __init__(self, objects: pa.Table) -> None:
+        self.roots = roots_of(objects["root"])
+        self.sizes = objects["size"].to_numpy().astype(np.int64)
+        self.piece_lengths = objects["piece_length"].to_numpy().astype(np.int64)
+        self._order = np.argsort(self.roots, kind="stable")
+        self._sorted = self.roots[self._order]
+        twice = np.flatnonzero(self._sorted[1:] == self._sorted[:-1])
+        if len(twice):
+            root = self._sorted[twice[:1]].tobytes().hex()
+            raise ReleaseError("stands twice among the objects", where=root)
+
+    def find(self, roots: hashes.Roots, sizes: Numbers) -> Numbers:
+        """The row of each of these, -1 where there is none."""
+        if not len(self._sorted):
+            return np.full(len(roots), -1, np.int64)
+        at = np.searchsorted(self._sorted, roots).clip(0, len(self._sorted) - 1)
+        rows = self._order[at]
+        same = (self._sorted[at] == roots) & (self.sizes[rows] == sizes)
+        return np.where(same, rows, -1)
+
+    def wanted(self, rows: Numbers) -> Wanted:
+        """These rows as the hashes' room asks for them."""
+        return Wanted(self.roots[rows], self.sizes[rows], self.piece_lengths[rows])
 
 
-def _cut(
-    connection: duckdb.DuckDBPyConnection, request: Request, temporary: Path
-) -> Release | None:
-    _place_new(connection, request)
-    recut = _place_recut(connection, request)
-    if connection.execute("SELECT count(*) FROM placed").fetchall()[0][0] == 0 and not recut:
-        return None
-    fresh = _write_torrents(connection, request, temporary, recut)
-    kept = [
-        volume
-        for volume in (request.before.volumes if request.before else ())
-        if volume.name not in recut
-    ]
-    connection.execute(
-        "CREATE TABLE state AS SELECT root, size, path, volume FROM placed UNION ALL"
-        " SELECT root, size, path, volume FROM members WHERE stage = ? AND volume NOT IN"
-        " (SELECT unnest(?::VARCHAR[]))",
-        [request.stage, list(recut)],
-    )
-    listens = _write_tables(connection, temporary)
-    current = sorted((*kept, *fresh), key=lambda volume: volume.number)
-    release = Release(
-        name=request.name,
-        stage=request.stage,
-        volumes=tuple(current),
-        fresh=tuple(volume.name for volume in fresh),
-        objects=sum(volume.objects for volume in current),
-        bytes=sum(volume.bytes for volume in current),
-        share_of_listens=listens / request.listens if request.listens else 0.0,
-        supersedes=request.before.name if request.before else None,
-    )
-    shutil.rmtree(temporary / "spill", ignore_errors=True)
-    write_json(temporary / DOCUMENT, release.document())
-    return release
+def _check_leave(request: Request) -> None:
+    """Every row must come with leave to be released: its own, and on the statement it names."""
+    rows = request.objects.select(["root", "size", "statement"])
+    leaves = iter(request.leave)
+    for batch in rows.to_batches(max_chunksize=BATCH_ROWS):
+        for root, size, statement in zip(*(column.to_pylist() for column in batch), strict=True):
+            leave = next(leaves, None)
+            if leave is None or leave.subject != ObjectKey(root, size):
+                raise ReleaseError("every object needs its own leave", where=root.hex())
+            leave.require(Act.RELEASE, request.newest_upheld)
+            if statement not in leave.uris:
+                raise ReleaseError(f"its leave does not rest on {statement}", where=root.hex())
+    if next(leaves, None) is not None:
+        raise ReleaseError("there is more leave than there are objects")
 
 
-def _place_new(connection: duckdb.DuckDBPyConnection, request: Request) -> None:
-    """`placed`: objects that no volume has yet, with their paths and new volumes."""
-    new = connection.sql(
-        "SELECT album_artist, artists, album, disc_number, track_number, title, root, suffix,"
-        " size, piece_length FROM objects ANTI JOIN members USING (root, size)"
-        " WHERE in_stage ORDER BY rank"
-    ).to_arrow_table()
-    names = new.column_names[:8]
-    columns = [new[name].to_pylist() for name in names]
-    texts = [b"/".join(path) for path in paths.paths(zip(*columns, strict=True))]
-    lengths = np.fromiter(map(len, texts), np.int64, len(texts))
-    numbers = volumes.divide(lengths, new["size"].to_numpy(), new["piece_length"].to_numpy())
-    first = 1 + max((v.number for v in request.before.volumes), default=0) if request.before else 1
-    placed = pa.table(
-        {
-            "root": new["root"],
-            "size": new["size"],
-            "path": pa.array(texts, pa.binary()).cast(pa.string()),
-            "volume": pa.array(
-                [_volume_name(request, first + int(number)) for number in numbers], pa.string()
-            ),
-            "number": pa.array(numbers + first, pa.int64()),
-            "piece_length": new["piece_length"].cast(pa.int64()),
-        }
-    )
-    connection.register("fresh", placed)
-    connection.execute("CREATE TABLE placed AS SELECT * FROM fresh")
-    connection.unregister("fresh")
+def _draft(
+    request: Request, held: _Held, folder: Path
+) -> tuple[list[Draft], list[tuple[Volume, Draft]]]:
+    """The volumes to be written, and those that stay as they are."""
+    before = _members(folder, request.before)
+    rows = held.find(roots_of(before["root"]), before["size"].to_numpy())
+    placed = np.zeros(len(held.sizes), bool)
+    placed[rows[rows >= 0]] = True
+    taken = [before["path"]]
+    for release in request.others:
+        members = _members(folder, release)
+        elsewhere = held.find(roots_of(members["root"]), members["size"].to_numpy())
+        placed[elsewhere[elsewhere >= 0]] = True
+        taken.append(members["path"])
+    fresh, kept = [], []
+    for volume in request.before.volumes if request.before else ():
+        inside = pa.compute.equal(before["volume"], volume.name).to_numpy()
+        draft = _again(volume, rows[inside], before["path"].filter(pa.array(inside)))
+        if draft.supersedes is None:
+            kept.append((volume, draft))
+        elif len(draft.rows):
+            fresh.append(draft)
+    wanted = request.objects["in_stage"].to_numpy() & ~placed
+    paths = pa.chunked_array([part for column in taken for part in column.chunks], pa.string())
+    return fresh + _new(request, held, np.flatnonzero(wanted), paths), kept
+
+
+def _members(folder: Path, release: Release | None) -> pa.Table:
+    if release is None or not release.volumes:
+        return pa.table({name: pa.array([], STATE.field(name).type) for name in
+                         tables.MEMBERS_COLUMNS})  # fmt: skip
+    path = folder / release.name / tables.MEMBERS
+    try:
+        return pq.read_table(path, columns=list(tables.MEMBERS_COLUMNS))
+    except (OSError, pa.ArrowException) as error:
+        raise ReleaseError(
+            f"cannot be read: {error}", where=str(path), hint="restore it from a backup"
+        ) from error
+
+
+def _again(volume: Volume, rows: Numbers, paths: pa.ChunkedArray) -> Draft:
+    """A volume as it was, or as its next edition where members were lost."""
+    base, _, edition = volume.name.partition("-r")
+    stays = rows >= 0
+    kept = Draft(volume.name, base, volume.number, rows[stays], paths.filter(pa.array(stays)))
+    if stays.all():
+        return kept
+    return replace(kept, name=f"{base}-r{int(edition or 1) + 1}", supersedes=volume.name)
+
+
+def _new(request: Request, held: _Held, rows: Numbers, taken: pa.ChunkedArray) -> list[Draft]:
+    """Volumes of the objects that none has yet."""
+    names = name_all(request.objects.take(pa.array(rows)), taken)
+    first = 1 + (request.before.last_number if request.before else 0)
+    model = _volume_name(request, 0)
+    numbers = divide(names, held.sizes[rows], held.piece_lengths[rows], model)
+    order = np.argsort(numbers, kind="stable")
+    parts = np.split(order, np.flatnonzero(np.diff(numbers[order])) + 1) if len(rows) else []
+    drafts = []
+    for number, part in enumerate(parts, first):
+        paths = names.paths.take(pa.array(part))
+        keys = [v2.tree_key(path) for path in paths.cast(pa.binary()).to_pylist()]
+        sort = np.array(sorted(range(len(keys)), key=keys.__getitem__), np.int64)
+        name = _volume_name(request, number)
+        drafts.append(Draft(name, name, number, rows[part[sort]], paths.take(pa.array(sort))))
+    return drafts
 
 
 def _volume_name(request: Request, number: int) -> str:
     return f"{request.prefix}-s{request.stage}-v{number:04}"
 
 
-def _place_recut(connection: duckdb.DuckDBPyConnection, request: Request) -> dict[str, str]:
-    """Add to `placed` what remains of volumes that lost something; old names to new ones."""
-    names = connection.execute("SELECT DISTINCT volume FROM lost ORDER BY volume").fetchall()
-    renamed = {}
-    for (old,) in names:
-        base, _, edition = old.partition("-r")
-        renamed[old] = f"{base}-r{int(edition or 1) + 1}"
-        number = int(base.rpartition("-v")[2])
-        connection.execute(
-            "INSERT INTO placed SELECT m.root, m.size, m.path, ?, ?, o.piece_length"
-            " FROM members m JOIN objects o USING (root, size) WHERE volume = ?",
-            [renamed[old], number, old],
-        )
-    return renamed
+def _write(
+    request: Request,
+    held: _Held,
+    fresh: list[Draft],
+    kept: list[tuple[Volume, Draft]],
+    temporary: Path,
+) -> Release:
+    made = _write_torrents(request, held, fresh, temporary)
+    state = sorted((*kept, *zip(made, fresh, strict=True)), key=lambda pair: pair[0].number)
+    _write_tables(request, [draft for _, draft in state], temporary)
+    volumes = tuple(volume for volume, _ in state)
+    before = request.before
+    release = Release(
+        name=request.name,
+        stage=request.stage,
+        volumes=volumes,
+        fresh=tuple(volume.name for volume in volumes if volume.release == request.name),
+        objects=sum(volume.objects for volume in volumes),
+        bytes=sum(volume.bytes for volume in volumes),
+        share_of_listens=_share(request, [draft.rows for _, draft in state]),
+        supersedes=before.name if before else None,
+        last_number=max([before.last_number if before else 0, *(draft.number for draft in fresh)]),
+    )
+    write_json(temporary / DOCUMENT, release.document())
+    return release
 
 
 def _write_torrents(
-    connection: duckdb.DuckDBPyConnection,
-    request: Request,
-    temporary: Path,
-    recut: dict[str, str],
+    request: Request, held: _Held, drafts: list[Draft], temporary: Path
 ) -> list[Volume]:
-    """Assemble a torrent of each volume in `placed` from stored hashes."""
-    connection.execute(
-        "CREATE VIEW hashes AS SELECT root, size, piece_layer, v1_pieces, v1_last_bare"
-        " FROM read_parquet(?)".replace("?", _list(request.evidence))
-    )
-    rows = connection.execute(
-        "SELECT volume, number, piece_length, path, size, root, piece_layer, v1_pieces,"
-        " v1_last_bare FROM placed LEFT JOIN hashes USING (root, size) ORDER BY volume, path"
-    ).to_arrow_reader(10_000)
-    older = {new: old for old, new in recut.items()}
-    fresh = []
-    for (name, number, piece_length), members in groupby(_rows(rows), key=lambda row: row[:3]):
-        files = list(_files(members))
-        metainfo = hybrid.assemble(name, files, piece_length)
-        write_durably(temporary / f"{name}.torrent", metainfo.data)
-        magnet_v2, magnet = hybrid.magnets(metainfo, name)
-        fresh.append(
-            Volume(
-                name=name,
-                number=number,
-                release=request.name,
-                torrent=f"{request.name}/{name}.torrent",
-                info_hash_v1=metainfo.info_hash_v1.hex(),
-                info_hash_v2=metainfo.info_hash_v2.hex(),
-                magnet_v2=magnet_v2,
-                magnet=magnet,
-                objects=len(files),
-                bytes=metainfo.bytes,
-                padding=metainfo.padding,
-                piece_length=piece_length,
-                supersedes=older.get(name),
+    """Assemble each volume's torrent from stored hashes. While one is written and synced, the next
+    is made."""
+    volumes = []
+    with ThreadPoolExecutor(1) as writer:
+        pending: Future[Any] = writer.submit(int)
+        for window in _windows(held, drafts):
+            gathered = hashes.gather(
+                held.wanted(np.concatenate([draft.rows for draft in window])), request.evidence
             )
-        )
-    return fresh
+            start = 0
+            for draft in window:
+                metainfo = _assemble(held, draft, gathered, start)
+                start += len(draft.rows)
+                pending.result()
+                target = temporary / f"{draft.name}.torrent"
+                pending = writer.submit(write_durably, target, metainfo.data)
+                volumes.append(_volume(request, held, draft, metainfo))
+        pending.result()
+    return volumes
 
 
-def _rows(reader: pa.RecordBatchReader) -> Iterator[tuple[Any, ...]]:
-    for batch in reader:
-        yield from zip(*(column.to_pylist() for column in batch.columns), strict=True)
+def _windows(held: _Held, drafts: list[Draft]) -> Iterator[list[Draft]]:
+    """Volumes whose hashes are gathered at once."""
+    window: list[Draft] = []
+    total = 0
+    for draft in drafts:
+        weight = int(hashes.weights(held.wanted(draft.rows)).sum())
+        if window and total + weight > hashes.WINDOW_BYTES:
+            yield window
+            window, total = [], 0
+        window.append(draft)
+        total += weight
+    if window:
+        yield window
 
 
-def _files(rows: Iterable[tuple[Any, ...]]) -> Iterator[hybrid.File]:
-    previous = None
-    for _, _, _, path, size, root, layer, pieces, bare in rows:
-        if path == previous:
-            continue  # captured by two processes at once, so that evidence has it twice
-        previous = path
-        if pieces is None:
-            raise ReleaseError(
-                "has no hashes in the evidence", where=root.hex(), hint="run `longplay verify`"
-            )
-        yield hybrid.File(tuple(path.encode().split(b"/")), size, root, layer, pieces, bare)
-
-
-def _write_tables(connection: duckdb.DuckDBPyConnection, temporary: Path) -> float:
-    """Write manifest, metadata and members of the whole state; returns its listens."""
-    connection.execute(
-        "CREATE TABLE described AS SELECT s.volume, s.path, o.* EXCLUDE (in_stage, rank)"
-        " FROM state s JOIN objects o USING (root, size)"
+def _assemble(held: _Held, draft: Draft, gathered: hashes.Gathered, start: int) -> hybrid.Metainfo:
+    stop = start + len(draft.rows)
+    sizes = held.sizes[draft.rows]
+    roots = held.roots[draft.rows].tobytes()
+    with_bytes = np.flatnonzero(sizes)
+    files = hybrid.Files(
+        paths=draft.paths.cast(pa.binary()).to_pylist(),
+        sizes=sizes.tolist(),
+        roots=[roots[at : at + merkle.DIGEST] for at in range(0, len(roots), merkle.DIGEST)],
+        piece_layers=gathered.piece_layers(start, stop),
+        v1_pieces=gathered.v1_pieces(start, stop),
+        v1_last_bare=gathered.last_bare(start + int(with_bytes[-1])) if len(with_bytes) else b"",
     )
-    manifest = (
-        "SELECT path, lower(hex(root)) AS root, size, lower(hex(sha256)) AS sha256, isrc, title,"
-        " artists, album, recording, statement, evidence, volume FROM described"
-        " ORDER BY volume, path"
+    return hybrid.assemble(draft.folder, int(held.piece_lengths[draft.rows[0]]), files)
+
+
+def _volume(request: Request, held: _Held, draft: Draft, metainfo: hybrid.Metainfo) -> Volume:
+    magnet_v2, magnet = hybrid.magnets(metainfo, draft.folder)
+    return Volume(
+        name=draft.name,
+        number=draft.number,
+        release=request.name,
+        torrent=f"{request.name}/{draft.name}.torrent",
+        info_hash_v1=metainfo.info_hash_v1.hex(),
+        info_hash_v2=metainfo.info_hash_v2.hex(),
+        magnet_v2=magnet_v2,
+        magnet=magnet,
+        objects=len(draft.rows),
+        bytes=metainfo.bytes,
+        padding=metainfo.padding,
+        piece_length=int(held.piece_lengths[draft.rows[0]]),
+        supersedes=draft.supersedes,
     )
-    metadata = (
-        "SELECT recording, title, artists, album, album_artist, disc_number, track_number, isrc,"
-        " release_date, duration_ms, root, size FROM described ORDER BY recording, root"
-    )
-    members = "SELECT root, size, path, volume FROM state ORDER BY root, size"
-    parquet = "(FORMAT parquet, COMPRESSION zstd, ROW_GROUP_SIZE 65536)"
-    for query, name, form in (
-        (manifest, MANIFEST, "(FORMAT json)"),
-        (metadata, METADATA, parquet),
-        (members, MEMBERS, parquet),
-    ):
-        target = temporary / name
-        connection.execute(f"COPY ({query}) TO '{_quote(target)}' {form}")
-        with target.open("rb") as written:
-            os.fsync(written.fileno())
-    query = "SELECT sum(listens) FROM (SELECT DISTINCT recording, listens FROM described)"
-    return float(connection.execute(query).fetchall()[0][0] or 0.0)
 
 
-def _list(files: Sequence[Path]) -> str:
-    return "[" + ", ".join(f"'{_quote(path)}'" for path in files) + "]"
+def _write_tables(request: Request, drafts: Sequence[Draft], temporary: Path) -> None:
+    described = request.objects.select(STATE.names[:-2])
+
+    def state() -> Iterator[pa.Table]:
+        yield STATE.empty_table()
+        for draft in drafts:
+            rows = described.take(pa.array(draft.rows))
+            volume = pa.array([draft.name]).take(pa.array(np.zeros(len(rows), np.int8)))
+            yield rows.append_column("path", draft.paths).append_column("volume", volume)
+
+    tables.write_manifest(temporary, STATE, state)
+    tables.write_parquet(temporary, tables.METADATA, tables.METADATA_COLUMNS, state)
+    tables.write_parquet(temporary, tables.MEMBERS, tables.MEMBERS_COLUMNS, state)
 
 
-def _quote(path: Path) -> str:
-    return str(path).replace("'", "''")
+def _share(request: Request, parts: list[Numbers]) -> float:
+    """The share of all listens that the recordings of these rows, each counted once, stand for."""
+    if not request.listens or not parts:
+        return 0.0
+    recordings = request.objects["recording"].combine_chunks().dictionary_encode().indices
+    rows = np.concatenate(parts)
+    _, first = np.unique(recordings.to_numpy(zero_copy_only=False)[rows], return_index=True)
+    heard = request.objects["listens"].to_numpy()[rows[first]]
+    return float(np.nansum(heard)) / request.listens

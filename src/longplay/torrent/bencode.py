@@ -15,6 +15,10 @@ MAX_BYTES = 64 * 2**20
 MAX_DEPTH = 64
 """Deepest nesting decoded: a v2 file tree has a level for each folder, and Python a stack."""
 
+MAX_ITEMS = 3_000_000
+"""Most values decoded: a thousand empty lists take 2 kB to send and 56 kB to hold. libtorrent's
+own limit; a .torrent of 10 MB has 400,000."""
+
 MAX_DIGITS = 19
 """Longest number decoded: what 64 bits hold."""
 
@@ -55,60 +59,82 @@ def decode(data: bytes) -> Value:
     """The value that `data` encodes. Raises TorrentError for anything but canonical bencoding."""
     if len(data) > MAX_BYTES:
         raise TorrentError(f"is longer than {MAX_BYTES} bytes")
-    value, end = _decode(data, 0, MAX_DEPTH)
-    if end != len(data):
-        raise TorrentError(f"has {len(data) - end} bytes after its end")
+    reader = _Reader(data)
+    value = reader.value(MAX_DEPTH)
+    if reader.at != len(data):
+        raise TorrentError(f"has {len(data) - reader.at} bytes after its end")
     return value
 
 
-def _decode(data: bytes, at: int, depth: int) -> tuple[Value, int]:
-    if depth == 0:
-        raise TorrentError(f"is nested more than {MAX_DEPTH} deep")
-    head = data[at : at + 1]
-    if head == b"i":
-        return _number(data, at + 1, b"e")
-    if head == b"l":
-        return _list(data, at + 1, depth)
-    if head == b"d":
-        return _dict(data, at + 1, depth)
-    if head.isdigit():
-        return _string(data, at)
-    raise TorrentError(f"ends at byte {at}" if not head else f"has no value at byte {at}")
+class _Reader:
+    """A document and the place in it up to which it was read."""
 
+    def __init__(self, data: bytes) -> None:
+        self.data = data
+        self.at = 0
+        self._items = 0
 
-def _number(data: bytes, at: int, end: bytes) -> tuple[int, int]:
-    stop = data.find(end, at, at + MAX_DIGITS + 2)
-    digits = data[at:stop].removeprefix(b"-") if stop >= 0 else b""
-    leading = len(digits) > 1 and digits.startswith(b"0")
-    if not digits.isdigit() or leading or data[at:stop] == b"-0":
-        raise TorrentError(f"has no number at byte {at}")
-    return int(data[at:stop]), stop + 1
+    def value(self, depth: int) -> Value:
+        self._items += 1
+        if depth == 0:
+            raise TorrentError(f"is nested more than {MAX_DEPTH} deep")
+        if self._items > MAX_ITEMS:
+            raise TorrentError(f"has more than {MAX_ITEMS} values")
+        head = self._head()
+        if head.isdigit():
+            return self._string()
+        start, self.at = self.at, self.at + 1
+        if head == b"i":
+            return self._number(b"e")
+        if head == b"l":
+            return self._list(depth)
+        if head == b"d":
+            return self._dict(depth)
+        raise TorrentError(f"has no value at byte {start}")
 
+    def _head(self) -> bytes:
+        head = self.data[self.at : self.at + 1]
+        if not head:
+            raise TorrentError(f"ends at byte {self.at}")
+        return head
 
-def _string(data: bytes, at: int) -> tuple[bytes, int]:
-    length, start = _number(data, at, b":")
-    if start + length > len(data):
-        raise TorrentError(f"ends inside the string at byte {at}")
-    return data[start : start + length], start + length
+    def _number(self, end: bytes) -> int:
+        stop = self.data.find(end, self.at, self.at + MAX_DIGITS + 2)
+        text = self.data[self.at : stop] if stop >= 0 else b""
+        digits = text.removeprefix(b"-")
+        leading = len(digits) > 1 and digits.startswith(b"0")
+        if not digits.isdigit() or leading or text == b"-0":
+            raise TorrentError(f"has no number at byte {self.at}")
+        self.at = stop + 1
+        return int(text)
 
+    def _string(self) -> bytes:
+        start = self.at
+        length = self._number(b":")
+        found = self.data[self.at : self.at + length]
+        if len(found) != length:
+            raise TorrentError(f"ends inside the string at byte {start}")
+        self.at += length
+        return found
 
-def _list(data: bytes, at: int, depth: int) -> tuple[Value, int]:
-    items: list[Value] = []
-    while data[at : at + 1] != b"e":
-        item, at = _decode(data, at, depth - 1)
-        items.append(item)
-    return items, at + 1
+    def _list(self, depth: int) -> list[Value]:
+        items: list[Value] = []
+        while self._head() != b"e":
+            items.append(self.value(depth - 1))
+        self.at += 1
+        return items
 
-
-def _dict(data: bytes, at: int, depth: int) -> tuple[Value, int]:
-    items: dict[bytes, Value] = {}
-    previous: bytes | None = None
-    while data[at : at + 1] != b"e":
-        if not data[at : at + 1].isdigit():
-            raise TorrentError(f"has a key that is no string at byte {at}")
-        key, at = _string(data, at)
-        if previous is not None and key <= previous:
-            raise TorrentError(f"has keys out of order at byte {at}")
-        items[key], at = _decode(data, at, depth - 1)
-        previous = key
-    return items, at + 1
+    def _dict(self, depth: int) -> dict[bytes, Value]:
+        items: dict[bytes, Value] = {}
+        previous: bytes | None = None
+        while (head := self._head()) != b"e":
+            start = self.at
+            if not head.isdigit():
+                raise TorrentError(f"has a key that is no string at byte {start}")
+            key = self._string()
+            if previous is not None and key <= previous:
+                raise TorrentError(f"has keys out of order at byte {start}")
+            items[key] = self.value(depth - 1)
+            previous = key
+        self.at += 1
+        return items

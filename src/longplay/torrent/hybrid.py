@@ -1,35 +1,43 @@
 """Hybrid v1 + v2 metainfo, assembled from stored hashes alone: no byte of any file is read.
 
-Every file begins a piece: BEP 47 padding stands between files in the v1 view, so that one set of
-bytes answers both views. BEP 3 (v1), BEP 47 (padding), BEP 52 (v2 and hybrids).
-There is no date in it and nothing random: the same files give the same bytes.
+Every file begins a piece, so that one set of bytes answers both views; the files stand in the
+order of the v2 tree in both (BEP 52, "Upgrade path"). There is no date in it and nothing random:
+the same files give the same bytes.
 """
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
+from urllib.parse import quote
 
 from longplay.errors import TorrentError
+from longplay.torrent import v1, v2
 from longplay.torrent.bencode import encode
 
 
 @dataclass(frozen=True, slots=True)
-class File:
-    """A file of a torrent with its stored hashes. `path` has its components as UTF-8."""
+class Files:
+    """The files of one torrent as columns, in the order of `v2.tree_key`.
 
-    path: tuple[bytes, ...]
-    size: int
-    root: bytes
-    piece_layer: bytes
-    v1_pieces: bytes
+    `paths` have their components joined by `/`. `piece_layers` has the layers of those larger than
+    a piece, one after the other; `v1_pieces` the pieces of all, as if each were followed by
+    padding; `v1_last_bare` the last piece of the last file that has bytes, without padding.
+    """
+
+    paths: Sequence[bytes]
+    sizes: Sequence[int]
+    roots: Sequence[bytes]
+    piece_layers: memoryview
+    v1_pieces: memoryview
     v1_last_bare: bytes
 
 
 @dataclass(frozen=True, slots=True)
 class Metainfo:
-    """A .torrent: its bytes, both info-hashes, and what the v1 view adds in padding."""
+    """A .torrent: its bytes, both info-hashes, the bytes of its files, and what the v1 view adds
+    to them in padding."""
 
     data: bytes
     info_hash_v1: bytes
@@ -38,106 +46,51 @@ class Metainfo:
     padding: int
 
 
-FIXED_BYTES = 1024
-"""More than what a .torrent has beside its files: keys, numbers, the name."""
+def assemble(name: str, piece_length: int, files: Files) -> Metainfo:
+    """The hybrid torrent of these files in a folder called `name`.
 
-
-def padding_of(size: int, piece_length: int) -> int:
-    """Bytes of padding that follow a file that is not the last."""
-    return -size % piece_length
-
-
-def entry_bytes(path_bytes: int, components: int, size: int, piece_length: int) -> int:
-    """An upper bound of what one file adds to a .torrent, for cutting volumes by size."""
-    pieces = -(-size // piece_length)
-    names = 2 * (path_bytes + components * 8)
-    layer = 32 * pieces + 48 if pieces > 1 else 0
-    return names + 180 + 20 * pieces + layer
-
-
-def assemble(name: str, files: Iterable[File], piece_length: int) -> Metainfo:
-    """The hybrid torrent `name` of these files. Raises TorrentError when two have one path, or
-    hashes do not fit sizes."""
-    ordered = sorted(files, key=lambda file: file.path)
-    for file in ordered:
-        _check(file, piece_length)
-    entries, pieces, padding = _v1(ordered, piece_length)
+    Raises TorrentError when hashes do not fit the sizes, or paths are out of order.
+    """
+    pieces = v1.DIGEST * sum(v1.pieces_of(size, piece_length) for size in files.sizes)
+    if len(files.v1_pieces) != pieces or len(files.v1_last_bare) != min(pieces, v1.DIGEST):
+        raise TorrentError(
+            f"{len(files.v1_pieces)} bytes of v1 pieces, where the sizes ask for {pieces}",
+            where=name,
+        )
     info = b"".join(
         (
             b"d9:file tree",
-            _tree(ordered),
+            v2.tree(files.paths, files.sizes, files.roots),
             b"5:filesl",
-            *entries,
+            v1.entries(files.paths, files.sizes, piece_length),
             b"e12:meta versioni2e4:name",
             encode(name),
-            b"12:piece lengthi%de6:pieces%d:" % (piece_length, sum(map(len, pieces))),
-            *pieces,
+            b"12:piece lengthi%de6:pieces%d:" % (piece_length, pieces),
+            files.v1_pieces[: -v1.DIGEST],
+            files.v1_last_bare,
             b"e",
         )
     )
-    layers = {file.root: file.piece_layer for file in ordered if file.piece_layer}
-    data = b"d4:info%b12:piece layers%be" % (info, encode(layers))
+    layers = v2.layers(files.sizes, files.roots, files.piece_layers, piece_length)
     return Metainfo(
-        data,
+        b"".join((b"d4:info", info, b"12:piece layers", *layers, b"e")),
         hashlib.sha1(info, usedforsecurity=False).digest(),
         hashlib.sha256(info).digest(),
-        sum(file.size for file in ordered),
-        padding,
+        sum(files.sizes),
+        v1.padding_total(files.sizes, piece_length),
     )
 
 
+def fixed_bytes(name: str, piece_length: int, pieces: int) -> int:
+    """Bytes that a .torrent has beside what its files and folders add to it."""
+    head = b"d4:infod9:file treede5:filesle12:meta versioni2e4:name" + encode(name)
+    numbers = b"12:piece lengthi%de6:pieces%d:" % (piece_length, v1.DIGEST * pieces)
+    return len(head) + len(numbers) + len(b"e12:piece layersdee")
+
+
 def magnets(metainfo: Metainfo, name: str) -> tuple[str, str]:
-    """The v2-only magnet and the hybrid one (BEP 9, BEP 52)."""
-    v2 = f"xt=urn:btmh:1220{metainfo.info_hash_v2.hex()}"
-    v1 = f"xt=urn:btih:{metainfo.info_hash_v1.hex()}"
-    return f"magnet:?{v2}&dn={name}", f"magnet:?{v1}&{v2}&dn={name}"
-
-
-def _check(file: File, piece_length: int) -> None:
-    pieces = -(-file.size // piece_length)
-    layer = 32 * pieces if pieces > 1 else 0
-    if len(file.v1_pieces) != 20 * pieces or len(file.piece_layer) != layer:
-        where = b"/".join(file.path).decode(errors="replace")
-        raise TorrentError("its hashes are not those of a file of its size", where=where)
-
-
-def _v1(files: Sequence[File], piece_length: int) -> tuple[list[bytes], list[bytes], int]:
-    """The v1 view: file entries, their pieces, and the sum of the padding."""
-    entries, pieces, total = [], [], 0
-    for number, file in enumerate(files, 1):
-        path = b"".join(b"%d:%b" % (len(part), part) for part in file.path)
-        entries.append(b"d6:lengthi%de4:pathl%bee" % (file.size, path))
-        padding = padding_of(file.size, piece_length) if number < len(files) else 0
-        if padding:
-            digits = b"%d" % padding
-            entries.append(
-                b"d4:attr1:p6:lengthi%be4:pathl4:.pad%d:%bee" % (digits, len(digits), digits)
-            )
-            total += padding
-        if number < len(files):
-            pieces.append(file.v1_pieces)
-        else:
-            pieces += [file.v1_pieces[:-20], file.v1_last_bare]
-    return entries, pieces, total
-
-
-def _tree(files: Sequence[File]) -> bytes:
-    """The v2 file tree of files sorted by path, written in one walk."""
-    parts, above = [b"d"], ()
-    folder: tuple[bytes, ...] = above
-    previous: tuple[bytes, ...] | None = None
-    for file in files:
-        if previous is not None and file.path[: len(previous)] == previous:
-            where = b"/".join(file.path).decode(errors="replace")
-            raise TorrentError("stands twice, or is a file and a folder", where=where)
-        shared = 0
-        while shared < len(folder) and folder[shared] == file.path[shared]:
-            shared += 1
-        parts.append(b"e" * (len(folder) - shared))
-        parts += [b"%d:%bd" % (len(name), name) for name in file.path[shared:-1]]
-        folder, previous = file.path[:-1], file.path
-        root = b"11:pieces root32:%b" % file.root if file.size else b""
-        name = file.path[-1]
-        parts.append(b"%d:%bd0:d6:lengthi%de%bee" % (len(name), name, file.size, root))
-    parts.append(b"e" * (len(folder) + 1))
-    return b"".join(parts)
+    """The v2-only magnet and the hybrid one (BEP 9, BEP 52; 1220 marks a SHA-256 multihash)."""
+    two = f"xt=urn:btmh:1220{metainfo.info_hash_v2.hex()}"
+    one = f"xt=urn:btih:{metainfo.info_hash_v1.hex()}"
+    shown = f"dn={quote(name)}"
+    return f"magnet:?{two}&{shown}", f"magnet:?{one}&{two}&{shown}"

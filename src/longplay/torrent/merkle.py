@@ -132,6 +132,13 @@ def piece_layer(leaves: bytes, piece_length: int) -> bytes:
     return _levels(leaves, per_piece.bit_length() - 1)[-1]
 
 
+def root_of_layer(layer: bytes, piece_length: int) -> bytes:
+    """The root over a piece layer, as a reader of `piece layers` checks it."""
+    height = (piece_length // BLOCK).bit_length() - 1
+    count = len(layer) // DIGEST
+    return _levels(layer, max(count - 1, 0).bit_length(), height)[-1]
+
+
 def proof(leaves: bytes, index: int) -> tuple[bytes, ...]:
     """The hashes beside the way from leaf `index` up to the root, lowest first.
 
@@ -185,11 +192,12 @@ _PADDING = _paddings()
 """By height, the node over nothing but padding leaves."""
 
 
-def _levels(leaves: bytes, height: int) -> list[bytes]:
-    """The leaves and `height` levels above them, without the nodes over padding alone."""
+def _levels(nodes: bytes, more: int, height: int = 0) -> list[bytes]:
+    """The nodes of one level, which stands at `height`, and of `more` levels above it; without
+    the nodes over padding alone."""
     sha256 = hashlib.sha256
-    levels = [leaves]
-    for padding in _PADDING[:height]:
+    levels = [nodes]
+    for padding in _PADDING[height : height + more]:
         below = levels[-1]
         if len(below) % (2 * DIGEST):
             below += padding
