@@ -64,7 +64,7 @@ class Plan:
 
     Counts are of recordings, but for `entries` (rows of the file) and `others` (rows that are
     further encodings or companions). `bytes` is everything that the file lists. Shares are of the
-    listens of all candidate recordings.
+    listens of all recordings: offered, done and unoffered.
     """
 
     id: str
@@ -144,12 +144,13 @@ def make_plan(
     left = None if budget is None else budget - solution.bytes
     extras, extra_bytes = _extras(source, columns, best, left)
     order = _order(best.listens, solution.action)
-    asked = {"policy": policy.model_dump(), "budget": budget, "snapshot": snapshot}
+    asked: dict[str, Any] = {"policy": policy.model_dump(), "budget": budget, "snapshot": snapshot}
+    asked |= {"done": asdict(done), "unoffered": unoffered}
     contested = best.row[best.contested[solution.action[best.contested] != SKIP]]
     named = candidates.names_of(source, np.concatenate([contested, extras]))
     numbers = (order, solution.action, best.listens, problem.original, problem.opus)
     plan = Plan(
-        id=_digest(asked | {"done": asdict(done)}, best.digest, numbers, named),
+        id=_digest(asked, best.digest, numbers, named),
         snapshot=snapshot,
         budget=budget,
         entries=len(order) + len(extras),
@@ -241,7 +242,7 @@ def _totals(
         "quality_weighted_share": min(value / total, 1.0),
         "bound": min(bound / total, 1.0),
         "gap": (bound - value) / bound if bound else 0.0,
-        "total_listens": heard + done.listens,
+        "total_listens": heard,
         "figures": _figures(problem, solution, best, done, total),
     }
 

@@ -8,7 +8,7 @@ from datetime import date
 
 from longplay.errors import RightsError
 from longplay.model import Statement
-from longplay.rights.reading import Unknown, looks_like_uri, read_statement
+from longplay.rights.reading import looks_like_uri, read_statement
 from longplay.rights.statements import Act
 from longplay.rights.territories import read_territories
 
@@ -18,7 +18,7 @@ EXCERPT_CHARACTERS = 120
 COLUMNS = ("subject", "statement", "evidence", "from", "until", "territories", "uses")
 """Columns of a rights table; all but the first two may be missing."""
 
-_UNSAID = ("nothing", "notice")
+_WEB = ("http://", "https://")
 
 
 def evidence(where: str, when: str, text: str) -> str:
@@ -29,36 +29,41 @@ def evidence(where: str, when: str, text: str) -> str:
     return f"{where}; read {when}; sha256:{digest}; “{excerpt}”"
 
 
-def from_text(subject: str, text: str, where: str, when: str, *, licence: bool) -> Statement | None:
-    """The statement that a text found in a tag or a table makes about `subject`.
+def statement(
+    subject: str, text: str, *, place: str, field: str, when: str, licence: bool
+) -> Statement | None:
+    """The statement that a text found in a tag or a table makes about `subject`, or None.
 
-    `licence` says that the field is meant for a licence (LICENSE, WCOP, dcterms:license): then any
-    text in it is a statement, if only of something unknown. In other fields (copyright, ℗, rights)
-    a text that names a rights holder and no terms says nothing, nor does one that cannot be read
-    at all; a licence that is there but ambiguous or contradictory does. `where` names field and
-    file. Never raises: what a file says of itself stops no import.
+    `field` and `place` (a file, a table's line) say where it stood. `licence` says that the field
+    is meant for a licence (LICENSE, WCOP, dcterms:license): then any text in it is a statement, if
+    only of something unknown. In other fields (copyright, ℗) a text without terms says nothing;
+    a licence there that is ambiguous or contradictory does. Never raises: what a file says of
+    itself stops no import.
+    """
+    read = read_statement(text)
+    said = evidence(f"{field} in {place}", when, text)
+    if isinstance(read, str):
+        return Statement(subject, read, said)
+    if read.reason == "nothing" or (not licence and read.reason in ("notice", "unknown")):
+        return None
+    return Statement(subject, read.uri, said)
+
+
+def check_text(text: str, where: str) -> None:
+    """Raise RightsError for a licence cell that means to be a URI and names no statement.
+
+    Words that are not known pass: their subject stays dark.
     """
     read = read_statement(text)
     if isinstance(read, str):
-        return Statement(subject, read, evidence(where, when, text))
-    if read.reason == "nothing" or (not licence and read.reason in ("notice", "unknown")):
-        return None
-    return Statement(subject, read.uri, evidence(where, when, text))
-
-
-def declared(subject: str, text: str, said: str, when: str, where: str) -> Statement:
-    """The statement that a person declares for a source: it must be one that the gate knows.
-
-    `said` is the evidence in their words. Raises RightsError with `where`.
-    """
-    read = read_statement(text)
-    if isinstance(read, Unknown):
+        return
+    broken = looks_like_uri(text) and not text.strip().casefold().startswith(_WEB)
+    if read.reason == "no-such" or broken:
         raise RightsError(
-            f"{text.strip()!r}: {read.words}",
+            f"{text[:EXCERPT_CHARACTERS]!r} is no statement: {read.words}",
             where=where,
-            hint="e.g. personal, CC BY 4.0, https://creativecommons.org/publicdomain/zero/1.0/",
+            hint="correct the row, or leave the statement out",
         )
-    return Statement(subject, read, evidence(said or where, when, text))
 
 
 def read_row(row: Mapping[str, str], where: str, when: str) -> Statement | None:
@@ -94,17 +99,9 @@ def _cell(row: Mapping[str, str], name: str) -> str:
 
 
 def _uri(text: str, where: str) -> str:
+    check_text(text, where)
     read = read_statement(text)
-    if isinstance(read, str):
-        return read
-    broken = looks_like_uri(text) and not text.casefold().startswith(("http://", "https://"))
-    if read.reason == "no-such" or broken or read.reason in _UNSAID:
-        raise RightsError(
-            f"{text[:EXCERPT_CHARACTERS]!r} is no statement: {read.words}",
-            where=where,
-            hint="correct the row, or leave the statement out",
-        )
-    return read.uri
+    return read if isinstance(read, str) else read.uri
 
 
 def _date(text: str, name: str, where: str) -> str:
@@ -121,7 +118,7 @@ def _date(text: str, name: str, where: str) -> str:
 
 
 def _uses(text: str, where: str) -> tuple[str, ...]:
-    words = {word for word in text.casefold().replace(",", " ").replace(";", " ").split()}
+    words = set(text.casefold().replace(",", " ").replace(";", " ").split())
     strange = sorted(words - {act.value for act in Act})
     if strange:
         raise RightsError(
