@@ -12,11 +12,11 @@ import re
 import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import IO, Any
 from urllib.parse import quote_from_bytes, unquote_to_bytes
 
-from longplay import clock
 from longplay.errors import ArchiveError, InputError, LockedError
 
 TEMPORARY = ".part"
@@ -132,15 +132,15 @@ def writer_lock(path: Path, what: str) -> Iterator[None]:
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
-            holder = (
-                os.pread(descriptor, 1000, 0).decode(errors="replace").strip() or "another process"
-            )
+            holder = os.pread(descriptor, 1000, 0).decode(errors="replace").strip()
+            since = datetime.fromtimestamp(os.fstat(descriptor).st_mtime, UTC)
+            holder = f"{holder or 'another process'} since {since:%Y-%m-%d %H:%M:%S} UTC"
             raise LockedError(
                 f"the {what} is being written by {holder}",
                 where=str(path),
                 hint="wait for it, or stop it",
             ) from error
-        text = f"process {os.getpid()} on {socket.gethostname()} since {clock.timestamp()}\n"
+        text = f"process {os.getpid()} on {socket.gethostname()}\n"
         os.ftruncate(descriptor, 0)
         os.pwrite(descriptor, text.encode(), 0)
         yield

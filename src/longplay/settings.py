@@ -9,7 +9,6 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from longplay.errors import ArchiveError
-from longplay.files import read_bounded
 
 SETTINGS_FILE = "longplay.toml"
 VERSION = 1
@@ -144,7 +143,8 @@ def load(folder: Path) -> Settings:
             hint="make one with `longplay init DIR`, or name one with --archive",
         )
     try:
-        document = tomllib.loads(read_bounded(path, MAX_SETTINGS_BYTES).decode())
+        with path.open("rb") as source:
+            document = tomllib.loads(source.read(MAX_SETTINGS_BYTES).decode())
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ArchiveError(str(error), where=str(path), hint="correct that line") from error
     found = document.get("version", VERSION)

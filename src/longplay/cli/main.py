@@ -7,10 +7,9 @@ import signal
 import sys
 from types import FrameType
 
-import click
+import typer
 
 from longplay.cli import output
-from longplay.cli.commands import app
 from longplay.errors import LongplayError, UsageError
 
 INTERRUPTED = 130
@@ -30,15 +29,19 @@ def run() -> None:
 
 
 def _status(arguments: list[str]) -> int:
+    # Worker processes import this module again: what it imports itself, each of them pays for.
+    from longplay.cli.commands import app
+
     try:
         return int(app(arguments, standalone_mode=False, prog_name="longplay") or 0)
     except LongplayError as error:
         return _tell(error)
-    except click.ClickException as error:
+    except typer.TyperException as error:
         context = getattr(error, "ctx", None)
         command = context.command_path if context else "longplay"
-        return _tell(UsageError(error.format_message(), hint=f"see `{command} --help`"))
-    except (KeyboardInterrupt, click.exceptions.Abort):
+        message = getattr(error, "format_message", lambda: str(error))()
+        return _tell(UsageError(message, hint=f"see `{command} --help`"))
+    except (KeyboardInterrupt, typer.Abort):
         output.err.print("stopped; the same command goes on from here")
         return INTERRUPTED
     except BrokenPipeError:

@@ -80,8 +80,10 @@ def run_demo(folder: Path, *, workers: int, say: Say) -> DemoStory:
         )
     say("1. Music. Longplay plays some old tunes itself, so that nothing need be downloaded:")
     music = write_demo_music(folder)
-    say(f"   {music.files} files, {music.seconds / 60:.0f} minutes, {music.bytes / 1e6:.0f} MB, in "
-        "six formats; among them copies, a damaged file and two that nobody may share.")  # fmt: skip
+    say(
+        f"   {music.files} files, {music.seconds / 60:.0f} minutes, {music.bytes / 1e6:.0f} MB,"
+        " six formats; among them copies, a damaged file and two that nobody may share."
+    )
     place = folder / "archive"
     create(place).ledger.close()
     source = Source(

@@ -17,7 +17,7 @@ from longplay.catalogue.importers.tags import import_tags
 from longplay.catalogue.imports import Imported
 from longplay.catalogue.snapshot import open_current
 from longplay.errors import InputError, UsageError
-from longplay.rights.reading import check_text
+from longplay.rights import rows
 from longplay.settings import Source
 from longplay.workflows import rights
 
@@ -113,7 +113,7 @@ def _table(archive: Archive, request: Request, progress: Progress) -> Imported:
         request.paths,
         table_map=_load_map(request.column_map) if request.column_map else None,
         licence=request.licence,
-        check_rights=check_text,
+        check_rights=rows.check_text,
         progress=lambda done, total: progress(done, total or 0, ""),
     )
 
@@ -135,11 +135,11 @@ def slug(path: Path) -> str:
 
 
 def _report(done: Imported) -> ImportReport:
-    rows = {name: getattr(done, name) for name in ("tracks", "albums", "artists")}
+    brought = {name: getattr(done, name) for name in ("tracks", "albums", "artists")}
     return ImportReport(
         done.source,
         done.snapshot,
-        rows,
+        brought,
         done.duplicates,
         done.rejected,
         done.coverage,

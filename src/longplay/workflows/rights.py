@@ -14,8 +14,9 @@ from longplay.catalogue import ids
 from longplay.catalogue.snapshot import open_current
 from longplay.ledger import queries, record
 from longplay.model import Action, ObjectKey, Statement
-from longplay.rights import gate, reading
+from longplay.rights import gate, inheritance, rows
 from longplay.rights.gate import Refusal, Shareable
+from longplay.rights.inheritance import Level
 from longplay.rights.statements import Act
 
 SETTINGS = "settings"
@@ -43,11 +44,11 @@ def record_layer(archive: Archive, source: str) -> None:
     """Write what the layer of `source` says of rights into the ledger."""
     when = clock.timestamp()
     with open_current(archive.catalogue).connect() as connection:
-        rows = connection.execute(
+        texts = connection.execute(
             "SELECT subject, text, field, place FROM rights WHERE source = ? ORDER BY ALL", [source]
         ).fetchall()
     found = (
-        reading.statement(
+        rows.statement(
             subject,
             text,
             place=place,
@@ -55,7 +56,7 @@ def record_layer(archive: Archive, source: str) -> None:
             when=when,
             licence=field not in COPYRIGHT_FIELDS,
         )
-        for subject, text, field, place in rows
+        for subject, text, field, place in texts
     )
     statements = [statement for statement in found if statement is not None]
     with archive.ledger.write() as connection:
@@ -94,35 +95,44 @@ def count_by_access_class(archive: Archive) -> dict[str, int]:
 
 
 def _chains(archive: Archive) -> dict[bytes, tuple[tuple[Statement, ...], bool]]:
-    """For each object the statements of its tracks, albums and sources, narrowest subject first,
-    and whether it is a copy in another encoding than its source's."""
+    """For each object the statements in force, by all the files that led to it, and whether it is
+    a copy in another encoding than its source's."""
     with archive.ledger.read() as connection:
         subjects = _by_subject(queries.statements(connection))
         held = list(queries.provenance(connection))
-    chains: dict[bytes, tuple[tuple[Statement, ...], bool]] = {}
+    files: dict[bytes, list[tuple[Statement, ...]]] = defaultdict(list)
+    derivatives = set()
     memory: dict[tuple[str, ...], tuple[Statement, ...]] = {}
     for root, source, track, album, action in held:
-        names = tuple(name for name in _subjects(root, source, track, album) if name in subjects)
+        names = _subjects(root, source, track, album)
         if names not in memory:
-            memory[names] = tuple(one for name in names for one in subjects[name])
-        statements, derivative = chains.get(root, ((), False))
-        if memory[names] != statements:
-            statements = tuple(dict.fromkeys((*statements, *memory[names])))
-        chains[root] = (statements, derivative or action == Action.OPUS)
-    return chains
+            levels = [
+                Level(level, subjects[name])
+                for level, name in zip(inheritance.LEVELS, names, strict=True)
+                if name in subjects
+            ]
+            memory[names] = inheritance.resolve(levels)
+        files[root].append(memory[names])
+        if action == Action.OPUS:
+            derivatives.add(root)
+    return {
+        root: (inheritance.together(found) if len(found) > 1 else found[0], root in derivatives)
+        for root, found in files.items()
+    }
 
 
-def _subjects(root: bytes, source: str, track: int | None, album: int | None) -> Iterator[str]:
-    yield f"obj{root.hex()}"
-    if track is not None:
-        yield ids.text("tr", track)
-    if album is not None:
-        yield ids.text("al", album)
-    yield f"source:{source}"
+def _subjects(root: bytes, source: str, track: int | None, album: int | None) -> tuple[str, ...]:
+    """What may have been stated about, from the source to the file itself."""
+    return (
+        f"source:{source}",
+        "" if album is None else ids.text("al", album),
+        "" if track is None else ids.text("tr", track),
+        f"obj{root.hex()}",
+    )
 
 
-def _by_subject(rows: Iterator[Statement]) -> Subjects:
-    found: dict[str, list[Statement]] = defaultdict(list)
-    for statement in rows:
-        found[statement.subject].append(statement)
-    return {subject: tuple(statements) for subject, statements in found.items()}
+def _by_subject(found: Iterator[Statement]) -> Subjects:
+    subjects: dict[str, list[Statement]] = defaultdict(list)
+    for statement in found:
+        subjects[statement.subject].append(statement)
+    return {subject: tuple(statements) for subject, statements in subjects.items()}

@@ -9,9 +9,8 @@ from pydantic import ValidationError
 from longplay import archive as archives
 from longplay import settings
 from longplay.archive import open_archive
-from longplay.errors import InputError, RightsError, UsageError
-from longplay.rights import reading
-from longplay.rights.statements import TERMS, Sort
+from longplay.errors import InputError, UsageError
+from longplay.rights import rows
 from longplay.settings import Source
 from longplay.workflows import keeping, rights
 
@@ -38,7 +37,7 @@ def add_source(
             name=name,
             kind="folder",
             location=str(place.resolve()),
-            rights=known_right(text),
+            rights=rows.declared(name, text, evidence, "", "--rights").uri,
             evidence=evidence,
         )
     except ValidationError as error:
@@ -48,16 +47,3 @@ def add_source(
     with open_archive(folder) as archive:
         rights.record_sources(archive)
     return source
-
-
-def known_right(text: str) -> str:
-    """The canonical statement that `text` means. Raises RightsError for one that keeps it dark
-    because nobody could read it."""
-    found = reading.read_statement(text)
-    if found.uri is None or TERMS[found.uri].sort is Sort.CLOSED:
-        raise RightsError(
-            f"{text!r} is {found.why}",
-            where="--rights",
-            hint="e.g. https://creativecommons.org/licenses/by/4.0/, personal, legal-deposit",
-        )
-    return found.uri
