@@ -9,6 +9,7 @@ Rules of this module:
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import re
 from collections import Counter
@@ -36,15 +37,15 @@ DEMUXERS = (
 """Containers that hold one piece of sound in their own bytes. None is a list of other files."""
 
 LOSSLESS = (
-    "alac,ape,dsd_lsbf,dsd_lsbf_planar,dsd_msbf,dsd_msbf_planar,flac,mlp,mp4als,shorten,tak,truehd,"
+    "alac,ape,dsd_lsbf,dsd_lsbf_planar,dsd_msbf,dsd_msbf_planar,flac,mlp,als,shorten,tak,truehd,"
     "tta,wavpack,wmalossless,pcm_f32be,pcm_f32le,pcm_f64be,pcm_f64le,pcm_s16be,pcm_s16be_planar,"
     "pcm_s16le,pcm_s16le_planar,pcm_s24be,pcm_s24le,pcm_s24le_planar,pcm_s32be,pcm_s32le,"
     "pcm_s32le_planar,pcm_s64be,pcm_s64le,pcm_s8,pcm_s8_planar,pcm_u8,pcm_u16be,pcm_u16le,"
     "pcm_u24be,pcm_u24le,pcm_u32be,pcm_u32le,pcm_sga,pcm_bluray,pcm_dvd"
 )
 LOSSY = (
-    "aac,ac3,adpcm_ima_qt,adpcm_ima_wav,adpcm_ms,amrnb,amrwb,atrac3,atrac3p,dca,eac3,gsm,gsm_ms,"
-    "libspeex,mp1float,mp2float,mp3float,mp1,mp2,mp3,mpc7,mpc8,opus,pcm_alaw,pcm_mulaw,qdm2,qdmc,"
+    "aac,ac3,adpcm_ima_qt,adpcm_ima_wav,adpcm_ms,amrnb,amrwb,atrac3,atrac3plus,dca,eac3,gsm,gsm_ms,"
+    "mp1float,mp2float,mp3float,mp1,mp2,mp3,mpc7,mpc8,opus,pcm_alaw,pcm_mulaw,qdm2,qdmc,"
     "speex,vorbis,wmapro,wmav1,wmav2,wmavoice"
 )
 DECODERS = f"{LOSSLESS},{LOSSY}"
@@ -106,7 +107,7 @@ def open_media(source: BinaryIO) -> Iterator[tuple[InputContainer, AudioStream]]
     """
     try:
         container = av.open(
-            source,
+            _Bytes(source),
             "r",
             options={
                 "format_whitelist": DEMUXERS,
@@ -162,6 +163,20 @@ def decoder_name() -> str:
     """The software that decodes, for the record."""
     version = ".".join(str(part) for part in av.library_versions["libavcodec"])
     return f"FFmpeg libavcodec {version} via PyAV {av.__version__}"
+
+
+class _Bytes:
+    """What FFmpeg sees of a file: reading and seeking, where an impossible seek is refused with a
+    number, as FFmpeg expects, and not with an exception."""
+
+    def __init__(self, source: BinaryIO) -> None:
+        self.read, self.tell, self._seek = source.read, source.tell, source.seek
+
+    def seek(self, offset: int, whence: int = 0) -> int:
+        try:
+            return self._seek(offset, whence & 3)  # FFmpeg adds flags above the two lowest bits
+        except (OSError, ValueError):
+            return -errno.EINVAL
 
 
 class _Outlet:
@@ -233,7 +248,7 @@ def _first_sound(container: InputContainer) -> AudioStream:
         if isinstance(stream, AudioStream):
             break
     else:
-        raise MediaError("holds no sound", hint="it was kept out of the recordings")
+        raise MediaError("holds no sound")
     context = stream.codec_context
     if context is None:
         raise MediaError("holds sound in a codec that FFmpeg cannot decode")
@@ -362,7 +377,7 @@ def _stream_facts(
     )
 
 
-_CODEC_NAMES = {"mp3float": "mp3", "mp2float": "mp2", "mp1float": "mp1", "libspeex": "speex"}
+_CODEC_NAMES = {"mp3float": "mp3", "mp2float": "mp2", "mp1float": "mp1"}
 """Decoders that differ from their codec in name."""
 
 
@@ -424,7 +439,9 @@ def _words(error: Exception) -> str:
 
 
 def _unopened(error: Exception) -> str:
-    if isinstance(error, av.InvalidDataError):
+    if isinstance(error, av.EOFError):
+        return "ends before its sound begins"
+    if isinstance(error, av.InvalidDataError | av.ArgumentError):
         return "is not a sound file of any kind known here, or its beginning is damaged"
     return f"cannot be opened as sound: {_words(error)}"
 
