@@ -24,6 +24,7 @@ _INK, _SOFT, _GRID = "#1f2a37", "#6b7280", "#e8eaee"
 _HEARD, _WEIGHTED, _CHOSEN = "#2563a8", "#8fb8de", "#d9480f"
 _ACTIONS = {"original": "#2563a8", "opus": "#8fb8de", "skip": "#e3e6ea"}
 _LABELS = {"original": "original", "opus": "Opus", "skip": "left out"}
+_BYTES = "replace(format(datum.value, '.3~s'), /([kMGTPE])?$/, ' $1B')"
 _FONT = "Inter, Helvetica Neue, Helvetica, Arial, sans-serif"
 
 
@@ -64,7 +65,8 @@ def chart(plan: Plan) -> Any:
         subtitlePadding=6,
         offset=18,
     )
-    both = alt.hconcat(_frontier(plan), _bands(plan), spacing=56, title=title, background="white")
+    both = alt.hconcat(_frontier(plan), _bands(plan), spacing=48, title=title, background="white")
+    both = both.resolve_scale(color="independent").properties(bounds="flush")
     return (
         both.configure(font=_FONT, padding=24)
         .configure_view(stroke=None)
@@ -79,7 +81,14 @@ def chart(plan: Plan) -> Any:
             titleFontSize=12,
             titlePadding=10,
         )
-        .configure_legend(labelColor=_SOFT, labelFontSize=12, symbolType="square", title=None)
+        .configure_legend(
+            labelColor=_SOFT,
+            labelFontSize=12,
+            symbolType="square",
+            title=None,
+            offset=4,
+            columnPadding=18,
+        )
     )
 
 
@@ -99,33 +108,51 @@ def _subtitle(plan: Plan) -> list[str]:
 
 
 def _frontier(plan: Plan) -> Any:
-    unit, factor = _unit(max((row[0] for row in plan.figures.frontier), default=1.0))
     names = {1: "share of listens", 2: "weighted by quality"}
+    steep = _steep(plan)
     rows = [
-        {"bytes": row[0] / factor, "share": min(row[index], 1.0), "line": name}
+        {"bytes": row[0], "share": min(row[index], 1.0), "line": name}
         for row in plan.figures.frontier
         for index, name in names.items()
+        if row[0] > 0 or not steep
     ]
     colours = alt.Scale(domain=list(names.values()), range=[_HEARD, _WEIGHTED])
-    x = alt.X("bytes:Q", title=f"bytes kept ({unit})", axis=alt.Axis(grid=False, tickCount=6))
-    y = alt.Y("share:Q", title=None, axis=alt.Axis(format=".0%"), scale=alt.Scale(domain=[0, 1]))
-    legend = alt.Legend(orient="bottom-right", symbolType="stroke", offset=8)
+    ticks: dict[str, Any] = (
+        {"values": [10**power for power in range(19)]} if steep else {"tickCount": 6}
+    )
+    axis = alt.Axis(grid=False, labelExpr=_BYTES, **ticks)
+    scale = alt.Scale(type="log" if steep else "linear", nice=False)
+    x = alt.X("bytes:Q", title="bytes kept", axis=axis, scale=scale)
+    y = alt.Y(
+        "share:Q",
+        title=None,
+        axis=alt.Axis(labelExpr="format(datum.value * 100, 'd') + ' %'", tickCount=5),
+        scale=alt.Scale(domain=[0, 1]),
+    )
+    legend = alt.Legend(orient="top", symbolType="stroke", symbolStrokeWidth=3)
     lines = (
         alt.Chart(_data(rows))
         .mark_line(strokeWidth=2.5, interpolate="monotone")
         .encode(x=x, y=y, color=alt.Color("line:N", scale=colours, legend=legend))
     )
-    chosen = [{"bytes": plan.bytes / factor, "share": plan.share_of_listens, "floor": 0.0}]
-    return alt.layer(lines, *_chosen(plan, chosen, factor)).properties(
+    return alt.layer(lines, *_chosen(plan)).properties(
         width=WIDTH, height=HEIGHT, title=_small("What bytes buy")
     )
 
 
-def _chosen(plan: Plan, here: list[dict[str, Any]], factor: float) -> list[Any]:
+def _steep(plan: Plan) -> bool:
+    """Whether half of the listens take so few of the bytes that only a log axis shows it."""
+    rows = plan.figures.frontier
+    half = next((row[0] for row in rows if row[1] >= rows[-1][1] / 2 and row[0] > 0), 0.0)
+    return bool(rows) and 0 < half < rows[-1][0] / 20
+
+
+def _chosen(plan: Plan) -> list[Any]:
+    """The point that the plan is, with a line down to its bytes."""
+    here = [{"bytes": max(plan.bytes, 1), "share": plan.share_of_listens, "floor": 0.0}]
     base = alt.Chart(_data(here)).encode(x="bytes:Q", y="share:Q")
-    right = plan.bytes / factor > 0.6 * max(
-        (row[0] / factor for row in plan.figures.frontier), default=1.0
-    )
+    largest = max((row[0] for row in plan.figures.frontier), default=1.0)
+    right = plan.bytes > (0.01 if _steep(plan) else 0.6) * largest
     label = base.mark_text(
         align="right" if right else "left",
         dx=-12 if right else 12,
@@ -141,13 +168,12 @@ def _chosen(plan: Plan, here: list[dict[str, Any]], factor: float) -> list[Any]:
 
 
 def _bands(plan: Plan) -> Any:
-    unit, factor = _unit(max(_band_totals(plan), default=1.0))
     order = {"original": 0, "opus": 1, "skip": 2}
     rows: list[dict[str, Any]] = [
         {
             "band": f"{band.low}–{band.low + BAND_WIDTH}",
             "what": _LABELS[band.action],
-            "bytes": band.bytes / factor,
+            "bytes": band.bytes,
             "recordings": band.recordings,
             "order": order[band.action],
         }
@@ -156,6 +182,7 @@ def _bands(plan: Plan) -> Any:
     names = [f"{low}–{low + BAND_WIDTH}" for low in range(0, 100, BAND_WIDTH)]
     colours = alt.Scale(domain=list(_LABELS.values()), range=list(_ACTIONS.values()))
     x_axis = alt.Axis(labelAngle=0, grid=False, ticks=False, labelPadding=6, labelFontSize=10)
+    y_axis = alt.Axis(tickCount=5, labelExpr=_BYTES, domain=False, ticks=False)
     return (
         alt.Chart(_data(rows))
         .mark_bar(cornerRadius=1)
@@ -166,8 +193,8 @@ def _bands(plan: Plan) -> Any:
                 scale=alt.Scale(domain=names, paddingInner=0.18),
                 axis=x_axis,
             ),
-            y=alt.Y("bytes:Q", title=unit, stack="zero", axis=alt.Axis(tickCount=6)),
-            color=alt.Color("what:N", scale=colours, legend=alt.Legend(orient="top-right")),
+            y=alt.Y("bytes:Q", title=None, stack="zero", axis=y_axis),
+            color=alt.Color("what:N", scale=colours, legend=alt.Legend(orient="top")),
             order=alt.Order("order:Q"),
             tooltip=["band:N", "what:N", "bytes:Q", "recordings:Q"],
         )
@@ -179,30 +206,18 @@ def _data(rows: list[dict[str, Any]]) -> Any:
     return alt.Data(values=rows)  # type: ignore[no-untyped-call] # Altair's own schema classes
 
 
-def _band_totals(plan: Plan) -> list[float]:
-    totals: dict[int, float] = {}
-    for band in plan.figures.bands:
-        totals[band.low] = totals.get(band.low, 0.0) + band.bytes
-    return list(totals.values())
-
-
 def _small(text: str) -> alt.TitleParams:
     return alt.TitleParams(
         text=text, anchor="start", fontSize=13, fontWeight="bold", color=_INK, offset=12
     )
 
 
-def _unit(largest: float) -> tuple[str, float]:
-    """The decimal unit in which `largest` reads best, and its bytes."""
-    for name, factor in (("PB", 1e15), ("TB", 1e12), ("GB", 1e9), ("MB", 1e6)):
-        if largest >= factor:
-            return name, factor
-    return "kB", 1e3
-
-
 def _size(count: float) -> str:
-    unit, factor = _unit(count)
-    return f"{count / factor:,.3g} {unit}"
+    """Bytes in the decimal unit in which they read best."""
+    for unit, factor in (("PB", 1e15), ("TB", 1e12), ("GB", 1e9), ("MB", 1e6)):
+        if count >= factor:
+            return f"{count / factor:,.3g} {unit}"
+    return f"{count / 1e3:,.3g} kB"
 
 
 def _percent(share: float) -> str:
