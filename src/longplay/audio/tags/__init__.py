@@ -1,5 +1,19 @@
-"""What a file says about itself: tags read from every container, and written to ours."""
+"""What a file says about itself: tags of every container, CUE sheets, kinds; and tags written."""
 
+from longplay.audio.tags.cue import CueFile, CueSheet, CueTrack, parse_cue
+from longplay.audio.tags.kinds import kind_of, mime_of, suffix_of
+from longplay.audio.tags.reader import read_tags
 from longplay.audio.tags.write import vorbis_comments, write_tags
 
-__all__ = ["vorbis_comments", "write_tags"]
+__all__ = [
+    "CueFile",
+    "CueSheet",
+    "CueTrack",
+    "kind_of",
+    "mime_of",
+    "parse_cue",
+    "read_tags",
+    "suffix_of",
+    "vorbis_comments",
+    "write_tags",
+]
