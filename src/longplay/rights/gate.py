@@ -257,34 +257,32 @@ def _why_not(row: _Row, question: Question) -> _Why | None:
     if not first <= question.day <= last:
         return "not-in-force", f"“{name}” holds from {start or 'ever'} to {end or 'ever'}"
     bounded = bool(end or territories)
-    refused = _beyond(row.terms, frozenset(uses), question, bounded)
-    if refused is not None:
-        return refused
+    named = _named(row.terms, frozenset(uses), bounded)
+    if question.act not in named:
+        reason = row.terms.uri.rpartition(":")[2] if row.terms.sort is Sort.OWN else "uses"
+        return reason, f"“{name}” does not permit to {question.act} it"
     if bounded and question.act in _HANDS_ON:
         return "bounded", f"“{name}” has an end or a border: it can open streaming only"
     if territories and not question.any_territory and question.territory not in territories:
         where = question.territory or "an unknown place"
         return "territory", f"“{name}” holds in {', '.join(territories)}, asked from {where}"
+    to_anybody = question.act in row.terms.everyone or (Act.RELEASE in named and not bounded)
+    if not to_anybody and not question.signed_in:
+        return "sign-in", f"“{name}” serves signed-in users only"
     if question.derivative and Duty.UNCHANGED in row.terms.duties:
         return "no-derivatives", f"“{name}” covers the original encoding only"
     return None
 
 
-def _beyond(terms: Terms, uses: frozenset[str], question: Question, bounded: bool) -> _Why | None:
-    """Why the act lies beyond what the statement and its `uses` permit, None where it does not."""
-    can = terms.signed_in | terms.named if uses else terms.signed_in
-    named = {act for act in can if not uses or act in uses}
-    releasable = Act.RELEASE in named
-    # Who may hand on for ever may also play; with an end or a border that is all he may.
-    if releasable:
-        named |= {Act.STREAM} if bounded else ALL_ACTS
-    if question.act not in named:
-        reason = terms.uri.rpartition(":")[2] if terms.sort is Sort.OWN else "uses"
-        return reason, f"“{terms.name}” does not permit to {question.act} it"
-    anybody = question.act in terms.everyone or (releasable and not bounded)
-    if not anybody and not question.signed_in:
-        return "sign-in", f"“{terms.name}” serves signed-in users only"
-    return None
+def _named(terms: Terms, uses: frozenset[str], bounded: bool) -> frozenset[Act]:
+    """The acts that a statement permits, after its `uses` have narrowed or named them."""
+    if not uses:
+        return terms.signed_in
+    named = frozenset(act for act in terms.signed_in | terms.named if act in uses)
+    if Act.RELEASE not in named:
+        return named
+    # Who may hand on for ever may also play; with an end or a border that is all that is left.
+    return named | {Act.STREAM} if bounded else ALL_ACTS
 
 
 def _duties(rows: list[_Row]) -> tuple[Duty, ...]:
