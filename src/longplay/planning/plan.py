@@ -117,10 +117,13 @@ def make_plan(
     snapshot: str = "",
     done: Done | None = None,
     unoffered: float = 0.0,
+    any_known: bool | None = None,
 ) -> Planned:
     """Decide what to keep of the candidates in `source`, in what quality, in what order.
 
-    `unoffered` are the listens of recordings that nobody offers: they count in every share.
+    `done` is what is kept already and `unoffered` the listens of recordings that nobody offers:
+    both count in every share. `any_known` says whether any source knows popularity or listens of
+    any recording; None leaves that to the candidates, which for the tail of a plan may be less.
 
     The same candidates, policy, budget and snapshot give the same plan. Raises PlanError for a
     negative budget or a table without the columns.
@@ -131,8 +134,9 @@ def make_plan(
     columns, ranking = candidates.load(source, policy)
     best = candidates.choose_best(source, columns, ranking)
     del ranking
-    known = not (np.isnan(best.listens).all() and np.isnan(best.popularity).all())
-    listens.complete(best.popularity, best.listens, policy, any_known=known)
+    if any_known is None:
+        any_known = not (np.isnan(best.listens).all() and np.isnan(best.popularity).all())
+    listens.complete(best.popularity, best.listens, policy, any_known=any_known)
     problem = Problem(
         best.listens,
         best.of(columns.size),
@@ -227,8 +231,8 @@ def _digest(
 def _totals(
     problem: Problem, solution: Solution, best: Best, done: Done, unoffered: float
 ) -> dict[str, Any]:
-    heard = float(problem.listens.sum(dtype=np.float64)) + unoffered
-    total = (heard + done.listens) or 1.0
+    heard = float(problem.listens.sum(dtype=np.float64)) + done.listens + unoffered
+    total = heard or 1.0
     kept = solution.action != SKIP
     counts = np.bincount(solution.action, minlength=3).tolist()
     share = float(problem.listens[kept].sum(dtype=np.float64)) + done.listens
