@@ -88,6 +88,7 @@ _AUDIO_MAGIC = (
     (4, b"moov", "audio/mp4"),
     (4, b"mdat", "audio/mp4"),
 )
+_UTF16 = b"\xff\xfe"
 _DOCUMENT_MAGIC = (b"%PDF-", b"%!PS", b"AT&TFORM", b"{\\rtf", b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1")
 
 
@@ -116,7 +117,10 @@ def mime_of(head: bytes) -> str:
 
 
 def _is_mpeg(head: bytes) -> bool:
-    """Whether these four bytes can be an MPEG audio header: no reserved value in them."""
+    """Whether these bytes can be an MPEG audio header: no reserved value, and not UTF-16 text,
+    whose byte order mark looks like one."""
+    if head[:2] == _UTF16 and head[3:4] == head[5:6] == b"\x00":
+        return False
     version, layer = head[1] & 0x18, head[1] & 0x06
     rate, frequency = head[2] >> 4, head[2] >> 2 & 3
     return (
@@ -145,12 +149,14 @@ def kind_of(name: bytes, head: bytes) -> Kind:
 
     Bytes outrank the name. What proves nothing goes by its suffix, and text by having no controls.
     """
+    suffix = _suffix(name)
+    if suffix in _TEXT and head.startswith(_UTF16):
+        return Kind.TEXT
     mime = mime_of(head)
     if mime:
         return Kind.IMAGE if mime.startswith("image/") else _audio_or_document(mime)
     if head.startswith(_DOCUMENT_MAGIC):
         return Kind.DOCUMENT
-    suffix = _suffix(name)
     readable = _is_text(head)
     if suffix in _TEXT and readable:
         return Kind.TEXT
@@ -174,7 +180,7 @@ def _suffix(name: bytes) -> bytes:
 
 
 def _is_text(head: bytes) -> bool:
-    if head.startswith((b"\xff\xfe", b"\xfe\xff")):
+    if head.startswith((_UTF16, b"\xfe\xff")):
         return True
     controls = sum(byte < 32 and byte not in b"\t\n\r\x0c\x1a\x1b" for byte in head[:HEAD])
     return controls == 0
