@@ -15,7 +15,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from longplay import clock
-from longplay.capture.intake import Order, Part, Taken
+from longplay.capture.orders import Order, Part, Taken
 from longplay.capture.places import Places
 from longplay.files import escape, publish
 from longplay.ledger import leases, log, record, tables

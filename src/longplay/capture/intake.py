@@ -11,17 +11,17 @@ import os
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import BinaryIO
 
 from longplay.audio.describe import describe
 from longplay.audio.tags import kind_of, read_tags, suffix_of
 from longplay.audio.transcode import to_opus
+from longplay.capture.orders import Order, Part, Taken
 from longplay.errors import InputError, MediaError
 from longplay.files import escape, inside
-from longplay.model import Action, AudioDescription, Kind, ObjectHashes, Verdict
-from longplay.settings import Settings
+from longplay.model import Action, Kind, Verdict
 from longplay.torrent.merkle import ObjectHasher
 
 READ_BYTES = 1024 * 1024
@@ -29,46 +29,6 @@ READ_BYTES = 1024 * 1024
 
 HEAD_BYTES = 4096
 """Bytes that tell what kind of file it is."""
-
-
-@dataclass(frozen=True, slots=True)
-class Order:
-    """One file to take. `spool` is where it may write, as a path without suffix; without
-    `listen` the file's bytes are taken and nothing is decoded."""
-
-    ordinal: int
-    folder: str
-    path: bytes
-    action: Action
-    spool: str
-    size: int
-    settings: Settings
-    listen: bool = True
-
-
-@dataclass(frozen=True, slots=True)
-class Part:
-    """Bytes in a spool file that may become an object."""
-
-    hashes: ObjectHashes
-    spool: Path
-    kind: Kind
-    suffix: str
-
-
-@dataclass(frozen=True, slots=True)
-class Taken:
-    """What came of one file. `refusal` says why it must go to quarantine; `source_sha256` is the
-    digest of the file as it was offered, which differs from the object's after transcoding."""
-
-    main: Part
-    source_size: int
-    mtime_ns: int
-    mode: int
-    source_sha256: bytes
-    sound: AudioDescription | None = None
-    pictures: tuple[tuple[Part, str], ...] = ()
-    refusal: str | None = None
 
 
 def take(order: Order) -> Taken:

@@ -13,7 +13,7 @@ import sqlalchemy as sa
 
 from longplay import clock, engine
 from longplay.capture.batch import Batch, Carried, commit, merge_evidence, sweep
-from longplay.capture.intake import Order, Taken, take
+from longplay.capture.orders import Order, Taken, take
 from longplay.capture.places import Places
 from longplay.engine import Failure
 from longplay.files import escape, inside

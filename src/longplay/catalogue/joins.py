@@ -19,8 +19,6 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
-from scipy.sparse import coo_array
-from scipy.sparse.csgraph import connected_components
 
 from longplay.catalogue import database, ids, layout, schema
 from longplay.catalogue.database import Connection
@@ -164,6 +162,9 @@ def components(
     tracks: npt.NDArray[np.uint64], links: npt.NDArray[np.int64]
 ) -> tuple[npt.NDArray[np.uint64], npt.NDArray[np.uint64]]:
     """Connected components of tracks over links: each track, and its component's smallest track."""
+    from scipy.sparse import coo_array
+    from scipy.sparse.csgraph import connected_components
+
     names, places = np.unique(tracks, return_inverse=True)
     if not len(names):
         return names, names

@@ -15,7 +15,8 @@ FROM members JOIN tracks USING (track) GROUP BY recording
 _CANDIDATES = """
 SELECT recording, track, album, source, path, kind, bytes, duration_ms, codec, bit_rate, lossless,
     popularity, listens
-FROM (SELECT o.*, m.recording, p.popularity, p.listens,
+FROM (SELECT o.*, m.recording, p.popularity,
+        sum(p.listens) OVER (PARTITION BY source, path) AS listens,
         row_number() OVER (PARTITION BY source, path
             ORDER BY p.popularity DESC NULLS LAST, start_ms NULLS LAST) AS place,
         max(o.bytes) OVER (PARTITION BY source, path) AS whole
@@ -42,7 +43,8 @@ def candidates(snapshot: Snapshot) -> pa.Table:
     null where it carries none), `source`, `path` (bytes), `kind`, `bytes`, `duration_ms`, `codec`,
     `bit_rate`, `lossless`, `popularity`, `listens`.
 
-    A file that a CUE sheet divides stands with its most popular part; `parts` has all of them.
+    A file that a CUE sheet divides stands with its most popular part and with the listens of all
+    its parts, which `parts` lists.
     """
     with snapshot.connect() as connection:
         _with_popularity(connection)

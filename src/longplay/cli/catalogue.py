@@ -10,7 +10,6 @@ import typer
 from longplay.cli import output
 from longplay.cli.keep import show_import
 from longplay.cli.options import ArchiveOption, JsonOption, WorkersOption, opened
-from longplay.workflows import importing
 
 app = typer.Typer(no_args_is_help=True, help="The catalogue: what music exists.")
 
@@ -34,6 +33,8 @@ def import_paths(
     as_json: JsonOption = False,
 ) -> None:
     """Import the tags of a source's files, or a table of tracks."""
+    from longplay.workflows import importing
+
     request = importing.Request(tuple(paths), form, column_map, name, licence, workers)
     with opened(archive) as it, output.progress("import") as update:
         report = importing.import_paths(it, request, progress=update)
@@ -46,6 +47,8 @@ def import_paths(
 @app.command()
 def stats(archive: ArchiveOption = None, as_json: JsonOption = False) -> None:
     """What the catalogue holds, and how much of what its sources declare."""
+    from longplay.workflows import importing
+
     with opened(archive) as it:
         found = importing.stats(it)
     if as_json:

@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from longplay import archive as archives
-from longplay import engine
 from longplay.cli import output
 from longplay.cli.options import ArchiveOption, JsonOption, WorkersOption, opened
 from longplay.cli.work import refuse_failures, show_capture, show_plan
-from longplay.workflows import keeping
-from longplay.workflows import restoring as restores
-from longplay.workflows.demo import DemoStory, run_demo
-from longplay.workflows.importing import ImportReport
+
+if TYPE_CHECKING:
+    from longplay.workflows.demo import DemoStory
+    from longplay.workflows.importing import ImportReport
+    from longplay.workflows.restoring import Restored
 
 
 def init(
@@ -23,7 +22,9 @@ def init(
     as_json: JsonOption = False,
 ) -> None:
     """Make an empty archive."""
-    archives.create(folder).ledger.close()
+    from longplay import archive
+
+    archive.create(folder).ledger.close()
     if as_json:
         output.document({"archive": str(folder)})
     else:
@@ -37,11 +38,11 @@ def keep(
     as_json: JsonOption = False,
 ) -> None:
     """Preserve a folder of your own music: every file, checked, hashed and described."""
+    from longplay.workflows import keeping
+
     place = keeping.choose_archive(folder, archive)
     with output.progress("keep") as update:
-        kept = keeping.keep(
-            folder, place, workers=workers or engine.default_workers(), progress=update
-        )
+        kept = keeping.keep(folder, place, workers=workers, progress=update)
     if as_json:
         output.document(
             {
@@ -69,6 +70,8 @@ def restore(
     as_json: JsonOption = False,
 ) -> None:
     """Write the files back as they were: names, bytes, times and modes."""
+    from longplay.workflows import keeping
+
     with opened(archive) as it, output.progress("restore") as update:
         done = keeping.restore(it, folder, source, words or [], progress=update)
     if as_json:
@@ -87,8 +90,10 @@ def demo(
     as_json: JsonOption = False,
 ) -> None:
     """A small archive from music that Longplay itself makes; every step, start to end."""
+    from longplay.workflows.demo import run_demo
+
     say = (lambda _: None) if as_json else output.line
-    story = run_demo(folder, workers=workers or engine.default_workers(), say=say)
+    story = run_demo(folder, workers=workers, say=say)
     if as_json:
         output.document(story.document())
     else:
@@ -104,7 +109,7 @@ def show_import(report: ImportReport) -> None:
     output.line(f"imported {report.source}: {rows}; {report.rejected:,} rejected")
 
 
-def _print_restored(one: restores.Restored) -> None:
+def _print_restored(one: Restored) -> None:
     output.line(f"{one.source}: {one.files:,} files, {output.size(one.bytes)} written")
     if one.transcoded:
         output.line(f"{one.transcoded:,} of them as the Opus copies that were kept")

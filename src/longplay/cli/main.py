@@ -39,7 +39,8 @@ def _status(arguments: list[str]) -> int:
     except typer.TyperException as error:
         context = getattr(error, "ctx", None)
         command = context.command_path if context else "longplay"
-        message = getattr(error, "format_message", lambda: str(error))()
+        words = getattr(error, "format_message", None)
+        message = words() if words else str(error)
         return _tell(UsageError(message, hint=f"see `{command} --help`"))
     except (KeyboardInterrupt, typer.Abort):
         output.err.print("stopped; the same command goes on from here")

@@ -5,12 +5,14 @@ from __future__ import annotations
 import os
 import re
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from longplay.archive import Archive, open_archive
 from longplay.errors import UsageError
+
+if TYPE_CHECKING:
+    from longplay.archive import Archive
 
 ArchiveOption = Annotated[
     Path | None,
@@ -42,6 +44,8 @@ def archive_folder(option: Path | None) -> Path:
 
 def opened(option: Path | None) -> Archive:
     """Open the named archive."""
+    from longplay.archive import open_archive
+
     return open_archive(archive_folder(option))
 
 

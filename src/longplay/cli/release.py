@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from longplay.cli import output
 from longplay.cli.options import ArchiveOption, JsonOption, opened, parse_share
-from longplay.workflows import releasing
+
+if TYPE_CHECKING:
+    from longplay.workflows.releasing import Cut
 
 app = typer.Typer(no_args_is_help=True, help="Releases: what is handed on, by stages.")
 
@@ -24,6 +26,8 @@ def cut(
     as_json: JsonOption = False,
 ) -> None:
     """Cut a release: torrents from stored hashes, a manifest, the metadata."""
+    from longplay.workflows import releasing
+
     with opened(archive) as it:
         done = releasing.cut(it, stage=stage, share=parse_share(share))
     if as_json:
@@ -35,6 +39,8 @@ def cut(
 @app.command("list")
 def list_releases(archive: ArchiveOption = None, as_json: JsonOption = False) -> None:
     """List the releases, newest last."""
+    from longplay.workflows import releasing
+
     with opened(archive) as it:
         rows = releasing.list_releases(it)
     if as_json:
@@ -46,7 +52,7 @@ def list_releases(archive: ArchiveOption = None, as_json: JsonOption = False) ->
             output.line(f"  {magnet}")
 
 
-def show_cut(done: releasing.Cut) -> None:
+def show_cut(done: Cut) -> None:
     """Print what was cut for people."""
     for release in done.releases:
         output.line(f"{release.name}:")

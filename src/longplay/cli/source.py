@@ -9,7 +9,6 @@ import typer
 from longplay import settings
 from longplay.cli import output
 from longplay.cli.options import ArchiveOption, JsonOption, archive_folder
-from longplay.workflows import sources
 
 app = typer.Typer(no_args_is_help=True, help="Sources: where music lawfully comes from.")
 
@@ -27,6 +26,8 @@ def add(
     as_json: JsonOption = False,
 ) -> None:
     """Add a source with the right that its files are kept under."""
+    from longplay.workflows import sources
+
     folder = archive_folder(archive)
     added = sources.add_source(folder, name, kind, location, rights, evidence)
     if as_json:

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from longplay import engine
-from longplay.capture.pipeline import Totals
 from longplay.cli import output
 from longplay.cli.options import (
     ArchiveOption,
@@ -19,11 +17,13 @@ from longplay.cli.options import (
     parse_size,
 )
 from longplay.errors import IntegrityFoundError, LongplayError
-from longplay.planning import Plan
-from longplay.workflows import capturing, planning, status
-from longplay.workflows.status import Status
-from longplay.workflows.verifying import Verification
-from longplay.workflows.verifying import verify as verify_archive
+
+if TYPE_CHECKING:
+    from longplay.capture.pipeline import Totals
+    from longplay.planning import Plan
+    from longplay.workflows.capturing import Captured
+    from longplay.workflows.status import Status
+    from longplay.workflows.verifying import Verification
 
 
 def plan(
@@ -35,6 +35,8 @@ def plan(
     as_json: JsonOption = False,
 ) -> None:
     """Decide what to save first, in what quality, under a budget."""
+    from longplay.workflows import planning
+
     with opened(archive) as it:
         made = planning.plan_archive(it, parse_size(budget), drawing=report)
     if as_json:
@@ -50,10 +52,10 @@ def capture(
     as_json: JsonOption = False,
 ) -> None:
     """Bring in what the plan lists, most listened-to first."""
+    from longplay.workflows import capturing
+
     with opened(archive) as it, output.progress("capture") as update:
-        done = capturing.capture(
-            it, limit=limit, workers=workers or engine.default_workers(), progress=update
-        )
+        done = capturing.capture(it, limit=limit, workers=workers, progress=update)
     if as_json:
         output.document(done.document())
     else:
@@ -63,8 +65,10 @@ def capture(
 
 def show_status(archive: ArchiveOption = None, as_json: JsonOption = False) -> None:
     """What is held, due and published."""
+    from longplay.workflows.status import status
+
     with opened(archive) as it:
-        found = status.status(it)
+        found = status(it)
     if as_json:
         output.document(found)
     else:
@@ -82,8 +86,10 @@ def verify(
     as_json: JsonOption = False,
 ) -> None:
     """Re-read the objects and walk the log: is every bit as it came in?"""
+    from longplay.workflows import verifying
+
     with opened(archive) as it, output.progress("verify") as update:
-        found = verify_archive(it, share=parse_share(sample) or 1.0, progress=update)
+        found = verifying.verify(it, share=parse_share(sample) or 1.0, progress=update)
     if as_json:
         output.document(_verification_document(found))
     else:
@@ -113,7 +119,7 @@ def show_plan(made: Plan, report: Path | None = None) -> None:
         output.line(f"drawn in {report}")
 
 
-def show_capture(done: capturing.Captured) -> None:
+def show_capture(done: Captured) -> None:
     """Print what a capture did for people."""
     totals = done.totals
     output.facts(

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from longplay import clock
+from longplay import clock, engine
 from longplay.archive import Archive
 from longplay.capture import pipeline
 from longplay.capture.batch import Carried
@@ -44,14 +44,23 @@ class Captured:
         return {**counts, "share_of_listens": share, "seconds": round(self.seconds, 3)}
 
 
-def capture(archive: Archive, *, limit: int | None, workers: int, progress: Progress) -> Captured:
+def capture(
+    archive: Archive, *, limit: int | None, workers: int | None, progress: Progress
+) -> Captured:
     """Carry out the archive's plan, and what it is replaced by on the way."""
     started = clock.monotonic()
     totals = Totals()
     plan = planning.current_plan(archive)
     while True:
         drift = _Drift(plan, archive.settings.policy.replan_tolerance)
-        job = _job(archive, plan, drift, workers=workers, limit=limit, progress=progress)
+        job = _job(
+            archive,
+            plan,
+            drift,
+            workers=workers or engine.default_workers(),
+            limit=limit,
+            progress=progress,
+        )
         totals += pipeline.capture(archive.places, job)
         if not drift.seen:
             break

@@ -71,7 +71,7 @@ class DemoStory:
         ]
 
 
-def run_demo(folder: Path, *, workers: int, say: Say) -> DemoStory:
+def run_demo(folder: Path, *, workers: int | None, say: Say) -> DemoStory:
     """Make the demo below `folder`. One that is there is gone through again."""
     started = clock.monotonic()
     if folder.exists() and any(folder.iterdir()) and not (folder / "archive").is_dir():
@@ -99,7 +99,7 @@ def run_demo(folder: Path, *, workers: int, say: Say) -> DemoStory:
 
 
 def _steps(
-    archive: Archive, folder: Path, music: DemoMusic, workers: int, say: Say, started: float
+    archive: Archive, folder: Path, music: DemoMusic, workers: int | None, say: Say, started: float
 ) -> DemoStory:
     rights.record_sources(archive)
     say("2. Catalogue. What exists, from the files' tags; what is listened to, from a table:")
@@ -126,7 +126,7 @@ def _steps(
     return DemoStory(folder, music, imported, plan, captured, cut, verified, seconds)
 
 
-def _import(archive: Archive, music: DemoMusic, workers: int) -> importing.ImportReport:
+def _import(archive: Archive, music: DemoMusic, workers: int | None) -> importing.ImportReport:
     table = importing.Request((music.popularity,), "table", name="popularity")
     importing.import_paths(archive, table, progress=_quiet)
     tags = importing.Request((music.music,), "tags", name="demo", workers=workers)

@@ -42,7 +42,7 @@ def choose_archive(folder: Path, option: Path | None) -> Path:
     return Path(f"{importing.slug(folder)}-archive")
 
 
-def keep(folder: Path, place: Path, *, workers: int, progress: Progress) -> Kept:
+def keep(folder: Path, place: Path, *, workers: int | None, progress: Progress) -> Kept:
     """Preserve every file of `folder` in the archive at `place`, which is made if need be."""
     if not folder.is_dir():
         raise InputError("is not a folder", where=str(folder), hint="name a folder of music")

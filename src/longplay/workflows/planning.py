@@ -20,7 +20,7 @@ from longplay.errors import PlanError
 from longplay.files import sweep, writer_lock
 from longplay.ledger import queries, tables
 from longplay.model import Role
-from longplay.planning import Done, Plan, make_plan, report, table
+from longplay.planning import Done, Plan, make_plan, table
 from longplay.settings import Policy
 from longplay.workflows import shares
 from longplay.workflows.shares import Listening
@@ -32,6 +32,8 @@ def plan_archive(archive: Archive, budget: int | None, *, drawing: Path | None =
         snapshot = open_current(archive.catalogue)
         plan = _make(archive, snapshot, candidates(archive, snapshot), budget, Done())
     if drawing:
+        from longplay.planning import report
+
         report.draw(plan, drawing)
     return plan
 

@@ -299,20 +299,18 @@ def _first(column: pa.ChunkedArray) -> NDArray[np.bool_]:
 
 def _described(snapshot: Snapshot, allowed: pa.Table, leave: list[Shareable]) -> pa.Table:
     """The columns of a release but for `in_stage`."""
-    known = display(snapshot, allowed["recording"].to_numpy()).drop_columns(["track"])
-    order = pa.array(np.arange(len(allowed)))
-    joined = allowed.append_column("order", order).join(known, "recording").sort_by("order")
-    columns = {name: joined[name] for name in joined.column_names}
-    columns["recording"] = pa.array(ids.texts("rec", joined["recording"].to_numpy()), pa.string())
-    columns["album_artist"] = pc.list_element(_never_empty(joined["album_artists"]), 0)
+    recordings = allowed["recording"].to_numpy()
+    known = display(snapshot, recordings)
+    keys = known["recording"].to_numpy()
+    at = np.searchsorted(keys, recordings).clip(0, max(len(keys) - 1, 0))
+    absent = keys[at] != recordings if len(keys) else np.ones(len(recordings), bool)
+    described = known.take(pa.array(at, mask=absent))
+    columns = {name: described[name] for name in described.column_names}
+    columns |= {name: allowed[name] for name in allowed.column_names}
+    columns["recording"] = pa.array(ids.texts("rec", recordings), pa.string())
+    firsts = [names[0] if names else None for names in described["album_artists"].to_pylist()]
+    columns["album_artist"] = pa.array(firsts, pa.string())
     columns["statement"] = pa.array([one.uri for one in leave], pa.string())
     columns["evidence"] = pa.array(["; ".join(one.evidence) for one in leave], pa.string())
     wanted = [field for field in OBJECTS if field.name != "in_stage"]
     return pa.table({field.name: columns[field.name].cast(field.type) for field in wanted})
-
-
-def _never_empty(lists: pa.ChunkedArray) -> pa.ChunkedArray:
-    """Lists that have a first element, which is null where there was none."""
-    nobody = pa.array([[None]], lists.type)
-    empty = pc.equal(pc.fill_null(pc.list_value_length(lists), 0), 0)
-    return pc.if_else(empty, nobody[0], lists)

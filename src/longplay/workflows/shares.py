@@ -55,7 +55,8 @@ def listening(archive: Archive, snapshot: Snapshot) -> Listening:
 def unoffered_listens(archive: Archive, snapshot: Snapshot, offered: pa.Table) -> float:
     """Listens of the recordings that no source offers a file of."""
     everything = listening(archive, snapshot)
-    keys = np.unique(offered["recording"].drop_null().to_numpy())
+    inside = popularity.parts(snapshot)["recording"].to_numpy()
+    keys = np.unique(np.concatenate([offered["recording"].drop_null().to_numpy(), inside]))
     return max(0.0, everything.total - float(everything.of(keys).sum(dtype=np.float64)))
 
 

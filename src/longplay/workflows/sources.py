@@ -9,8 +9,8 @@ from pydantic import ValidationError
 from longplay import archive as archives
 from longplay import settings
 from longplay.archive import open_archive
-from longplay.errors import InputError, UsageError
-from longplay.rights import rows
+from longplay.errors import InputError, RightsError, UsageError
+from longplay.rights.reading import Unknown, read_statement
 from longplay.settings import Source
 from longplay.workflows import keeping, rights
 
@@ -37,7 +37,7 @@ def add_source(
             name=name,
             kind="folder",
             location=str(place.resolve()),
-            rights=rows.declared(name, text, evidence, "", "--rights").uri,
+            rights=known_right(text),
             evidence=evidence,
         )
     except ValidationError as error:
@@ -47,3 +47,16 @@ def add_source(
     with open_archive(folder) as archive:
         rights.record_sources(archive)
     return source
+
+
+def known_right(text: str) -> str:
+    """The canonical statement that `text` means. Raises RightsError for one that the gate does not
+    know: all that came from the source would stay dark, and nobody be told."""
+    read = read_statement(text)
+    if isinstance(read, Unknown):
+        raise RightsError(
+            f"{text!r}: {read.words}",
+            where="--rights",
+            hint="e.g. https://creativecommons.org/licenses/by/4.0/, personal, legal-deposit",
+        )
+    return read

@@ -1,0 +1,56 @@
+"""What a worker is asked, and what it answers. Light to import: codecs load in workers only."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from longplay.model import Action, AudioDescription, Kind, ObjectHashes
+from longplay.settings import Settings
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """One file to take. `spool` is where it may write, as a path without suffix; without
+    `listen` the file's bytes are taken and nothing is decoded."""
+
+    ordinal: int
+    folder: str
+    path: bytes
+    action: Action
+    spool: str
+    size: int
+    settings: Settings
+    listen: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """Bytes in a spool file that may become an object."""
+
+    hashes: ObjectHashes
+    spool: Path
+    kind: Kind
+    suffix: str
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """What came of one file. `refusal` says why it must go to quarantine; `source_sha256` is the
+    digest of the file as it was offered, which differs from the object's after transcoding."""
+
+    main: Part
+    source_size: int
+    mtime_ns: int
+    mode: int
+    source_sha256: bytes
+    sound: AudioDescription | None = None
+    pictures: tuple[tuple[Part, str], ...] = ()
+    refusal: str | None = None
+
+
+def take(order: Order) -> Taken:
+    """Carry out an order; see `intake.take`."""
+    from longplay.capture import intake
+
+    return intake.take(order)
