@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 import sqlite3
 from pathlib import Path
 from typing import Any
@@ -24,15 +25,24 @@ TABLES = (
 )
 
 
+TIME = re.compile(rb"\d{4}-\d\d-\d\dT[\d:.]+Z")
+"""When something was read or done, as it stands inside texts."""
+
+
 def rows(archive: Path, table: str) -> list[tuple[Any, ...]]:
     """A ledger table's rows, sorted, without what may differ."""
     with sqlite3.connect(archive / "ledger.sqlite3") as ledger:
         cursor = ledger.execute(f"SELECT * FROM {table}")
         names = [column[0] for column in cursor.description]
         keep = [at for at, name in enumerate(names) if name not in LEFT_OUT.get(table, set())]
-        found = sorted((tuple(row[at] for at in keep) for row in cursor), key=repr)
+        found = sorted((tuple(timeless(row[at]) for at in keep) for row in cursor), key=repr)
     ledger.close()
     return found
+
+
+def timeless(value: Any) -> Any:
+    """The value with the times in it taken out."""
+    return TIME.sub(b"TIME", value.encode()).decode() if isinstance(value, str) else value
 
 
 def evidence(archive: Path) -> dict[str, list[str]]:
@@ -48,10 +58,16 @@ def evidence(archive: Path) -> dict[str, list[str]]:
 def files(archive: Path, folder: str) -> dict[str, str]:
     """Every file below a folder of the archive with its digest."""
     return {
-        str(path.relative_to(archive)): hashlib.sha256(path.read_bytes()).hexdigest()
+        str(path.relative_to(archive)): digest(path)
         for path in sorted((archive / folder).rglob("*"))
         if path.is_file()
     }
+
+
+def digest(path: Path) -> str:
+    """A file's SHA-256; of the manifests, which tell when rights were read, without times."""
+    data = path.read_bytes()
+    return hashlib.sha256(TIME.sub(b"TIME", data) if path.suffix == ".jsonl" else data).hexdigest()
 
 
 def state(archive: Path) -> dict[str, Any]:
