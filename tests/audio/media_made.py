@@ -22,7 +22,8 @@ def tone(
         for number in range(channels)
         for step in (1, 1.25, 1.5)
     ]
-    return np.array(parts, np.float32).reshape(channels, 3, -1).sum(axis=1)
+    chord: NDArray[np.float32] = np.array(parts, np.float32).reshape(channels, 3, -1).sum(axis=1)
+    return chord
 
 
 def made(folder: Path, codec: Codec, samples: NDArray[np.float32], rate: int = 44_100) -> bytes:
@@ -50,8 +51,8 @@ def muxed(
     with av.open(out, "w", format=muxer) as container:
         stream = container.add_stream(codec, rate=rate)
         assert isinstance(stream, av.AudioStream)
-        stream.codec_context.layout = layout  # type: ignore[assignment]
-        stream.codec_context.format = form  # type: ignore[assignment]
+        stream.codec_context.layout = layout
+        stream.codec_context.format = form
         for start in range(0, samples.shape[1] // channels, 1024):
             part = np.ascontiguousarray(samples[:, start * channels : (start + 1024) * channels])
             frame = av.AudioFrame.from_ndarray(part, format=form, layout=layout)

@@ -220,8 +220,8 @@ def silence(path: Path, hours: float, rate: int = 8_000) -> Path:
     with av.open(str(path), "w", format="flac") as container:
         stream = container.add_stream("flac", rate=rate)
         assert isinstance(stream, av.AudioStream)
-        stream.codec_context.layout = "mono"  # type: ignore[assignment]
-        stream.codec_context.format = "s16"  # type: ignore[assignment]
+        stream.codec_context.layout = "mono"
+        stream.codec_context.format = "s16"
         frame = av.AudioFrame.from_ndarray(np.zeros((1, 4096), np.int16), "s16", "mono")
         frame.sample_rate = rate
         for number in range(round(hours * 3600 * rate / 4096)):

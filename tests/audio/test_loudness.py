@@ -201,7 +201,8 @@ def peak_of(samples: NDArray[np.float32], rate: int) -> float:
 
 
 def quarter(degrees: float, length: int = 4_000) -> NDArray[np.float32]:
-    return np.sin(np.pi / 2 * np.arange(length) + math.radians(degrees)).astype(np.float32)
+    wave = np.sin(np.pi / 2 * np.arange(length) + math.radians(degrees))
+    return np.asarray(wave, np.float32)
 
 
 def signs(seed: int, length: int = 6_000) -> NDArray[np.float32]:
