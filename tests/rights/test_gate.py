@@ -17,7 +17,7 @@ import longplay
 from longplay.errors import RightsError
 from longplay.model import ObjectKey, Statement
 from longplay.rights import gate
-from longplay.rights.gate import Refusal, Shareable, access_class, decide
+from longplay.rights.gate import Refusal, Shareable, access_class, decide, decide_many
 from longplay.rights.statements import (
     AGREEMENT,
     AMBIGUOUS,
@@ -317,6 +317,16 @@ def test_junk_beside_a_licence_only_shuts(
 def test_streaming_is_never_harder_than_releasing(statements: list[Statement]) -> None:
     if isinstance(decide(statements, Act.RELEASE, NOW), Shareable):
         assert access_class(statements, NOW) == "open"
+
+
+def test_many_are_judged_as_one_by_one() -> None:
+    sets = [(stated(BY),), (stated(BY_ND),), (), (stated(PERSONAL), stated(BY_NC))]
+    rows = [(f"obj{n}", sets[n % 4], n % 3 == 0) for n in range(40)]
+    one_by_one = [
+        decide(statements, Act.RELEASE, NOW, subject=subject, derivative=derivative, log_position=3)
+        for subject, statements, derivative in rows
+    ]
+    assert list(decide_many(rows, Act.RELEASE, NOW, log_position=3)) == one_by_one
 
 
 def test_judgements_are_remembered_without_their_evidence() -> None:

@@ -10,7 +10,7 @@ Rules of this module:
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import InitVar, dataclass
 from datetime import UTC, date, datetime
 from functools import lru_cache
@@ -22,6 +22,9 @@ from longplay.rights.statements import ALL_ACTS, TERMS, Act, Duty, Sort, Terms
 
 AccessClass = Literal["open", "restricted", "dark"]
 Subject = ObjectKey | str
+
+REMEMBERED = 65_536
+"""Judgements kept in memory: archives have few distinct sets of terms, some hundred bytes each."""
 
 _SEAL = object()
 """What a `Shareable` must be made with. It is not exported, and a test parses the source."""
@@ -113,6 +116,19 @@ class _Answer:
     words: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class _Grounds:
+    """An answer with the statements it rests on."""
+
+    answer: _Answer
+    uris: tuple[str, ...]
+    evidence: tuple[str, ...]
+
+
+_Judging = tuple[Subject, Act, datetime, int]
+"""Subject, act, time and log position of one judgement."""
+
+
 def decide(
     statements: Sequence[Statement],
     act: Act,
@@ -134,8 +150,34 @@ def decide(
     if withdrawn:
         return Refusal("withdrawn", "a rights holder's claim was upheld", subject)
     question = Question(act, _day(at), territory, signed_in, derivative)
-    answer = _judge(tuple(map(_key, statements)), question)
-    return _deliver(answer, statements, act, at, subject, log_position)
+    grounds = _grounds(statements, question)
+    return _deliver(grounds, (subject, act, at, log_position))
+
+
+def decide_many(
+    rows: Iterable[tuple[Subject, Sequence[Statement], bool]],
+    act: Act,
+    at: datetime,
+    *,
+    log_position: int = 0,
+) -> Iterator[Shareable | Refusal]:
+    """As `decide`, for many rows (subject, effective statements, derivative), in their order.
+
+    Rows that share one sequence of statements (the same object) are judged once.
+    """
+    questions = {
+        derivative: Question(act, _day(at), None, False, derivative) for derivative in (False, True)
+    }
+    memory: dict[tuple[int, bool], tuple[Sequence[Statement], _Grounds]] = {}
+    for subject, statements, derivative in rows:
+        known = memory.get((id(statements), derivative))
+        if known is None:
+            if len(memory) >= REMEMBERED:
+                memory.clear()
+            # The statements are held beside the answer, so that nothing else gets their id.
+            known = statements, _grounds(statements, questions[derivative])
+            memory[id(statements), derivative] = known
+        yield _deliver(known[1], (subject, act, at, log_position))
 
 
 def access_class(statements: Sequence[Statement], at: datetime) -> AccessClass:
@@ -147,26 +189,20 @@ def access_class(statements: Sequence[Statement], at: datetime) -> AccessClass:
     return "dark" if _judge(keys, signed_in).reason else "restricted"
 
 
-def _deliver(
-    answer: _Answer,
-    statements: Sequence[Statement],
-    act: Act,
-    at: datetime,
-    subject: Subject,
-    log_position: int,
-) -> Shareable | Refusal:
+def _grounds(statements: Sequence[Statement], question: Question) -> _Grounds:
+    answer = _judge(tuple(map(_key, statements)), question)
+    rests_on = [statements[index] for index in answer.grounds]
+    return _Grounds(
+        answer, tuple(one.uri for one in rests_on), tuple(one.evidence for one in rests_on)
+    )
+
+
+def _deliver(grounds: _Grounds, judging: _Judging) -> Shareable | Refusal:
+    answer, (subject, act, at, log_position) = grounds.answer, judging
     if answer.reason:
         return Refusal(answer.reason, answer.words, subject)
-    grounds = [statements[index] for index in answer.grounds]
     return Shareable(
-        subject,
-        act,
-        tuple(statement.uri for statement in grounds),
-        tuple(statement.evidence for statement in grounds),
-        answer.duties,
-        at,
-        log_position,
-        _SEAL,
+        subject, act, grounds.uris, grounds.evidence, answer.duties, at, log_position, _SEAL
     )
 
 
@@ -186,7 +222,7 @@ def _key(statement: Statement) -> _Key:
     )
 
 
-@lru_cache(maxsize=65_536)
+@lru_cache(maxsize=REMEMBERED)
 def _judge(keys: tuple[_Key, ...], question: Question) -> _Answer:
     if not keys:
         return _Answer(reason="no-statement", words="nobody has said what may be done with it")
