@@ -26,6 +26,9 @@ MAX_FRAMES = 5_000
 _TOGETHER = re.compile("T(?!XX)[A-Z0-9]{2,3}")
 """Frames that are understood together, because a year and a day make one date."""
 
+MAX_TOGETHER = 2**20
+"""Bytes of frames that mutagen gets at once; it copies the rest of them for each one."""
+
 _ALONE = re.compile("TXXX?|W[A-Z0-9]{2,3}|COMM?|USLT|ULT|UFID?|APIC|PIC|RVA2|RVA")
 _IDENTIFIER = re.compile(b"[A-Z][A-Z0-9]{2,3}")
 _UNSYNCHRONISED = 0x0002
@@ -74,15 +77,18 @@ def _read_body(head: bytes, body: bytes, gather: Gather) -> None:
     if flags & 0x40:
         extra = _syncsafe(body[:4]) if version == 4 else 4 + int.from_bytes(body[:4], "big")
         body = body[extra:] if len(body) >= 4 else b""
-    together, alone = [], []
+    together, alone, size = [], [], 0
     for name, flagged, payload in _frames(body, version, gather):
         if not (_TOGETHER.fullmatch(name) or _ALONE.fullmatch(name)):
             continue
         whole = _UNSYNCHRONISED if version == 4 and flags & 0x80 else 0
         plain = _plain(name, flagged | whole, payload, version, gather)
-        if plain is not None and _TOGETHER.fullmatch(name):
-            together.append(_frame(version, name, plain[: gather.limits.text_bytes]))
-        elif plain is not None:
+        if plain is None:
+            continue
+        if _TOGETHER.fullmatch(name) and size + len(plain) <= MAX_TOGETHER:
+            together.append(_frame(version, name, plain))
+            size += len(plain)
+        else:
             alone.append(_frame(version, name, plain))
     for frames in (b"".join(together), *alone):
         _understand(version, frames, gather)

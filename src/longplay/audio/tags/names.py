@@ -149,7 +149,7 @@ _INFO = {
     "BEXT:OriginationDate": "ORIGINATIONDATE",
     "AIFF:NAME": "TITLE",
     "AIFF:AUTH": "ARTIST",
-    "AIFF:(c) ": "COPYRIGHT",
+    "AIFF:(c)": "COPYRIGHT",
     "AIFF:ANNO": "COMMENT",
 }
 _NATIVE = {**_ID3, **_MP4, **_ASF, **_INFO}

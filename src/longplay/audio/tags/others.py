@@ -47,7 +47,7 @@ _MP4_LOSSLESS = ("alac", "fLaC", "lpcm", "sowt", "twos", "mp4a.40.36")
 
 def _mp4_text(value: Any) -> str:
     if isinstance(value, tuple):
-        return "/".join(str(part) for part in value if part)
+        return "/".join(str(part) for part in value)
     return clean.decode(bytes(value)) if isinstance(value, bytes) else str(value)
 
 

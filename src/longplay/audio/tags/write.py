@@ -185,8 +185,8 @@ def _id3_frames(tags: Tags) -> Iterator[id3.Frame]:
             encoding=utf8,
             mime=picture.mime,
             type=PICTURE_ROLES.index(picture.role) if picture.role in PICTURE_ROLES else 0,
-            # Two pictures of one description would replace each other.
-            desc=picture.description or ("" if number == 0 else str(number)),
+            # Two pictures of one description would replace each other; readers trim the spaces.
+            desc=picture.description + " " * number,
             data=picture.data,
         )
 
