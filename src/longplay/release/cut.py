@@ -173,13 +173,18 @@ def _check_leave(request: Request) -> None:
     for batch in rows.to_batches(max_chunksize=BATCH_ROWS):
         for root, size, statement in zip(*(column.to_pylist() for column in batch), strict=True):
             leave = next(leaves, None)
-            if leave is None or leave.subject != ObjectKey(root, size):
+            if leave is None or not _is_of(leave, root, size):
                 raise ReleaseError("every object needs its own leave", where=root.hex())
             leave.require(Act.RELEASE, request.newest_upheld)
             if statement not in leave.uris:
                 raise ReleaseError(f"its leave does not rest on {statement}", where=root.hex())
     if next(leaves, None) is not None:
         raise ReleaseError("there is more leave than there are objects")
+
+
+def _is_of(leave: Shareable, root: bytes, size: int) -> bool:
+    subject = leave.subject
+    return isinstance(subject, ObjectKey) and subject.root == root and subject.size == size
 
 
 def _draft(
@@ -356,16 +361,20 @@ def _volume(request: Request, held: _Held, draft: Draft, metainfo: hybrid.Metain
 
 
 def _write_tables(request: Request, drafts: Sequence[Draft], temporary: Path) -> None:
-    described = request.objects.select(STATE.names[:-2])
+    # One chunk: Arrow would join the chunks again for each volume.
+    described = request.objects.select(STATE.names[:-2]).combine_chunks()
 
-    def state() -> Iterator[pa.Table]:
-        yield STATE.empty_table()
+    def state(columns: Sequence[str]) -> Iterator[pa.Table]:
+        schema = pa.schema([STATE.field(name) for name in columns])
+        own = [name for name in columns if name in described.column_names]
+        yield schema.empty_table()
         for draft in drafts:
-            rows = described.take(pa.array(draft.rows))
+            rows = described.select(own).take(pa.array(draft.rows))
             volume = pa.array([draft.name]).take(pa.array(np.zeros(len(rows), np.int8)))
-            yield rows.append_column("path", draft.paths).append_column("volume", volume)
+            rows = rows.append_column("path", draft.paths).append_column("volume", volume)
+            yield rows.select(list(columns))
 
-    tables.write_manifest(temporary, STATE, state)
+    tables.write_manifest(temporary, state)
     tables.write_parquet(temporary, tables.METADATA, tables.METADATA_COLUMNS, state)
     tables.write_parquet(temporary, tables.MEMBERS, tables.MEMBERS_COLUMNS, state)
 

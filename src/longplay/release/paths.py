@@ -34,9 +34,6 @@ _PLAIN = r"^[A-Za-z0-9][A-Za-z0-9 _()',&!+-]*[A-Za-z0-9)!]$"
 _RESERVED = r"(?i)^(con|prn|aux|nul|conin\$|conout\$|com[0-9¹²³]|lpt[0-9¹²³])\s*(\..*)?$"
 _SUFFIX = r"^(\.[a-z0-9]{1,8})?$"
 _UNSAFE = re.compile(r'[<>:"/\\|?*]')
-_HIDDEN = frozenset({"Cc", "Cf", "Co", "Cn", "Cs", "Zl", "Zp"})
-
-Texts = Callable[[str], str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,8 +52,9 @@ class Names:
 def safe(text: str, limit: int) -> str:
     """One component of any text, at most `limit` bytes of UTF-8: NFC, with nothing that a file
     system refuses, hides or drops. May be empty."""
-    visible = (c for c in text if c.isspace() or unicodedata.category(c) not in _HIDDEN)
-    text = unicodedata.normalize("NFC", " ".join("".join(visible).split()))
+    if not text.isprintable():
+        text = "".join(c for c in text if c.isprintable() or c.isspace())
+    text = unicodedata.normalize("NFC", " ".join(text.split()))
     text = _UNSAFE.sub("_", text)
     if text.startswith("."):
         text = "_" + text.lstrip(".")
@@ -180,7 +178,7 @@ def _folded(paths: pa.Array) -> pa.Array:
     return pc.replace_with_mask(lower, wide, pa.array(folded, pa.string()))
 
 
-def _by_value(texts: pa.Array, change: Texts, missing: str) -> pa.Array:
+def _by_value(texts: pa.Array, change: Callable[[str], str], missing: str) -> pa.Array:
     """Each text changed by a function that is called once per value."""
     encoded = pc.fill_null(texts, missing).dictionary_encode()
     values = [change(text) for text in encoded.dictionary.to_pylist()]

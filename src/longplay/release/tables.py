@@ -6,7 +6,7 @@ They are written volume by volume, each in the order of its torrent. docs/format
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import duckdb
@@ -23,39 +23,41 @@ METADATA_COLUMNS = (
 )
 MEMBERS_COLUMNS = ("root", "size", "path", "volume")
 
+MANIFEST_COLUMNS = (
+    *("path", "root", "size", "sha256", "isrc", "title", "artists", "album", "recording"),
+    *("statement", "evidence", "volume"),
+)
+
 _MANIFEST_QUERY = """
-    SELECT path, lower(hex(root)) AS root, size, lower(hex(sha256)) AS sha256, isrc, title, artists,
-        album, recording, statement, evidence, volume
-    FROM state
+    SELECT * REPLACE (lower(hex(root)) AS root, lower(hex(sha256)) AS sha256) FROM state
 """
 
-State = Callable[[], Iterator[pa.Table]]
-"""The state's rows, volume by volume: the columns of `cut.OBJECTS` with `path` and `volume`."""
+State = Callable[[Sequence[str]], Iterator[pa.Table]]
+"""Gives the named columns of the state's rows: first a table without rows, then one a volume. The
+columns are those of `cut.STATE`."""
 
 
-def write_manifest(folder: Path, schema: pa.Schema, state: State) -> None:
+def write_manifest(folder: Path, state: State) -> None:
     """One JSON object a line for each object of the release."""
-    batches = (batch for table in state() for batch in table.to_batches())
+    parts = state(MANIFEST_COLUMNS)
+    schema = next(parts).schema
+    batches = (batch for table in parts for batch in table.to_batches())
     target = folder / MANIFEST
     with duckdb.connect() as connection:
         connection.execute("SET threads=2; SET enable_progress_bar=false")
         connection.register("state", pa.RecordBatchReader.from_batches(schema, batches))
-        connection.sql(_MANIFEST_QUERY).query(
-            "rows", f"COPY rows TO '{str(target).replace(chr(39), 2 * chr(39))}' (FORMAT json)"
-        )
+        quoted = str(target).replace("'", "''")
+        connection.execute(f"COPY ({_MANIFEST_QUERY}) TO '{quoted}' (FORMAT json)")
     _sync(target)
 
 
-def write_parquet(folder: Path, name: str, columns: tuple[str, ...], state: State) -> None:
+def write_parquet(folder: Path, name: str, columns: Sequence[str], state: State) -> None:
     """The named columns of the state as one Parquet file, a row group for each volume."""
     target = folder / name
-    writer = None
-    for table in state():
-        chosen = table.select(list(columns))
-        writer = writer or pq.ParquetWriter(target, chosen.schema, compression="zstd")
-        writer.write_table(chosen)
-    if writer is not None:
-        writer.close()
+    parts = state(columns)
+    with pq.ParquetWriter(target, next(parts).schema, compression="zstd") as writer:
+        for table in parts:
+            writer.write_table(table)
     _sync(target)
 
 
