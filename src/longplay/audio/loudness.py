@@ -1,6 +1,6 @@
 """Loudness as EBU R128 has it: ITU-R BS.1770-5 for the programme, EBU Tech 3342 for its range.
 
-The K-weighting is computed in blocks: what a recursive filter does to 32 samples and to the four
+The K-weighting is computed in blocks: what a recursive filter does to 64 samples and to the four
 numbers that it remembers is one matrix, so that a matrix product does the work of the recursion.
 """
 
@@ -38,7 +38,7 @@ SIDES = frozenset({"SL", "SR", "SDL", "SDR", "WL", "WR"})
 BACKS = frozenset({"BL", "BR"})
 EFFECTS = frozenset({"LFE", "LFE2"})
 
-BLOCK = 32
+BLOCK = 64
 """Samples that one row of the matrix product filters."""
 
 GROUP = 16

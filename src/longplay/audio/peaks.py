@@ -51,19 +51,13 @@ class PeakMeter:
         self._held = np.zeros((channels, REACH - 1), np.float32)
 
     def feed(self, samples: NDArray[np.float32]) -> None:
-        """Take the next samples, (channels, n), full scale at 1.0."""
-        if not samples.size:
-            return
-        self.sample_peak = max(self.sample_peak, float(samples.max()), float(-samples.min()))
-        self.true_peak = max(self.true_peak, self.sample_peak)
-        if self._factor == 1:
-            return
+        """Take the next samples, (channels, n), full scale at 1.0. The last few wait for more."""
         held = np.concatenate([self._held, samples], axis=1)
-        rows = (held.shape[1] - 2 * REACH + 1) // ROW
-        if rows > 0:
+        rows = max(0, (held.shape[1] - 2 * REACH + 1) // ROW)
+        if rows:
             view = np.lib.stride_tricks.sliding_window_view(held, ROW + 2 * REACH - 1, axis=1)
             self._look(view[:, : rows * ROW : ROW])
-        self._held = held[:, max(rows, 0) * ROW :]
+        self._held = held[:, rows * ROW :]
 
     def finish(self) -> None:
         """The sound has ended; what follows is silence."""
@@ -75,6 +69,10 @@ class PeakMeter:
         """Interpolate those of the rows, (channels, count, ROW + 2·REACH - 1), that may matter."""
         kernel = self._kernel
         largest = np.maximum(rows.max(axis=-1), -rows.min(axis=-1))
+        self.sample_peak = max(self.sample_peak, float(largest.max()))
+        self.true_peak = max(self.true_peak, self.sample_peak)
+        if self._factor == 1:
+            return
         likely = largest * (kernel.gain * ROUNDING) > self.true_peak
         rows, largest = rows[likely], largest[likely]
         bend = np.diff(rows, n=2, axis=-1)

@@ -154,7 +154,7 @@ def _planes(frame: av.AudioFrame) -> NDArray[np.float32]:
     else:
         packed = plane(frame, 0, form, count * channels)
         samples = np.ascontiguousarray(packed.reshape(count, channels).T)
-    if not max(samples.max(), -samples.min()) <= FULL_SCALE_LIMIT:
+    if not np.vdot(samples, samples) <= FULL_SCALE_LIMIT**2:
         samples = np.nan_to_num(samples, nan=0.0)
         np.clip(samples, -FULL_SCALE_LIMIT, FULL_SCALE_LIMIT, out=samples)
     return samples
