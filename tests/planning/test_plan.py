@@ -135,6 +135,15 @@ def test_sizes_are_estimated(row: dict[str, Any], size: int) -> None:
     assert found["source_bytes"] == found["expected_bytes"] == size
 
 
+def test_narrow_integers_do_not_overflow() -> None:
+    table = offers({"bytes": None, "duration_ms": 80_000_000})
+    for name in ("duration_ms", "bit_rate"):
+        index = table.schema.get_field_index(name)
+        table = table.set_column(index, name, table.column(name).cast(pa.int32()))
+    (found,) = planned_rows(table)
+    assert found["source_bytes"] == 80_000 * 320_000 // 8
+
+
 def test_an_opus_copy_is_estimated_from_the_duration() -> None:
     bands = (QualityBand(popularity=0, keep="opus"),)
     (row,) = planned_rows(offers({"duration_ms": 240_000}), Policy(quality=bands))

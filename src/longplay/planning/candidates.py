@@ -266,7 +266,8 @@ def _usual(codec: str) -> tuple[int, bool]:
 
 
 def _numbers(batch: pa.RecordBatch, name: str, missing: float) -> NDArray[Any]:
-    column = batch.column(name)
+    # A database gives narrower integers, in which sizes times rates would overflow.
+    column = batch.column(name).cast(SCHEMA.field(name).type)
     if column.null_count:
         column = pc.fill_null(column, pa.scalar(missing, column.type))
     array: NDArray[Any] = column.to_numpy(zero_copy_only=False)
