@@ -67,6 +67,7 @@ def test_large_candidates_go_through_files(
     monkeypatch.setattr(table, "SLICE", 7)
     monkeypatch.setattr(spill, "PART", 16)
     folder = tmp_path / "plans"
+    (folder / ".spill-killed").mkdir(parents=True)
     again = make_plan(source, Policy(), snapshot="3")
     path = planning.write(again, folder)
     assert pq.read_table(path).to_pylist() == expected

@@ -6,6 +6,7 @@ to be put in order in memory. Parts are Arrow IPC files in a temporary folder, r
 
 from __future__ import annotations
 
+import shutil
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
@@ -22,6 +23,8 @@ from longplay.planning import candidates
 PART = 1 << 22
 """Rows of a part: some hundred MB when it is put in order."""
 
+PREFIX = ".spill-"
+
 _LEFT_OUT = np.uint32(0xFFFFFFFF)
 
 
@@ -30,9 +33,12 @@ def in_order(
 ) -> Iterator[pa.Table]:
     """The rows `order` of `source`, in that order, at most `size` at a time.
 
-    `scratch` is the folder for temporary files. A row may be named once only.
+    `scratch` is the folder for temporary files, with no other writer: what a killed run left there
+    is removed. A row may be named once only.
     """
-    with tempfile.TemporaryDirectory(dir=scratch, prefix=".spill-") as name:
+    for left in scratch.glob(f"{PREFIX}*"):
+        shutil.rmtree(left, ignore_errors=True)
+    with tempfile.TemporaryDirectory(dir=scratch, prefix=PREFIX) as name:
         folder, words = Path(name), _Words({})
         _deal(source, columns, order, folder, words)
         for index in range(-(-len(order) // PART)):
