@@ -6,10 +6,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from longplay.audio.integrity.structure import MAX_RESYNCS, WINDOW, Notebook, Structure, Window
+from longplay.audio.integrity.structure import WINDOW, Notebook, Structure, Window
 from longplay.audio.integrity.tags import padding
 
-MAX_SEARCH = 64 << 10
+MAX_RESYNCS = 32
+"""Places at which the next frame is looked for, byte by byte, before the rest is left unread."""
+
+MAX_SEARCH = 16 << 10
 """Bytes searched for the next frame after lost synchronisation."""
 
 Length = Callable[[bytes, int], int]
@@ -108,7 +111,10 @@ def _chain(
         if padding(window, book, offset, end):
             break
         lost += 1
-        again = _again(window, offset, end, length) if lost < MAX_RESYNCS else end
+        if lost > MAX_RESYNCS:
+            book.find(f"from byte {offset} on the file was not read")
+            break
+        again = _again(window, offset, end, length)
         book.find(f"bytes {offset} to {again} are no frame")
         offset = again
     if frames and not book.damages:

@@ -12,7 +12,7 @@ MIRROR = bytes(int(f"{value:08b}"[::-1], 2) for value in range(256))
 """Each byte with its bits in reverse order."""
 
 _NONE = 0xFFFFFFFF
-_CRC16_POLYNOMIAL = 0x8005
+_POLYNOMIAL = 0x8005
 
 
 def ogg_page_holds(page: bytes) -> bool:
@@ -79,10 +79,9 @@ def _power(level: int) -> NDArray[np.uint16]:
     if level:
         below = _power(level - 1)
         return below[below]
-    values = np.arange(1 << 16, dtype=np.uint32)
+    values = np.arange(1 << 16, dtype=np.int64)
     for _ in range(16):
-        carry = (values >> 15 & 1).astype(np.uint32)
-        values = (values << 1 & 0xFFFF) ^ carry * np.uint32(_CRC16_POLYNOMIAL)
+        values = np.where(values & 0x8000, values << 1 ^ _POLYNOMIAL, values << 1) & 0xFFFF
     return values.astype(np.uint16)
 
 

@@ -219,9 +219,9 @@ class _Walk:
         offset = self._frame_start = start
         while offset < end and self.false_headers <= MAX_FALSE_HEADERS:
             ahead = self.window.read(offset, min(WINDOW, end - offset))
-            if not ahead:
-                break
             last = offset + len(ahead) >= end
+            if len(ahead) <= _HEADER and not last:
+                break  # the file is shorter than it was
             chunk = ahead if last else ahead[: len(ahead) - _HEADER]
             starts = self._starts(ahead, len(chunk), offset)
             self._check(chunk, starts, offset)

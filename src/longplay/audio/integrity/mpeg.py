@@ -69,8 +69,8 @@ class _Info:
     holds: bool = True
 
 
-def looks(window: Window, offset: int) -> bool:
-    """Whether `CHAIN` frames follow one another from `offset`, or reach the end of the file."""
+def looks(window: Window, offset: int, end: int) -> bool:
+    """Whether `CHAIN` frames follow one another from `offset`, or fewer reach `end` exactly."""
     head = window.read(offset, 4)
     if len(head) < 4 or head[0] != 0xFF:
         return False
@@ -80,8 +80,8 @@ def looks(window: Window, offset: int) -> bool:
         if not length:
             return False
         offset += length
-        if offset >= window.size:
-            return offset == window.size
+        if offset >= end:
+            return offset == end
     return True
 
 
@@ -90,7 +90,7 @@ def find_first(window: Window, start: int, end: int) -> int:
     offset = start
     limit = min(end, start + MAX_LEAD)
     while 0 <= offset < limit:
-        if looks(window, offset):
+        if looks(window, offset, end):
             return offset
         offset = window.search(b"\xff", offset + 1, limit)
     return -1
@@ -99,7 +99,7 @@ def find_first(window: Window, start: int, end: int) -> int:
 def examine(window: Window, start: int, end: int) -> Structure:
     """Walk all frames between the tags at `start` and `end`."""
     book = Notebook("mp3")
-    first = start if looks(window, start) else find_first(window, start, end)
+    first = start if looks(window, start, end) else find_first(window, start, end)
     if first < 0:
         book.find(f"no chain of MPEG audio frames after byte {start}")
         return book.close()
@@ -244,7 +244,8 @@ def _against(
             book.find(f"the {info.name} header declares {info.frames} frames, there are {music}")
     if not info.holds:
         book.find(f"the {info.name} header's own CRC-16 does not hold")
-    length = info.music_length or info.bytes
+    # The Xing field may count tags; it is needed only where frames are not counted.
+    length = info.music_length or (info.bytes if info.frames is None else None)
     if length and first + length > stop:
         book.find(f"{first + length - stop} bytes of the declared {length} are missing")
     elif info.music_length and info.music_crc:
@@ -262,5 +263,13 @@ def _music_crc(window: Window, book: Notebook, info: _Info, first: int, stop: in
     if crc == info.music_crc:
         book.prove("CRC-16 of all music, as the LAME tag has it")
         book.checksum = "LAME music CRC-16"
+    elif _regained(window, first, stop):
+        book.note("the loudness was changed after encoding (MP3GAIN tags), and the CRC-16 with it")
     else:
         book.find(f"the music's CRC-16 is {crc:04x}, the LAME tag says {info.music_crc:04x}")
+
+
+def _regained(window: Window, first: int, stop: int) -> bool:
+    """Whether tags say that mp3gain rewrote the gain of every frame, which breaks LAME's CRC."""
+    around = window.read(0, first) + window.read(stop, window.size - stop)
+    return b"MP3GAIN_" in around.upper()

@@ -84,8 +84,10 @@ def _chunks(
             return
         name, size = head[:4], int.from_bytes(head[4:], "little")
         body = offset + 8
-        if not name.decode("latin-1").isprintable() or not name.isascii():
-            book.find(f"no chunk at byte {offset}, where one must begin")
+        if not _named(name):
+            # Behind the samples nothing can be lost but remarks; before them the samples are.
+            tell = book.find if sound.data_offset < 0 else book.note
+            tell(f"no chunk at byte {offset}, where one must begin")
             return
         if name == b"data":
             if data64 >= 0 and size == 0xFFFFFFFF:
@@ -101,7 +103,13 @@ def _chunks(
             _format(window.read(body, min(size, 40)), sound)
         elif name == b"fact" and size >= 4:
             sound.frames = window.number(body, 4, little=True)
-        offset = body + size + size % 2
+        offset = body + size
+        # Odd chunks are padded; some writers forget to.
+        offset += size % 2 and not _named(window.read(offset, 4))
+
+
+def _named(name: bytes) -> bool:
+    return len(name) == 4 and name.isascii() and name.decode().isprintable()
 
 
 def _format(data: bytes, sound: _Sound) -> None:

@@ -90,7 +90,7 @@ def _reader(window: Window, start: int, end: int) -> Examine | None:
         return riff.examine_aiff
     if head[4:8] in _BOXES:
         return mp4.examine
-    if mpeg.looks(window, start):
+    if mpeg.looks(window, start, end):
         return mpeg.examine
     if _adts(head):
         return chains.examine_adts
