@@ -103,7 +103,7 @@ class _Reader:
         text = self.data[self.at : stop] if stop >= 0 else b""
         digits = text.removeprefix(b"-")
         leading = len(digits) > 1 and digits.startswith(b"0")
-        if not digits.isdigit() or leading or text == b"-0":
+        if not digits.isdigit() or leading or text == b"-0" or len(digits) > MAX_DIGITS:
             raise TorrentError(f"has no number at byte {self.at}")
         self.at = stop + 1
         return int(text)

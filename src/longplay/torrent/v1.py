@@ -39,22 +39,27 @@ def padding_total(sizes: Sequence[int], piece_length: int) -> int:
 
 
 def entries(paths: Sequence[bytes], sizes: Sequence[int], piece_length: int) -> bytes:
-    """The bencoded items of `files`. Paths have their components joined by `/`."""
+    """The bencoded items of `files`. Paths have their components joined by `/`.
+
+    Padding stands before the next file that has bytes; there is none at the end.
+    """
     parts: list[bytes] = []
-    last = last_with_bytes(sizes)
     folder, folders = b"", b""
-    for index, (path, size) in enumerate(zip(paths, sizes, strict=True)):
+    padding = 0
+    for path, size in zip(paths, sizes, strict=True):
         above, _, name = path.rpartition(b"/")
         if above != folder:
             folder = above
-            folders = b"".join([b"%d:%b" % (len(part), part) for part in above.split(b"/")])
-        parts.append(b"d6:lengthi%de4:pathl%b%d:%bee" % (size, folders, len(name), name))
-        padding = -size % piece_length
-        if padding and index < last:
+            parents = above.split(b"/") if above else []
+            folders = b"".join([b"%d:%b" % (len(part), part) for part in parents])
+        if size and padding:
             digits = b"%d" % padding
             parts.append(
                 b"d4:attr1:p6:lengthi%be4:pathl4:.pad%d:%bee" % (digits, len(digits), digits)
             )
+        parts.append(b"d6:lengthi%de4:pathl%b%d:%bee" % (size, folders, len(name), name))
+        if size:
+            padding = -size % piece_length
     return b"".join(parts)
 
 
