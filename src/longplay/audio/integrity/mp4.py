@@ -176,6 +176,9 @@ def _track(window: Window, book: Notebook, parent: _Box, track: _Track, kind: by
             track.sample_size, track.samples = (window.number(body + at, 4) for at in (4, 8))
             if not track.sample_size:
                 track.sizes = _table(window, book, box, body + 12, track.samples, columns=1)
+        elif box.kind == b"stz2":
+            # Sizes of 4 to 16 bits, unseen in sound: their chunks are held by where they begin.
+            track.sample_size, track.samples = 1, window.number(body + 8, 4)
         elif box.kind in (b"stco", b"co64"):
             width = ">u4" if box.kind == b"stco" else ">i8"
             track.chunks = _table(
