@@ -101,10 +101,11 @@ class _Tally:
 
 @contextmanager
 def open_media(source: BinaryIO) -> Iterator[tuple[InputContainer, AudioStream]]:
-    """Open what `source` holds, from its present position, and find its first audio stream.
+    """Open what the seekable `source` holds, from its start, and find its first audio stream.
 
     FFmpeg sees these bytes and nothing else. Raises MediaError.
     """
+    source.seek(0)
     try:
         container = av.open(
             _Bytes(source),
@@ -133,7 +134,6 @@ def decode(
     Faults in the file are counted, not raised. Raises MediaError when no sound comes out at all,
     or more than the limit of hours.
     """
-    source.seek(0)
     tally = _Tally()
     with _listening(tally) as drain, open_media(source) as (container, stream):
         tally.tick = float(stream.time_base or 0)
@@ -193,7 +193,10 @@ class _Outlet:
         if form != self._form or self._splitter is None:
             self.finish()
             _check_form(form)
-            self._form, self._splitter = form, Splitter(frame)
+            try:
+                self._form, self._splitter = form, Splitter(frame)
+            except (av.FFmpegError, ValueError) as error:
+                raise MediaError(f"holds sound of an unknown form: {_words(error)}") from error
         self._since += frame.samples
         self._splitter.push(frame)
         if self._since >= PULL_SAMPLES:
