@@ -9,10 +9,10 @@ from collections.abc import Callable
 from longplay.audio.integrity.structure import WINDOW, Notebook, Structure, Window
 from longplay.audio.integrity.tags import padding
 
-MAX_RESYNCS = 32
+MAX_RESYNCS = 16
 """Places at which the next frame is looked for, byte by byte, before the rest is left unread."""
 
-MAX_SEARCH = 16 << 10
+MAX_SEARCH = 8 << 10
 """Bytes searched for the next frame after lost synchronisation."""
 
 Length = Callable[[bytes, int], int]
