@@ -206,7 +206,7 @@ def _known(
                 chunk = paths[start : start + QUERY_ROWS]
                 for row in connection.execute(
                     sa.select(h.path, h.source_size, h.mtime_ns, h.action).where(
-                        h.source == source, h.path.in_(chunk)
+                        h.source == source, h.path.in_(chunk), h.superseded == 0
                     )
                 ):
                     held[source, row[0]] = tuple(row[1:])

@@ -10,6 +10,7 @@ import typer
 from longplay.cli import output
 from longplay.cli.options import ArchiveOption, JsonOption, WorkersOption, opened
 from longplay.cli.work import refuse_failures, show_capture, show_plan
+from longplay.errors import LongplayError
 
 if TYPE_CHECKING:
     from longplay.workflows.demo import DemoStory
@@ -57,7 +58,7 @@ def keep(
         show_import(kept.imported)
         show_plan(kept.plan)
         show_capture(kept.captured)
-    refuse_failures(kept.captured.totals)
+    refuse_failures(kept.captured.totals, as_json)
 
 
 def restore(
@@ -79,7 +80,14 @@ def restore(
     else:
         for one in done:
             _print_restored(one)
-    keeping.refuse_losses(done)
+    lost = [words for one in done for words in one.lost]
+    if lost and as_json:
+        raise typer.Exit(LongplayError.exit_status)
+    if lost:
+        raise LongplayError(
+            f"{len(lost)} files could not be written, first {lost[0]}",
+            hint="`longplay verify` tells what is missing from the archive",
+        )
 
 
 def demo(

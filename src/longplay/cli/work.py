@@ -60,7 +60,7 @@ def capture(
         output.document(done.document())
     else:
         show_capture(done)
-    refuse_failures(done.totals)
+    refuse_failures(done.totals, as_json)
 
 
 def show_status(archive: ArchiveOption = None, as_json: JsonOption = False) -> None:
@@ -138,8 +138,10 @@ def show_capture(done: Captured) -> None:
         output.err.print(f"failed: {words}", markup=False)
 
 
-def refuse_failures(totals: Totals) -> None:
-    """Exit with 1 when something failed that may be tried again."""
+def refuse_failures(totals: Totals, as_json: bool) -> None:
+    """Exit with 1 when something failed that may be tried again; the JSON has said so already."""
+    if totals.failed and as_json:
+        raise typer.Exit(LongplayError.exit_status)
     if totals.failed:
         raise LongplayError(
             f"{totals.failed} of {totals.offered} files failed",

@@ -11,7 +11,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from longplay.ledger import tables
-from longplay.model import ObjectKey, Role, Statement
+from longplay.model import ObjectKey, Role, Statement, Verdict
 
 Provenance = tuple[bytes, str, int | None, int | None, str]
 """(root, source, track, album, action) of one path that led to an object."""
@@ -32,6 +32,13 @@ def count_objects(connection: Connection) -> tuple[int, int]:
 def count(connection: Connection, table: sa.Table) -> int:
     """Rows of a table."""
     return connection.scalar(sa.select(sa.func.count()).select_from(table)) or 0
+
+
+def count_held_paths(connection: Connection) -> int:
+    """Paths of sources that lead to an object now."""
+    h = tables.holdings
+    query = sa.select(sa.func.count()).select_from(h).where(h.c.superseded == 0)
+    return connection.scalar(query) or 0
 
 
 def held_recordings(connection: Connection) -> pa.Array:
@@ -73,7 +80,7 @@ def uneven_paths(connection: Connection) -> pa.Table:
     damaged = (
         sa.select(h.source, h.path)
         .join(tables.objects, o.root == h.root)
-        .where(o.verdict == "damaged but plays")
+        .where(o.verdict == Verdict.DAMAGED.value, h.superseded == 0)
     )
     return _names(connection.execute(sa.union(damaged, sa.select(q.source, q.path))).all())
 

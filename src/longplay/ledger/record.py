@@ -123,7 +123,7 @@ def add_objects(connection: Connection, rows: Iterable[ObjectRow], batch: int) -
 
 
 def add_holdings(connection: Connection, rows: Iterable[HoldingRow], batch: int) -> None:
-    """Record paths; a path captured again now leads to what it led to last."""
+    """Record paths; one captured before now leads here, and what it led to is superseded."""
     values = [
         {
             "source": row.source,
@@ -137,12 +137,17 @@ def add_holdings(connection: Connection, rows: Iterable[HoldingRow], batch: int)
             "track": row.track,
             "album": row.album,
             "batch": batch,
+            "superseded": 0,
         }
         for row in rows
     ]
+    h = tables.holdings
     for value in values:
-        _unquarantine(connection, value["source"], value["path"])
-    _upsert(connection, tables.holdings, values)
+        source, path = value["source"], value["path"]
+        _unquarantine(connection, source, path)
+        mine = (h.c.source == source, h.c.path == path)
+        connection.execute(h.update().where(*mine).values(superseded=1))
+    _upsert(connection, h, values)
 
 
 def add_manifestations(connection: Connection, rows: Iterable[ManifestationRow]) -> None:

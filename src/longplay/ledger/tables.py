@@ -73,7 +73,7 @@ holdings = _table(
     "holding",
     Column("source", String, primary_key=True),
     Column("path", LargeBinary, primary_key=True),
-    Column("root", LargeBinary(32), nullable=False),
+    Column("root", LargeBinary(32), primary_key=True),
     Column("size", BigInteger, nullable=False),
     Column("source_size", BigInteger, nullable=False),
     Column("mtime_ns", BigInteger, nullable=False),
@@ -82,9 +82,11 @@ holdings = _table(
     Column("track", Key),
     Column("album", Key),
     Column("batch", BigInteger, nullable=False),
+    Column("superseded", Integer, nullable=False),
     Index("holding_by_object", "root"),
 )
-"""Every path that led to an object. `action` says whether the object is the file's own bytes."""
+"""Every path that led to an object. `action` says whether the object is the file's own bytes;
+`superseded` that the path leads to another one since: the file changed, or the original came."""
 
 manifestations = _table(
     "manifestation",

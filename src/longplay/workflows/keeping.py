@@ -9,7 +9,7 @@ from pathlib import Path
 
 from longplay.archive import Archive, add_source, create, open_archive
 from longplay.catalogue.snapshot import Snapshot, open_current
-from longplay.errors import InputError, LongplayError, UsageError
+from longplay.errors import InputError, UsageError
 from longplay.files import escape
 from longplay.planning import Plan
 from longplay.rights.statements import PERSONAL
@@ -115,16 +115,6 @@ def restore(
             )
         )
     return done
-
-
-def refuse_losses(done: list[Restored]) -> None:
-    """Raise when something could not be written."""
-    lost = [words for one in done for words in one.lost]
-    if lost:
-        raise LongplayError(
-            f"{len(lost)} files could not be written, first {lost[0]}",
-            hint="`longplay verify` tells what is missing from the archive",
-        )
 
 
 def _texts(snapshot: Snapshot, source: str) -> dict[bytes, str]:

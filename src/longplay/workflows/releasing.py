@@ -86,10 +86,15 @@ class Cut:
 
 @dataclass(frozen=True, slots=True)
 class _Judged:
-    """What may be released: `objects` as `OBJECTS` has it, the gate's leave for each row, and the
-    catalogue's listens in all."""
+    """What may be released: `objects` as `OBJECTS` has it, which of them stand best for their
+    recordings, the gate's leave for each row, and the catalogue's listens in all.
+
+    Of several objects of one recording those that are not preferred stay in the volumes that have
+    them, and come into no new one.
+    """
 
     objects: pa.Table
+    preferred: NDArray[np.bool_]
     leave: list[Shareable]
     listens: float
     withheld: dict[str, int]
@@ -175,7 +180,7 @@ def _cut_stage(
     newest: dict[int, Release],
 ) -> Release | None:
     before = newest.get(stage)
-    wanted = _within(judged.objects["listens"].to_numpy(), bounds)
+    wanted = judged.preferred & _within(judged, bounds)
     request = Request(
         prefix=archive.settings.name,
         stage=stage,
@@ -193,12 +198,13 @@ def _cut_stage(
     return release
 
 
-def _within(listens: NDArray[np.float64], bounds: tuple[float, float]) -> NDArray[np.bool_]:
+def _within(judged: _Judged, bounds: tuple[float, float]) -> NDArray[np.bool_]:
     """Which rows, most listened-to first, lie between two shares of all their listens.
 
     A row belongs where its share begins, so the first row is always in the first stage.
     """
     low, high = bounds
+    listens = np.where(judged.preferred, judged.objects["listens"].to_numpy(), 0.0)
     total = listens.sum() or 1.0
     begins = (np.cumsum(listens) - listens) / total
     last = high >= 1.0
@@ -254,39 +260,46 @@ def _judge(archive: Archive) -> _Judged:
     with archive.ledger.read() as connection:
         held = queries.releasable(connection)
         position = log.head(connection)
-    held = held.set_column(
-        held.column_names.index("recording"),
-        "recording",
-        pa.array(shares.current(snapshot, held["recording"].to_numpy())),
-    )
-    held = _by_object(held, listening)
+    held = _by_object(snapshot, held, listening)
     verdicts = rights.judge_release(archive, held, clock.now(), position)
     leave = [verdict for verdict in verdicts if isinstance(verdict, Shareable)]
     withheld = Counter(one.reason for one in verdicts if not isinstance(one, Shareable))
     allowed = held.filter(pa.array([isinstance(one, Shareable) for one in verdicts], pa.bool_()))
     return _Judged(
-        _described(snapshot, allowed, leave), leave, listening.total, dict(sorted(withheld.items()))
+        _described(snapshot, allowed, leave),
+        _preferred(allowed),
+        leave,
+        listening.total,
+        dict(sorted(withheld.items())),
     )
 
 
-def _by_object(held: pa.Table, listening: shares.Listening) -> pa.Table:
-    """One row per object, most listened-to first: its most listened-to recording, and the listens
-    of all that it carries. Of several objects of one recording the first named is released."""
-    heard = listening.of(held["recording"].to_numpy()).astype(np.float64)
+def _by_object(snapshot: Snapshot, held: pa.Table, listening: shares.Listening) -> pa.Table:
+    """One row per object, most listened-to first, with its most listened-to recording and the
+    listens of all that it carries."""
+    recordings = shares.current(snapshot, held["recording"].to_numpy())
+    heard = listening.of(recordings).astype(np.float64)
+    held = held.drop_columns(["recording"])
+    held = held.append_column("recording", pa.array(recordings))
     held = held.append_column("listens", pa.array(heard))
-    held = held.sort_by(
-        [("listens", "descending"), ("recording", "ascending"), ("rank", "ascending"),
-         ("size", "descending"), ("root", "ascending")]
-    )  # fmt: skip
-    seen_recordings = _first(held["recording"])
-    whole = pc.not_equal(held["rank"], queries.PART_RANK).to_numpy(zero_copy_only=False)
-    held = held.filter(pa.array(seen_recordings | ~whole))
+    held = held.sort_by([("listens", "descending"), ("recording", "ascending")])
     sums = held.group_by("root").aggregate([("listens", "sum")])
-    held = held.filter(pa.array(_first(held["root"])))
-    held = (
-        held.drop_columns(["listens"]).join(sums, "root").rename_columns({"listens_sum": "listens"})
-    )
+    held = held.filter(pa.array(_first(held["root"]))).drop_columns(["listens"])
+    held = held.join(sums, "root").rename_columns({"listens_sum": "listens"})
     return held.sort_by([("listens", "descending"), ("root", "ascending")])
+
+
+def _preferred(allowed: pa.Table) -> NDArray[np.bool_]:
+    """Which objects stand best for their recordings: by role, then the largest."""
+    order = pc.sort_indices(
+        allowed,
+        sort_keys=[("rank", "ascending"), ("size", "descending"), ("root", "ascending")],
+    )
+    best = np.zeros(allowed.num_rows, bool)
+    ranked = allowed.take(order)
+    parts = pc.equal(ranked["rank"], queries.PART_RANK).to_numpy(zero_copy_only=False)
+    best[order.to_numpy()] = _first(ranked["recording"]) | parts
+    return best
 
 
 def _first(column: pa.ChunkedArray) -> NDArray[np.bool_]:

@@ -82,7 +82,7 @@ def _entries(archive: Archive, source: str) -> Iterator[_Entry]:
     held = (
         sa.select(h.path, o.root, o.size, o.suffix, h.mtime_ns, h.mode, h.action)
         .join(tables.objects, o.root == h.root)
-        .where(h.source == source)
+        .where(h.source == source, h.superseded == 0)
         .order_by(h.path)
     )
     aside = (

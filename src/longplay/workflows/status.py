@@ -33,7 +33,7 @@ def status(archive: Archive) -> Status:
         quarantined = queries.count(connection, tables.quarantine)
         releases = queries.count(connection, tables.releases)
         plan = queries.latest_plan(connection)
-        holdings = queries.count(connection, tables.holdings)
+        holdings = queries.count_held_paths(connection)
     listed = plan["entries"] if plan else 0
     return Status(
         objects=objects,
