@@ -24,7 +24,7 @@ MUTAGEN_FAILS = (
 )
 """What mutagen raises for damaged files: its own error, and what its parsers stumble into."""
 
-MAX_READS = 200_000
+MAX_READS = 50_000
 """Reads of one file by a tag reader. Real files need some hundred; each costs about 2 µs."""
 
 FRAMING_BYTES = 16 * 2**20

@@ -18,7 +18,7 @@ from mutagen import id3
 from longplay.audio.tags import clean
 from longplay.audio.tags.bounded import MUTAGEN_FAILS, Bounded
 from longplay.audio.tags.gather import Gather
-from longplay.audio.tags.pictures import picture
+from longplay.audio.tags.pictures import read_id3_picture
 
 MAX_FRAMES = 5_000
 """Frames of one tag; a box set's have some hundred."""
@@ -28,6 +28,9 @@ _TOGETHER = re.compile("T(?!XX)[A-Z0-9]{2,3}")
 
 MAX_TOGETHER = 2**20
 """Bytes of frames that mutagen gets at once; it copies the rest of them for each one."""
+
+SLACK = 1024
+"""Bytes of a frame beside its text: encoding, language, description."""
 
 _ALONE = re.compile("TXXX?|W[A-Z0-9]{2,3}|COMM?|USLT|ULT|UFID?|APIC|PIC|RVA2|RVA")
 _IDENTIFIER = re.compile(b"[A-Z][A-Z0-9]{2,3}")
@@ -85,6 +88,10 @@ def _read_body(head: bytes, body: bytes, gather: Gather) -> None:
         plain = _plain(name, flagged | whole, payload, version, gather)
         if plain is None:
             continue
+        if name in ("APIC", "PIC"):
+            read_id3_picture(plain, gather)
+            continue
+        plain = _cut(name, plain, gather)
         if _TOGETHER.fullmatch(name) and size + len(plain) <= MAX_TOGETHER:
             together.append(_frame(version, name, plain))
             size += len(plain)
@@ -157,6 +164,22 @@ def _plain(name: str, flags: int, payload: bytes, version: int, gather: Gather) 
     return unpacked
 
 
+def _cut(name: str, payload: bytes, gather: Gather) -> bytes:
+    """A frame's payload no longer than is kept of a text: mutagen copies what is left of it for
+    each of its values. The cut falls between characters."""
+    limit = gather.limits.text_bytes + SLACK
+    if len(payload) <= limit:
+        return payload
+    gather.problem(f"ID3 frame {name} of {len(payload)} bytes: the start was looked at")
+    start = 4 if name in ("COMM", "COM", "USLT", "ULT") else 1
+    encoding, text = payload[0], payload[start:limit]
+    if encoding == 3:
+        text = text.decode("utf-8", "ignore").encode()
+    elif encoding in (1, 2):
+        text = text[: len(text) & ~1]
+    return payload[:start] + text
+
+
 def _frame(version: int, name: str, payload: bytes) -> bytes:
     """A frame with a header that has no flags; an empty one would confuse what follows it."""
     size = len(payload)
@@ -187,12 +210,7 @@ def _understand(version: int, frames: bytes, gather: Gather) -> None:
 
 def _note(frame: Any, gather: Gather) -> None:
     name = frame.FrameID
-    if name == "APIC":
-        if frame.mime == "-->":
-            gather.add("PICTURE_LINK", clean.decode(frame.data))
-        else:
-            gather.picture(picture(frame.data, frame.mime, int(frame.type), frame.desc))
-    elif name in _NOTERS:
+    if name in _NOTERS:
         _NOTERS[name](frame, gather)
     elif name.startswith("W"):
         gather.add(name, clean.mend(frame.url))

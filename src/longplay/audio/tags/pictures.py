@@ -83,6 +83,41 @@ def _words(source: Readable) -> bytes:
     return source.read(length)
 
 
+_ID3_ENCODINGS = ("latin-1", "utf-16", "utf-16-be", "utf-8")
+
+
+def read_id3_picture(payload: bytes, gather: Gather) -> None:
+    """An APIC frame (ID3v2.4, 4.14) or its older form PIC, without its header.
+
+    Read here because mutagen walks through a description character by character, and one without
+    an end is as long as the picture.
+    """
+    old = len(payload) > 4 and payload[1:4] in (b"JPG", b"PNG", b"-->") and payload[4] < 21
+    end = 4 if old else payload.find(b"\x00", 1, MAX_WORDS)
+    encoding = payload[0] if payload else len(_ID3_ENCODINGS)
+    if end < 0 or end + 1 >= len(payload) or encoding >= len(_ID3_ENCODINGS):
+        gather.problem("ID3 picture cannot be read")
+        return
+    mime, role = payload[1:end], payload[end if old else end + 1]
+    start = end + (1 if old else 2)
+    wide = 2 if encoding in (1, 2) else 1
+    stop = start
+    while wide == 2 and stop < start + MAX_WORDS and payload[stop : stop + 2] not in _ENDS:
+        stop += 2
+    if wide == 1:
+        stop = payload.find(b"\x00", start, start + MAX_WORDS)
+    words = payload[start:stop] if stop >= 0 else b""
+    data = payload[stop + wide :] if stop >= 0 else payload[start:]
+    if mime == b"-->":
+        gather.add("PICTURE_LINK", clean.decode(data[:MAX_WORDS]))
+    else:
+        text = words.decode(_ID3_ENCODINGS[encoding], "replace")
+        gather.picture(picture(data, clean.decode(mime), role, text))
+
+
+_ENDS = (b"\x00\x00", b"\x00", b"")
+
+
 def from_base64(text: bytes) -> bytes | None:
     """Bytes of base64 as taggers write it (line breaks, missing padding), or None."""
     text = b"".join(text.split()).rstrip(b"=")
