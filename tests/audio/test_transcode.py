@@ -88,7 +88,10 @@ def test_duration_and_channels(channels: int, expected: int) -> None:
 
 
 @settings(max_examples=15, deadline=None)
-@given(samples=st.integers(100, 5_000), rate=st.sampled_from([8_000, 11_025, 44_100, 48_000, 96_000]))
+@given(
+    samples=st.integers(100, 5_000),
+    rate=st.sampled_from([8_000, 11_025, 44_100, 48_000, 96_000]),
+)
 def test_any_length_at_any_rate(samples: int, rate: int) -> None:
     out = io.BytesIO()
     to_opus(noise((samples + 0.5) / rate, 1, rate), out)
