@@ -7,6 +7,7 @@ Formats: docs/formats/release.md. Hashes come from evidence; no object is opened
 
 from __future__ import annotations
 
+import re
 import shutil
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -229,12 +230,13 @@ def _members(folder: Path, release: Release | None) -> pa.Table:
 
 def _again(volume: Volume, rows: Numbers, paths: pa.ChunkedArray) -> Draft:
     """A volume as it was, or as its next edition where members were lost."""
-    base, _, edition = volume.name.partition("-r")
+    found = re.search(r"-r(\d+)$", volume.name)  # `-r` may stand in the archive's name, too
+    base, edition = (volume.name[: found.start()], int(found[1])) if found else (volume.name, 1)
     stays = rows >= 0
     kept = Draft(volume.name, base, volume.number, rows[stays], paths.filter(pa.array(stays)))
     if stays.all():
         return kept
-    return replace(kept, name=f"{base}-r{int(edition or 1) + 1}", supersedes=volume.name)
+    return replace(kept, name=f"{base}-r{edition + 1}", supersedes=volume.name)
 
 
 def _new(request: Request, held: _Held, rows: Numbers, taken: pa.ChunkedArray) -> list[Draft]:

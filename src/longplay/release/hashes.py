@@ -106,7 +106,7 @@ class Gathered:
         if len(lacking):
             root = self._wanted.roots[lacking[:1]].view("V32").tobytes().hex()
             raise ReleaseError(
-                f"has no hashes in the evidence, nor have {len(lacking) - 1} others",
+                f"has no hashes in the evidence (of {len(lacking):,} such objects the first)",
                 where=root,
                 hint="run `longplay verify`",
             )
