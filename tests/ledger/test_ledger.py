@@ -120,7 +120,7 @@ def test_a_dead_holders_range_is_taken_over_and_a_live_ones_is_not(ledger: Ledge
     assert not is_gone("another-host:1:1")
     assert leases.acquire(ledger, "p", 10, dead) == (0, 9)
     assert leases.acquire(ledger, "p", 10, holder()) == (0, 9)
-    assert leases.acquire(ledger, "p", 10, holder()) is None
+    assert leases.acquire(ledger, "p", 10, "another-host:2:2") is None
 
 
 def test_a_slow_holder_cannot_commit_what_was_taken_over(

@@ -42,7 +42,8 @@ def acquire(ledger: Ledger, plan: str, total: int, holder: str) -> tuple[int, in
             .where(leases.c.plan == plan, leases.c.done == 0)
             .order_by(leases.c.first)
         ):
-            if row.expires < clock.timestamp() or is_gone(row.holder):
+            mine = row.holder == holder  # left open when this process was interrupted
+            if mine or row.expires < clock.timestamp() or is_gone(row.holder):
                 _set(connection, plan, row.first, holder=holder, expires=_expiry())
                 return int(row.first), int(row.last)
         last = connection.scalar(sa.select(sa.func.max(leases.c.last)).where(leases.c.plan == plan))

@@ -1,0 +1,149 @@
+"""The pipeline: every file ends held, in quarantine, or failed and due; nothing is left over."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import sqlalchemy as sa
+
+from longplay.archive import Archive, create
+from longplay.capture import pipeline
+from longplay.capture.batch import Carried
+from longplay.capture.orders import Order, Taken
+from longplay.capture.pipeline import Item, Job, Totals, capture
+from longplay.ledger import log, tables
+from longplay.model import Action
+from longplay.settings import Limits
+
+TEXTS = {f"{number}.txt".encode(): f"text {number}".encode() for number in range(20)}
+
+
+def misbehave(order: Order) -> Taken:
+    """A worker in which some files hang or crash it while they are decoded."""
+    from longplay.capture.intake import take
+
+    if order.listen and b"hang" in order.path:
+        time.sleep(60)
+    if order.listen and b"crash" in order.path:
+        os.kill(os.getpid(), signal.SIGSEGV)
+    if b"always" in order.path:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return take(order)
+
+
+@pytest.fixture
+def archive(tmp_path: Path) -> Iterator[Archive]:
+    with create(tmp_path / "archive") as made:
+        yield made
+
+
+def job(archive: Archive, folder: Path, names: list[bytes], **more: object) -> Job:
+    carried = Carried("m", None, None, ())
+    items = [Item(at, name, Action.ORIGINAL, 0, 0, carried) for at, name in enumerate(names)]
+    limits = Limits(file_seconds=3, file_seconds_per_mb=0)
+    fresh = Job(
+        plan="p",
+        total=len(items),
+        load=lambda first, last: items[first : last + 1],
+        folders={"m": str(folder)},
+        settings=archive.settings.model_copy(update={"limits": limits}),
+        workers=2,
+    )
+    return replace(fresh, **more)  # type: ignore[arg-type]
+
+
+def folder_of(tmp_path: Path, files: dict[bytes, bytes]) -> Path:
+    folder = tmp_path / "m"
+    folder.mkdir(exist_ok=True)
+    for name, data in files.items():
+        (folder / os.fsdecode(name)).write_bytes(data)
+    return folder
+
+
+def leftovers(archive: Archive) -> list[str]:
+    return [path.name for path in archive.store.incoming.iterdir()]
+
+
+def test_the_counts_add_up_and_nothing_is_left_over(archive: Archive, tmp_path: Path) -> None:
+    folder = folder_of(tmp_path, TEXTS)
+    totals = capture(archive.places, job(archive, folder, [*TEXTS, b"absent.txt"]))
+    assert (totals.offered, totals.captured, totals.failed) == (21, 20, 1)
+    assert leftovers(archive) == []
+    with archive.ledger.read() as connection:
+        assert log.walk(connection).ok
+        names = set(connection.scalars(sa.select(tables.evidence_files.c.name)))
+    assert {path.name for path in archive.evidence.iterdir()} == names
+
+
+def test_a_file_that_breaks_its_worker_goes_to_quarantine_with_its_bytes(
+    archive: Archive, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pipeline, "take", misbehave)
+    files = {**TEXTS, b"hang.txt": b"h", b"crash.txt": b"c", b"always.txt": b"a"}
+    totals = capture(archive.places, job(archive, folder_of(tmp_path, files), list(files)))
+    assert (totals.captured, totals.quarantined, totals.failed) == (20, 2, 1)
+    with archive.ledger.read() as connection:
+        rows = connection.execute(sa.select(tables.quarantine)).mappings().all()
+    reasons = {row["path"]: row["reason"] for row in rows}
+    assert "longer than 3 seconds" in reasons[b"hang.txt"]
+    assert "crashed" in reasons[b"crash.txt"]
+    for row in rows:
+        assert (archive.quarantine / row["root"].hex()).read_bytes() == files[row["path"]]
+
+
+def test_a_second_run_finds_everything_held_and_retries_what_failed(
+    archive: Archive, tmp_path: Path
+) -> None:
+    folder = folder_of(tmp_path, TEXTS)
+    names = [*TEXTS, b"late.txt"]
+    capture(archive.places, job(archive, folder, names))
+    folder_of(tmp_path, {b"late.txt": b"here now"})
+    totals = capture(archive.places, job(archive, folder, names))
+    assert (totals.already_held, totals.captured, totals.failed) == (20, 1, 0)
+
+
+def test_a_changed_file_is_captured_anew_and_its_old_bytes_stay(
+    archive: Archive, tmp_path: Path
+) -> None:
+    folder = folder_of(tmp_path, {b"a.txt": b"first"})
+    capture(archive.places, job(archive, folder, [b"a.txt"]))
+    folder_of(tmp_path, {b"a.txt": b"second, longer"})
+    assert capture(archive.places, job(archive, folder, [b"a.txt"])).captured == 1
+    with archive.ledger.read() as connection:
+        held = connection.execute(
+            sa.select(tables.holdings.c.size, tables.holdings.c.superseded).order_by("size")
+        ).all()
+    assert [tuple(row) for row in held] == [(5, 1), (14, 0)]
+
+
+def test_stopping_early_commits_what_was_taken(archive: Archive, tmp_path: Path) -> None:
+    folder = folder_of(tmp_path, TEXTS)
+
+    def interrupt(totals: Totals) -> None:
+        if totals.captured >= 5:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        capture(archive.places, job(archive, folder, list(TEXTS), progress=interrupt))
+    totals = capture(archive.places, job(archive, folder, list(TEXTS)))
+    assert totals.already_held >= 5
+    assert totals.already_held + totals.captured == 20
+    assert leftovers(archive) == []
+
+
+def test_strays_of_a_dead_capture_are_swept(archive: Archive, tmp_path: Path) -> None:
+    folder = folder_of(tmp_path, TEXTS)
+    archive.store.prepare()
+    (archive.store.incoming / "999-1-main.part").write_bytes(b"half")
+    (archive.evidence / "hashes-dead.parquet").write_bytes(b"never named")
+    (archive.quarantine / ("ab" * 32)).write_bytes(b"never named")
+    capture(archive.places, job(archive, folder, list(TEXTS)))
+    assert leftovers(archive) == []
+    assert not (archive.evidence / "hashes-dead.parquet").exists()
+    assert list(archive.quarantine.iterdir()) == []
