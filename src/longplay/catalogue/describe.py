@@ -15,8 +15,8 @@ SELECT asked.recording, t.track, t.source, t.title, t.artists, a.title AS album,
 FROM asked JOIN members USING (recording) JOIN tracks t USING (track)
     LEFT JOIN albums a ON t.album = a.album AND t.source = a.source
 QUALIFY row_number() OVER (PARTITION BY asked.recording ORDER BY t.title IS NULL,
-    len(coalesce(t.artists, [])) = 0, t.album IS NULL, t.popularity DESC NULLS LAST, t.listens DESC NULLS LAST,
-    t.release_date NULLS LAST, t.track) = 1
+    len(coalesce(t.artists, [])) = 0, t.album IS NULL, t.popularity DESC NULLS LAST,
+    t.listens DESC NULLS LAST, t.release_date NULLS LAST, t.track) = 1
 ORDER BY asked.recording
 """
 
@@ -26,7 +26,7 @@ def display(snapshot: Snapshot, recordings: npt.NDArray[np.uint64]) -> pa.Table:
     `title`, `artists` (list), `album`, `album_artists` (list), `disc_number`, `track_number`,
     `isrc`, `release_date`, `duration_ms`, `genres` (list), `label`, `upc`, `licence`, `popularity`.
 
-    Of several tracks, the one that has names and an album, is most popular, most listened to, oldest.
+    Of several tracks, the one that has names and an album, is most popular, most heard, oldest.
     """
     with snapshot.connect() as connection:
         connection.register("asked", pa.table({"recording": np.unique(recordings)}))
