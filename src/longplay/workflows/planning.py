@@ -70,14 +70,16 @@ def _done(listening: Listening, kept: pa.Table, size: int, policy: Policy) -> Do
 def _make(
     archive: Archive, snapshot: Snapshot, offered: pa.Table, budget: int | None, done: Done
 ) -> Plan:
-    policy = archive.settings.policy
+    listening = shares.listening(archive, snapshot)
+    unoffered = shares.unoffered_listens(listening, snapshot, offered)
     planned = make_plan(
         offered,
-        policy,
+        archive.settings.policy,
         budget=budget,
         snapshot=f"{snapshot.number:06}",
         done=done,
-        unoffered=shares.unoffered_listens(archive, snapshot, offered),
+        unoffered=max(0.0, unoffered - done.listens),
+        any_known=listening.known,
     )
     table.write(planned, archive.plans)
     _name(archive, planned.plan)

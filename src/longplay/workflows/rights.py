@@ -25,8 +25,6 @@ SETTINGS = "settings"
 COPYRIGHT_FIELDS = ("copyright", "phonographic")
 """Fields whose lines mostly state nothing of use; every other is meant for licences."""
 
-Subjects = dict[str, tuple[Statement, ...]]
-
 
 def record_sources(archive: Archive) -> None:
     """Write what the settings say of each source into the ledger."""
@@ -69,20 +67,9 @@ def judge_release(
     """The gate's answer for each row of `held` (columns `root`, `size`): may it be released?"""
     chains = _chains(archive)
     nothing: tuple[tuple[Statement, ...], bool] = ((), False)
-    verdicts = []
-    for root, size in zip(held["root"].to_pylist(), held["size"].to_pylist(), strict=True):
-        statements, derivative = chains.get(root, nothing)
-        verdicts.append(
-            gate.decide(
-                statements,
-                Act.RELEASE,
-                at,
-                subject=ObjectKey(root, size),
-                derivative=derivative,
-                log_position=position,
-            )
-        )
-    return verdicts
+    keys = zip(held["root"].to_pylist(), held["size"].to_pylist(), strict=True)
+    asked = ((ObjectKey(root, size), *chains.get(root, nothing)) for root, size in keys)
+    return list(gate.decide_many(asked, Act.RELEASE, at, log_position=position))
 
 
 def count_by_access_class(archive: Archive) -> dict[str, int]:
@@ -98,41 +85,50 @@ def _chains(archive: Archive) -> dict[bytes, tuple[tuple[Statement, ...], bool]]
     """For each object the statements in force, by all the files that led to it, and whether it is
     a copy in another encoding than its source's."""
     with archive.ledger.read() as connection:
-        subjects = _by_subject(queries.statements(connection))
-        held = list(queries.provenance(connection))
-    files: dict[bytes, list[tuple[Statement, ...]]] = defaultdict(list)
-    derivatives = set()
-    memory: dict[tuple[str, ...], tuple[Statement, ...]] = {}
-    for root, source, track, album, action in held:
-        names = _subjects(root, source, track, album)
-        if names not in memory:
-            levels = [
-                Level(level, subjects[name])
-                for level, name in zip(inheritance.LEVELS, names, strict=True)
-                if name in subjects
-            ]
-            memory[names] = inheritance.resolve(levels)
-        files[root].append(memory[names])
-        if action == Action.OPUS:
-            derivatives.add(root)
-    return {
-        root: (inheritance.together(found) if len(found) > 1 else found[0], root in derivatives)
-        for root, found in files.items()
+        said = _by_level(queries.statements(connection))
+        chains: dict[bytes, tuple[tuple[Statement, ...], bool]] = {}
+        memory: dict[tuple[object, ...], tuple[Statement, ...]] = {}
+        for root, source, track, album, action in queries.provenance(connection):
+            found = tuple(
+                known.get(key)
+                for known, key in zip(said, (source, album, track, root), strict=True)
+            )
+            if found not in memory:
+                memory[found] = inheritance.resolve(
+                    [
+                        Level(name, statements)
+                        for name, statements in zip(inheritance.LEVELS, found, strict=True)
+                        if statements
+                    ]
+                )
+            statements, derivative = memory[found], action == Action.OPUS
+            before = chains.get(root)
+            if before is not None:
+                statements = inheritance.together([before[0], statements])
+                derivative = derivative or before[1]
+            chains[root] = (statements, derivative)
+    return chains
+
+
+ByKey = dict[object, tuple[Statement, ...]]
+
+
+def _by_level(found: Iterator[Statement]) -> tuple[ByKey, ByKey, ByKey, ByKey]:
+    """Statements by what they are about: a source's name, an album's or a track's key, a root."""
+    levels: dict[str, dict[object, list[Statement]]] = {
+        level: defaultdict(list) for level in inheritance.LEVELS
     }
-
-
-def _subjects(root: bytes, source: str, track: int | None, album: int | None) -> tuple[str, ...]:
-    """What may have been stated about, from the source to the file itself."""
-    return (
-        f"source:{source}",
-        "" if album is None else ids.text("al", album),
-        "" if track is None else ids.text("tr", track),
-        f"obj{root.hex()}",
+    for one in found:
+        kind, _, name = one.subject.partition(":")
+        if kind == "source":
+            levels["source"][name].append(one)
+        elif one.subject.startswith("obj"):
+            levels["file"][bytes.fromhex(one.subject[3:])].append(one)
+        else:
+            prefix, key = ids.parse(one.subject)
+            levels["album" if prefix == "al" else "track"][key].append(one)
+    source, album, track, file = (
+        {key: tuple(statements) for key, statements in levels[level].items()}
+        for level in inheritance.LEVELS
     )
-
-
-def _by_subject(found: Iterator[Statement]) -> Subjects:
-    subjects: dict[str, list[Statement]] = defaultdict(list)
-    for statement in found:
-        subjects[statement.subject].append(statement)
-    return {subject: tuple(statements) for subject, statements in subjects.items()}
+    return source, album, track, file

@@ -18,10 +18,12 @@ Keys = NDArray[np.uint64]
 
 @dataclass(frozen=True, slots=True)
 class Listening:
-    """Listens of every recording of the catalogue: sorted keys beside their listens."""
+    """Listens of every recording of the catalogue: sorted keys beside their listens. `known` says
+    whether any source knows popularity or listens of anything."""
 
     recordings: Keys
     listens: NDArray[np.float32]
+    known: bool
 
     @property
     def total(self) -> float:
@@ -49,12 +51,11 @@ def listening(archive: Archive, snapshot: Snapshot) -> Listening:
     heard = _column(table, "listens")
     known = not (np.isnan(liked).all() and np.isnan(heard).all())
     listens.complete(liked, heard, archive.settings.policy, any_known=known)
-    return Listening(table["recording"].to_numpy(), heard)
+    return Listening(table["recording"].to_numpy(), heard, known)
 
 
-def unoffered_listens(archive: Archive, snapshot: Snapshot, offered: pa.Table) -> float:
+def unoffered_listens(everything: Listening, snapshot: Snapshot, offered: pa.Table) -> float:
     """Listens of the recordings that no source offers a file of."""
-    everything = listening(archive, snapshot)
     inside = popularity.parts(snapshot)["recording"].to_numpy()
     keys = np.unique(np.concatenate([offered["recording"].drop_null().to_numpy(), inside]))
     return max(0.0, everything.total - float(everything.of(keys).sum(dtype=np.float64)))
