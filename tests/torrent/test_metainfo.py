@@ -66,6 +66,11 @@ def both(*changes: Callable[[dict[bytes, Any]], None]) -> Callable[[dict[bytes, 
     return change
 
 
+def nested(depth: int) -> dict[bytes, Any]:
+    """An empty file below so many folders."""
+    return {b"a": nested(depth - 1)} if depth else {b"": {b"length": 0}}
+
+
 INFO, TREE, FILES, FACTS = b"info", b"file tree", b"files", b""
 NO_V1 = both(drop(INFO, b"pieces"), drop(INFO, FILES))
 NO_V2 = both(drop(INFO, TREE), drop(INFO, b"meta version"), drop(b"piece layers"))
@@ -204,8 +209,55 @@ MALFORMED: dict[str, tuple[Callable[[dict[bytes, Any]], None], str]] = {
             put(INFO, FILES, 1, b"length", value=PIECE - 6),
             put(INFO, FILES, 3, b"length", value=PIECE - 8),
         ),
+        ".pad/32763: has padding of 32762 bytes",
+    ),
+    "hybrid padding lacks": (
+        drop(INFO, FILES, 1),
         "a/y: does not begin a piece",
     ),
+    "hybrid padding of whole pieces": (
+        both(
+            put(INFO, FILES, 1, b"length", value=2 * PIECE - 5),
+            put(INFO, b"pieces", value=bytes(160)),
+        ),
+        f".pad/{PIECE - 5}: has padding of {2 * PIECE - 5} bytes",
+    ),
+    "hybrid padding of nothing": (
+        lambda torrent: torrent[INFO][FILES].insert(
+            0, {b"attr": b"p", b"length": 0, b"path": [b".pad", b"0"]}
+        ),
+        ".pad/0: has padding of 0 bytes",
+    ),
+    "v1 path too deep": (
+        put(INFO, FILES, 0, b"path", value=[b"a"] * 33),
+        "has a path of more than 32 components",
+    ),
+    "v2 path too deep": (
+        put(INFO, TREE, b"a", value=nested(32)),
+        "/".join(["a"] * 32) + ": has a path of more than 32 components",
+    ),
+    "name too long": (
+        put(INFO, b"name", value=b"n" * 256),
+        "name: has a name of 256 bytes",
+    ),
+    "path has a slash": (
+        put(INFO, TREE, b"/etc", value={b"": {b"length": 0}}),
+        "?: has the name '/etc', which is none",
+    ),
+    "path has a NUL": (
+        put(INFO, FILES, 0, b"path", value=[b"a\x00b"]),
+        "a path: has the name 'a\\x00b', which is none",
+    ),
+    "v1 file in a file": (
+        both(NO_V2, put(INFO, FILES, 0, b"path", value=[b"b", b"x"])),
+        "b/x: lies in a file",
+    ),
+    "v1 link": (put(INFO, FILES, 0, b"attr", value=b"lx"), "a/x: is a symbolic link"),
+    "v1 link without a mark": (
+        put(INFO, FILES, 0, b"symlink path", value=[b"b"]),
+        "a/x: is a symbolic link",
+    ),
+    "v2 link": (put(INFO, TREE, b"b", FACTS, b"attr", value=b"l"), "b: is a symbolic link"),
 }
 
 

@@ -23,6 +23,12 @@ MAX_PIECE_LENGTH = 2**29
 MAX_SIZE = 2**53
 """Most bytes of one file: nine petabytes; larger numbers are meant to overflow somebody's sums."""
 
+MAX_PATH = 32
+"""Most components of a path: ours have three, libtorrent takes 100."""
+
+MAX_NAME_BYTES = 255
+"""Longest component of a path: no file system takes longer ones."""
+
 Kind = TypeVar("Kind", int, bytes, list[Value], dict[bytes, Value])
 
 
@@ -109,6 +115,8 @@ def _walk(
 ) -> Iterator[File]:
     if not tree:
         raise TorrentError("has an empty folder", where="/".join(above))
+    if len(above) == MAX_PATH:
+        raise TorrentError(f"has a path of more than {MAX_PATH} components", where="/".join(above))
     for key, value in tree.items():
         path = (*above, _name(key, "/".join((*above, "?"))))
         below = _is(value, dict, "/".join(path))
@@ -124,6 +132,7 @@ def _v2_file(
     facts: dict[bytes, Value], path: tuple[str, ...], layers: dict[bytes, Value], length: int
 ) -> File:
     where = "/".join(path)
+    _refuse_link(facts, where)
     size = _size(facts, where)
     root = _get(facts, b"pieces root", bytes, where) if b"pieces root" in facts else b""
     if len(root) != (merkle.DIGEST if size else 0):
@@ -153,31 +162,53 @@ def _v1_files(info: dict[bytes, Value], name: str, length: int) -> tuple[_V1File
     if len(pieces) != v1.DIGEST * v1.pieces_of(total, length) or not pieces:
         raise TorrentError(f"has {len(pieces)} bytes of pieces for {total} bytes")
     plain = [path for path, _, pad in found if not pad]
-    if len(set(plain)) != len(plain):
-        raise TorrentError("names a file twice")
+    _check_apart(plain)
     return found
+
+
+def _check_apart(paths: list[tuple[str, ...]]) -> None:
+    """No path stands twice, and none is a folder of another."""
+    known = set(paths)
+    if len(known) != len(paths):
+        raise TorrentError("names a file twice")
+    for path in paths:
+        if any(path[:length] in known for length in range(1, len(path))):
+            raise TorrentError("lies in a file", where="/".join(path))
 
 
 def _v1_file(entry: dict[bytes, Value]) -> _V1File:
     parts = _get(entry, b"path", list)
+    if len(parts) > MAX_PATH:
+        raise TorrentError(f"has a path of more than {MAX_PATH} components")
     path = tuple(_name(_is(part, bytes, "a path"), "a path") for part in parts)
     if not path:
         raise TorrentError("has a file without a path")
-    attributes = _get(entry, b"attr", bytes) if b"attr" in entry else b""
+    attributes = _refuse_link(entry, "/".join(path))
     return path, _size(entry, "/".join(path)), b"p" in attributes
+
+
+def _refuse_link(facts: dict[bytes, Value], where: str) -> bytes:
+    """The file's attributes, which must not make it a symbolic link (BEP 47)."""
+    attributes = _get(facts, b"attr", bytes, where) if b"attr" in facts else b""
+    if b"l" in attributes or b"symlink path" in facts:
+        raise TorrentError("is a symbolic link", where=where)
+    return attributes
 
 
 def _agree(
     v1_files: tuple[_V1File, ...], v2_files: tuple[File, ...], name: str, length: int
 ) -> None:
-    """Both views of a hybrid have the same files, each beginning a piece."""
+    """Both views of a hybrid have the same files, each beginning a piece, and padding does no more
+    than fill one."""
     at = 0
     plain = []
     for path, size, pad in v1_files:
         if not pad:
             plain.append((path, size))
-            if size and at % length:
-                raise TorrentError("does not begin a piece", where="/".join(path))
+        if size and not pad and at % length:
+            raise TorrentError("does not begin a piece", where="/".join(path))
+        if pad and not 0 < size == -at % length:
+            raise TorrentError(f"has padding of {size} bytes", where="/".join(path))
         at += size
     if plain != [(file.path, file.size) for file in v2_files]:
         raise TorrentError("has other files in its v1 half than in its v2 half", where=name)
@@ -195,6 +226,8 @@ def _name(raw: bytes, where: str) -> str:
         text = raw.decode()
     except UnicodeDecodeError as error:
         raise TorrentError("has a name that is not UTF-8", where=where) from error
+    if len(raw) > MAX_NAME_BYTES:
+        raise TorrentError(f"has a name of {len(raw)} bytes", where=where)
     if text in ("", ".", "..") or "/" in text or "\\" in text or "\x00" in text:
         raise TorrentError(f"has the name {text!r}, which is none", where=where)
     return text
