@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import argparse
 import multiprocessing
+import os
 import resource
 import shutil
 import subprocess
@@ -88,7 +89,7 @@ def fixed(data: bytes) -> pa.Array:
 
 def candidates(generator: np.random.Generator, roots: bytes, sizes: Any, lengths: Any) -> pa.Table:
     count = len(sizes)
-    words = np.array([f"{a}{b}{c}" for a in "BDKLMéøН" for b in ("an", "or", "il") for c in "dtx "])
+    words = np.array([f"{a}{b}{c}" for a in "BDKLMéøН" for b in ("an", "or", "il") for c in "dtxn"])
     album = np.minimum(generator.zipf(1.2, count), count // 10 + 1)
     artist = album % max(1, count // 40)
 
@@ -144,7 +145,7 @@ def leaves_for(table: pa.Table) -> Iterator[Shareable]:
 def measure(folder: Path, found: Any) -> None:
     table = pq.read_table(folder / "candidates.parquet", schema=OBJECTS)
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    start = time.perf_counter()
+    start, busy = time.perf_counter(), time.process_time()
     leave = list(leaves_for(table))
     judged = time.perf_counter()
     evidence = tuple(sorted(folder.glob("hashes-*.parquet")))
@@ -159,6 +160,7 @@ def measure(folder: Path, found: Any) -> None:
         {
             "gate": judged - start,
             "cut": done - judged,
+            "cpu": time.process_time() - busy,
             "peak": peak * 1024,
             "input": before * 1024,
             "objects": release.objects,
@@ -209,8 +211,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
     chosen = parser.parse_args(arguments)
     found = release_of(chosen.objects)
     seconds = found["gate"] + found["cut"]
+    if os.getloadavg()[0] > 2 * (os.cpu_count() or 1):
+        print(f"this machine is busy (load {os.getloadavg()[0]:.1f}): seconds are too many")
     print(f"{found['objects']:,.0f} objects, {found['bytes'] / 1e12:.2f} TB:")
-    print(f"  {seconds:.1f} s (gate {found['gate']:.1f}, cut {found['cut']:.1f})")
+    parts = f"gate {found['gate']:.1f}, cut {found['cut']:.1f}"
+    print(f"  {seconds:.1f} s ({parts}); {found['cpu']:.1f} s of CPU")
     print(f"  peak memory {found['peak'] / 1e9:.2f} GB, {found['input'] / 1e9:.2f} of it the input")
     print(f"  {found['torrents']:.0f} torrents, the largest {found['largest']:,.0f} bytes")
     print(

@@ -268,10 +268,13 @@ def _write(
     kept: list[tuple[Volume, Draft]],
     temporary: Path,
 ) -> Release:
-    made = _write_torrents(request, held, fresh, temporary)
-    state = sorted((*kept, *zip(made, fresh, strict=True)), key=lambda pair: pair[0].number)
-    _write_tables(request, [draft for _, draft in state], temporary)
-    volumes = tuple(volume for volume, _ in state)
+    drafts = sorted((*fresh, *(draft for _, draft in kept)), key=lambda draft: draft.number)
+    with ThreadPoolExecutor(1) as aside:
+        written = aside.submit(_write_tables, request, drafts, temporary)
+        made = _write_torrents(request, held, fresh, temporary)
+        written.result()
+    state = (*made, *(volume for volume, _ in kept))
+    volumes = tuple(sorted(state, key=lambda volume: volume.number))
     before = request.before
     release = Release(
         name=request.name,
@@ -280,7 +283,7 @@ def _write(
         fresh=tuple(volume.name for volume in volumes if volume.release == request.name),
         objects=sum(volume.objects for volume in volumes),
         bytes=sum(volume.bytes for volume in volumes),
-        share_of_listens=_share(request, [draft.rows for _, draft in state]),
+        share_of_listens=_share(request, [draft.rows for draft in drafts]),
         supersedes=before.name if before else None,
         last_number=max([before.last_number if before else 0, *(draft.number for draft in fresh)]),
     )

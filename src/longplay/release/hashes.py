@@ -146,6 +146,8 @@ def roots_of(column: pa.Array | pa.ChunkedArray) -> Roots:
         fixed = column.cast(pa.binary(merkle.DIGEST))
     except pa.ArrowInvalid as error:
         raise ReleaseError(f"has a root that is none: {error}") from error
+    if not len(fixed):
+        return np.empty(0, f"S{merkle.DIGEST}")
     data = fixed.buffers()[1]
     start = fixed.offset * merkle.DIGEST
     count = len(fixed) * merkle.DIGEST

@@ -30,7 +30,12 @@ NO_ARTIST, NO_ALBUM, NO_TITLE = "Unknown artist", "Singles", "Untitled"
 ROOT_DIGITS = (0, 8, 64)
 """Digits of the root that tell apart names which are one: more of them while they still are."""
 
-_PLAIN = r"^[A-Za-z0-9][A-Za-z0-9 _()',&!+-]*[A-Za-z0-9)!]$"
+_LETTERS = "A-Za-z0-9\u00c0-\u00d6\u00d8-\u00f6\u00f8-\u024f\u0400-\u0481\u048a-\u052f"
+_SYLLABLES = "\u3041-\u3096\u30a1-\u30fa\u4e00-\u9fa5\uac00-\ud7a3"
+_ANY = _LETTERS + _SYLLABLES
+_PLAIN = f"^[{_ANY}]( ?[{_ANY}_()',&!+.-])*$"
+"""Texts that `safe` leaves as they are, if they end in no dot: composed letters, single spaces."""
+
 _RESERVED = r"(?i)^(con|prn|aux|nul|conin\$|conout\$|com[0-9¹²³]|lpt[0-9¹²³])\s*(\..*)?$"
 _SUFFIX = r"^(\.[a-z0-9]{1,8})?$"
 _UNSAFE = re.compile(r'[<>:"/\\|?*]')
@@ -106,6 +111,7 @@ def _titles(objects: pa.Table) -> pa.Array:
         pc.match_substring_regex(titles, _PLAIN),
         pc.less_equal(pc.binary_length(titles), TITLE_BYTES),
     )
+    plain = pc.and_not(plain, pc.ends_with(titles, "."))
     plain = pc.and_not(plain, pc.match_substring_regex(titles, _RESERVED))
     odd = titles.filter(pc.invert(plain))
     mended = _by_value(odd, lambda text: safe(text, TITLE_BYTES) or NO_TITLE, NO_TITLE)
