@@ -126,3 +126,15 @@ def test_a_title_that_imitates_the_digits_of_a_root() -> None:
     found = names(rows)
     assert len({paths.fold(path) for path in found}) == 3
     assert found[1] == "Artist/Album/Song [02020202].ogg"
+
+
+def test_every_character_of_the_basic_plane() -> None:
+    """Titles known to be harmless are not looked at one by one: that must not show."""
+    characters = [chr(code) for code in range(0x10000) if not 0xD800 <= code < 0xE000]
+    titles = [f"{c}{c}a{c}" for c in characters]
+    found = names([{"title": t, "album": f"{number}"} for number, t in enumerate(titles)])
+    expected = [
+        f"Artist/{number}/{paths.safe(title, paths.TITLE_BYTES)}.ogg"
+        for number, title in enumerate(titles)
+    ]
+    assert found == expected
