@@ -268,24 +268,6 @@ PortForwardingEnabled=false
 
 
 @pytest.mark.real
-def test_transmission_accepts_it(
-    released: tuple[World, Release], program: Program, tmp_path: Path
-) -> None:
-    """Up to 3.00 Transmission reads no hybrid at all
-    (https://github.com/transmission/transmission/issues/1339)."""
-    show = program("transmission-show")
-    version = subprocess.run([show, "--version"], capture_output=True, check=False)
-    if b" 2." in version.stderr + version.stdout or b" 3." in version.stderr + version.stdout:
-        pytest.skip("this Transmission is older than 4.0 and reads no hybrid torrents")
-    world, release = released
-    for volume in release.volumes:
-        out = run(show, str(world.releases / volume.torrent), cwd=tmp_path)
-        assert volume.info_hash_v1 in out
-        for file in metainfo.parse((world.releases / volume.torrent).read_bytes()).files:
-            assert "/".join(file.path) in out
-
-
-@pytest.mark.real
 def test_real_audio_is_shared_whole(data: Path, tmp_path: Path) -> None:
     world = World(tmp_path)
     songs = sorted(path for path in (data / "audio").iterdir() if path.is_file())[:30]

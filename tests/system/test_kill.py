@@ -6,6 +6,7 @@ import random
 import signal
 import subprocess
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -51,11 +52,21 @@ def run_until(longplay: Longplay, words: list[object], seconds: float | None) ->
     return False
 
 
+def members(session: int) -> list[int]:
+    """The living processes of a session (proc(5): the sixth field of stat, the state the third)."""
+    found = []
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        with suppress(OSError):
+            fields = stat.read_text().rpartition(")")[2].split()
+            if int(fields[3]) == session and fields[0] != "Z":
+                found.append(int(stat.parent.name))
+    return found
+
+
 def wait_for_workers(session: int) -> None:
     """Workers die with the command that started them; give the kernel a moment to do it."""
     for _ in range(200):
-        alive = subprocess.run(["pgrep", "-s", str(session)], capture_output=True, check=False)
-        if alive.returncode:
+        if not members(session):
             return
         time.sleep(0.05)
     raise AssertionError("workers outlive the command that started them")

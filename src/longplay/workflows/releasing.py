@@ -184,7 +184,7 @@ def _cut_stage(
     request = Request(
         prefix=archive.settings.name,
         stage=stage,
-        number=int(before.name.rpartition("-")[2]) + 1 if before else 1,
+        number=_number(before) + 1 if before else 1,
         objects=judged.objects.append_column("in_stage", pa.array(wanted)),
         leave=judged.leave,
         before=before,
@@ -240,11 +240,14 @@ def _named(archive: Archive) -> set[str]:
 def _newest(archive: Archive) -> dict[int, Release]:
     """The newest release of each stage."""
     with archive.ledger.read() as connection:
-        texts = connection.scalars(
-            sa.select(tables.releases.c.document).order_by(tables.releases.c.name)
-        )
-        releases = [read_release(json.loads(text)) for text in texts]
+        texts = list(connection.scalars(sa.select(tables.releases.c.document)))
+    releases = sorted((read_release(json.loads(text)) for text in texts), key=_number)
     return {release.stage: release for release in releases}
+
+
+def _number(release: Release) -> int:
+    """A release's number within its stage: `s1-0003` is the third."""
+    return int(release.name.rpartition("-")[2])
 
 
 def _evidence(archive: Archive) -> list[Any]:
