@@ -133,7 +133,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
             fill(archive, folder, chosen.objects)
         start = time.perf_counter()
         done = subprocess.run(
-            [sys.executable, "-m", "longplay", "release", "cut", "--json"],
+            [sys.executable, "-m", "longplay", "release", "cut", "--share", "100%", "--json"],
             env={**os.environ, "LONGPLAY_ARCHIVE": str(folder / "archive")},
             capture_output=True,
             text=True,

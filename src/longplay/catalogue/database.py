@@ -43,6 +43,7 @@ def opened(scratch: Path | None = None) -> Iterator[Connection]:
             },
         )
         try:
+            connection.execute("SET enable_progress_bar = false")
             names.register(connection)
             yield connection
         finally:

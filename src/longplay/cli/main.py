@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import signal
 import sys
@@ -12,6 +13,9 @@ import typer
 from longplay.cli import output
 from longplay.errors import LongplayError, UsageError
 
+GARBAGE_THRESHOLD = 200_000
+"""Objects made before Python looks for unreachable cycles."""
+
 INTERRUPTED = 130
 """Exit status after Ctrl-C or SIGTERM, as shells have it."""
 
@@ -19,6 +23,8 @@ INTERRUPTED = 130
 def run() -> None:
     """Run the command that the arguments name, and exit."""
     signal.signal(signal.SIGTERM, _interrupt)
+    # Columns of a million objects are no garbage; looking through them again and again is dear.
+    gc.set_threshold(GARBAGE_THRESHOLD)
     status = _status(sys.argv[1:])
     try:
         sys.stdout.flush()

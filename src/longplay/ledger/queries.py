@@ -138,9 +138,9 @@ def provenance(connection: Connection) -> Iterator[Provenance]:
     inside = sa.select(e.picture, h.source, h.track, h.album, sa.literal("original")).join(
         tables.embedded, e.root == h.root
     )
-    query = sa.union(own, inside).order_by("root", "source", "track", "album")
-    for row in connection.execute(query):
-        yield tuple(row)
+    query = sa.union_all(own, inside).order_by("root", "track", "album", "source")
+    for rows in connection.execute(query).partitions(FETCH_ROWS):
+        yield from map(tuple, rows)
 
 
 def batch_of(detail: str) -> int:
@@ -159,7 +159,7 @@ def releasable(connection: Connection) -> pa.Table:
     query = sa.select(m.recording, o.root, o.size, o.sha256, o.suffix, o.piece_length, m.role).join(
         tables.objects, o.root == m.root
     )
-    rows = connection.execute(query).all()
+    rows = connection.execute(query.order_by(o.root)).all()
     columns = list(zip(*rows, strict=True)) if rows else [()] * 7
     types = (
         *(pa.uint64(), pa.binary(), pa.int64(), pa.binary()),

@@ -83,7 +83,7 @@ holdings = _table(
     Column("album", Key),
     Column("batch", BigInteger, nullable=False),
     Column("superseded", Integer, nullable=False),
-    Index("holding_by_object", "root"),
+    Index("holding_by_object", "root", "track", "album", "source", "action"),
 )
 """Every path that led to an object. `action` says whether the object is the file's own bytes;
 `superseded` that the path leads to another one since: the file changed, or the original came."""
@@ -97,7 +97,7 @@ manifestations = _table(
     Column("end_ms", BigInteger),
     Column("role", String, nullable=False),
     Column("derived_from", LargeBinary(32)),
-    Index("manifestation_by_object", "root"),
+    Index("manifestation_by_object", "root", "role"),
 )
 """Which recordings an object carries, and where; `start_ms` is 0 for a whole object."""
 

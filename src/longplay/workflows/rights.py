@@ -87,21 +87,21 @@ def _chains(archive: Archive) -> dict[bytes, tuple[tuple[Statement, ...], bool]]
     with archive.ledger.read() as connection:
         said = _by_level(queries.statements(connection))
         chains: dict[bytes, tuple[tuple[Statement, ...], bool]] = {}
-        memory: dict[tuple[object, ...], tuple[Statement, ...]] = {}
+        sources, albums, tracks, files = said
+        memory: dict[tuple[int, ...], tuple[Statement, ...]] = {}
         for root, source, track, album, action in queries.provenance(connection):
-            found = tuple(
-                known.get(key)
-                for known, key in zip(said, (source, album, track, root), strict=True)
+            found = (
+                sources.get(source, NOTHING),
+                albums.get(album, NOTHING),
+                tracks.get(track, NOTHING),
+                files.get(root, NOTHING),
             )
-            if found not in memory:
-                memory[found] = inheritance.resolve(
-                    [
-                        Level(name, statements)
-                        for name, statements in zip(inheritance.LEVELS, found, strict=True)
-                        if statements
-                    ]
-                )
-            statements, derivative = memory[found], action == Action.OPUS
+            # `said` holds these tuples, so their ids stand for them, and cost no hashing.
+            same = (id(found[0]), id(found[1]), id(found[2]), id(found[3]))
+            if same not in memory:
+                levels = zip(inheritance.LEVELS, found, strict=True)
+                memory[same] = inheritance.resolve([Level(*level) for level in levels])
+            statements, derivative = memory[same], action == Action.OPUS
             before = chains.get(root)
             if before is not None:
                 statements = inheritance.together([before[0], statements])
@@ -110,6 +110,7 @@ def _chains(archive: Archive) -> dict[bytes, tuple[tuple[Statement, ...], bool]]
     return chains
 
 
+NOTHING: tuple[Statement, ...] = ()
 ByKey = dict[object, tuple[Statement, ...]]
 
 
