@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import tomlkit
@@ -10,14 +11,17 @@ from tomlkit.items import AoT
 from longplay import settings as settings_room
 from longplay.capture.places import Places
 from longplay.errors import ArchiveError, UsageError
-from longplay.files import read_bounded, write_durably
+from longplay.files import TEMPORARY, read_bounded, write_durably, writer_lock
 from longplay.ledger import database, log
 from longplay.ledger.database import Ledger
 from longplay.settings import MAX_SETTINGS_BYTES, SETTINGS_FILE, Settings, Source
 from longplay.vault.store import FolderStore
 
+SETTINGS_LOCK = "settings.lock"
+
 FRESH_SETTINGS = """\
-# The settings of a Longplay archive. What is not written here has the default named beside it.
+# The settings of a Longplay archive. What is not written here has its default; docs/settings.md
+# lists all of them.
 version = 1
 
 # name = "longplay"        what the torrents of its releases are called after
@@ -74,8 +78,7 @@ def create(folder: Path) -> Archive:
     path = folder / SETTINGS_FILE
     if path.exists():
         return open_archive(folder)
-    strangers = [] if not folder.exists() else [p.name for p in folder.iterdir()]
-    if set(strangers) - OWN_NAMES:
+    if not is_fresh(folder):
         raise ArchiveError(
             "is not empty and not an archive",
             where=str(folder),
@@ -90,11 +93,26 @@ def create(folder: Path) -> Archive:
             log.append(connection, "init", "archive", {})
     archive = Archive(folder, settings, ledger)
     archive.store.prepare()
-    write_durably(path, FRESH_SETTINGS.encode())
+    with writer_lock(folder / SETTINGS_LOCK, "settings"):
+        _sweep_settings(folder)
+        write_durably(path, FRESH_SETTINGS.encode())
     return archive
 
 
+def is_fresh(folder: Path) -> bool:
+    """Whether nothing is there but what `create` itself makes, if it was cut short."""
+    names = [path.name for path in folder.iterdir()] if folder.exists() else []
+    leftover = re.compile(rf"{re.escape(SETTINGS_FILE)}\.[0-9]+{re.escape(TEMPORARY)}")
+    return all(name in OWN_NAMES or leftover.fullmatch(name) for name in names)
+
+
+def _sweep_settings(folder: Path) -> None:
+    for path in folder.glob(f"{SETTINGS_FILE}.*{TEMPORARY}"):
+        path.unlink(missing_ok=True)
+
+
 OWN_NAMES = {
+    SETTINGS_LOCK,
     *("catalogue", "evidence", "plans", "releases", "quarantine", "objects"),
     *(f"ledger.sqlite3{end}" for end in ("", "-wal", "-shm", "-journal")),
     SETTINGS_FILE,
@@ -107,6 +125,13 @@ def add_source(folder: Path, source: Source) -> Settings:
 
     Adding the same source again changes nothing; another of the same name raises UsageError.
     """
+    settings_room.load(folder)
+    with writer_lock(folder / SETTINGS_LOCK, "settings"):
+        return _add_source(folder, source)
+
+
+def _add_source(folder: Path, source: Source) -> Settings:
+    _sweep_settings(folder)
     settings = settings_room.load(folder)
     known = settings.source(source.name)
     if known == source:

@@ -119,6 +119,11 @@ def inside(folder: Path, relative: bytes) -> Path:
     return folder / os.fsdecode(relative)
 
 
+def mtime_ns(facts: os.stat_result) -> int:
+    """A file's modification time, held within the 64 bits that tables have (to the year 2262)."""
+    return min(max(facts.st_mtime_ns, -(2**63)), 2**63 - 1)
+
+
 @contextmanager
 def writer_lock(path: Path, what: str) -> Iterator[None]:
     """Be the only writer of one kind (`what`: catalogue, plan, release).
@@ -131,7 +136,7 @@ def writer_lock(path: Path, what: str) -> Iterator[None]:
     try:
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
+        except BlockingIOError as error:
             holder = os.pread(descriptor, 1000, 0).decode(errors="replace").strip()
             since = datetime.fromtimestamp(os.fstat(descriptor).st_mtime, UTC)
             holder = f"{holder or 'another process'} since {since:%Y-%m-%d %H:%M:%S} UTC"

@@ -12,7 +12,7 @@ from longplay.errors import ArchiveError
 
 SETTINGS_FILE = "longplay.toml"
 VERSION = 1
-"""Version of the settings' form; an older one asks for `longplay upgrade`, a newer is refused."""
+"""Version of the settings' form; a newer one is refused untouched."""
 
 MAX_SETTINGS_BYTES = 1024 * 1024
 """A person writes this file; a megabyte is far more than anybody types."""
@@ -112,7 +112,7 @@ class Settings(Model):
     name: str = Field("longplay", pattern=r"^[a-z0-9][a-z0-9-]{0,30}$")
     ledger: str = "sqlite:///ledger.sqlite3"
     objects: str = "objects"
-    size_classes: tuple[SizeClass, ...] = (
+    size_classes: Annotated[tuple[SizeClass, ...], Field(min_length=1)] = (
         SizeClass(up_to=64 * 2**20, piece_length=256 * 1024),
         SizeClass(up_to=2**30, piece_length=2**20),
         SizeClass(up_to=None, piece_length=4 * 2**20),

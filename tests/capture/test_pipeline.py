@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import signal
 import time
@@ -20,6 +21,7 @@ from longplay.capture.pipeline import Item, Job, Totals, capture
 from longplay.ledger import log, tables
 from longplay.model import Action
 from longplay.settings import Limits
+from longplay.workflows.verifying import verify
 
 TEXTS = {f"{number}.txt".encode(): f"text {number}".encode() for number in range(20)}
 
@@ -45,7 +47,7 @@ def archive(tmp_path: Path) -> Iterator[Archive]:
 
 def job(archive: Archive, folder: Path, names: list[bytes], **more: object) -> Job:
     carried = Carried("m", None, None, ())
-    items = [Item(at, name, Action.ORIGINAL, 0, 0, carried) for at, name in enumerate(names)]
+    items = [Item(at, name, Action.ORIGINAL, 0, carried) for at, name in enumerate(names)]
     limits = Limits(file_seconds=3, file_seconds_per_mb=0)
     fresh = Job(
         plan="p",
@@ -94,7 +96,9 @@ def test_a_file_that_breaks_its_worker_goes_to_quarantine_with_its_bytes(
     assert "longer than 3 seconds" in reasons[b"hang.txt"]
     assert "crashed" in reasons[b"crash.txt"]
     for row in rows:
-        assert (archive.quarantine / row["root"].hex()).read_bytes() == files[row["path"]]
+        assert (archive.quarantine / f"{row['root'].hex()}-{row['size']}").read_bytes() == files[
+            row["path"]
+        ]
 
 
 def test_a_second_run_finds_everything_held_and_retries_what_failed(
@@ -147,3 +151,60 @@ def test_strays_of_a_dead_capture_are_swept(archive: Archive, tmp_path: Path) ->
     assert leftovers(archive) == []
     assert not (archive.evidence / "hashes-dead.parquet").exists()
     assert list(archive.quarantine.iterdir()) == []
+
+
+def colliding() -> dict[bytes, bytes]:
+    """A file of 32 KiB, and the 64 bytes that are its two leaf hashes: both have one root."""
+    big = os.urandom(16 * 1024) + os.urandom(16 * 1024)
+    halves = (big[: 16 * 1024], big[16 * 1024 :])
+    return {b"big": big, b"small": b"".join(hashlib.sha256(half).digest() for half in halves)}
+
+
+@pytest.mark.parametrize("together", [True, False])
+def test_a_file_made_to_collide_goes_to_quarantine_alone(
+    archive: Archive, tmp_path: Path, together: bool
+) -> None:
+    files = {**colliding(), b"z.txt": b"innocent"}
+    folder = folder_of(tmp_path, files)
+    if not together:
+        capture(archive.places, job(archive, folder, [b"big"]))
+    totals = capture(archive.places, job(archive, folder, list(files), plan="q"))
+    assert totals.quarantined == 1
+    assert totals.captured + totals.already_held == 2
+    with archive.ledger.read() as connection:
+        [row] = connection.execute(sa.select(tables.quarantine)).mappings().all()
+        assert log.walk(connection).ok
+    assert "merkle root" in row["reason"]
+
+
+def test_the_same_file_back_again_leaves_a_log_that_verifies(
+    archive: Archive, tmp_path: Path
+) -> None:
+    for data, when in ((b"first", 1), (b"second", 2), (b"first", 1)):
+        folder = folder_of(tmp_path, {b"n.txt": data})
+        os.utime(folder / "n.txt", (when, when))
+        capture(archive.places, job(archive, folder, [b"n.txt"]))
+    assert verify(archive, progress=lambda *_: None).sound
+
+
+def test_two_captures_share_a_plan_and_lose_nothing(archive: Archive, tmp_path: Path) -> None:
+    names = {f"{number}.txt".encode(): str(number // 2).encode() for number in range(60)}
+    folder = folder_of(tmp_path, names)
+    with archive.places.sharing() as other:
+        totals = capture(archive.places, job(archive, folder, list(names)))
+        assert not other.alone() or totals.captured == 60
+    assert totals.captured == 60
+    assert verify(archive, progress=lambda *_: None).sound
+
+
+def test_a_lost_place_is_filled_from_what_a_dead_capture_left(
+    archive: Archive, tmp_path: Path
+) -> None:
+    folder = folder_of(tmp_path, {b"a.txt": b"held"})
+    capture(archive.places, job(archive, folder, [b"a.txt"]))
+    [(root, place)] = list(archive.store.walk())
+    assert root
+    place.rename(archive.store.incoming / f"{place.name}+999")
+    capture(archive.places, job(archive, folder, [b"a.txt"]))
+    assert place.read_bytes() == b"held"
+    assert leftovers(archive) == []

@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from longplay import clock
-from longplay.errors import ArchiveError, LedgerError, StoreError
+from longplay.errors import ArchiveError, LedgerError
 from longplay.ledger import leases, log, record, tables
 from longplay.ledger.database import Ledger, create, holder, is_gone, open_ledger
 from longplay.model import ObjectKey
@@ -138,15 +138,13 @@ def test_a_slow_holder_cannot_commit_what_was_taken_over(
         assert log.head(connection) == 0
 
 
-def test_a_known_root_with_another_size_is_refused(ledger: Ledger) -> None:
+def test_a_stored_root_is_known_with_its_size(ledger: Ledger) -> None:
     key = ObjectKey(b"r" * 32, 64)
     with ledger.write() as connection:
         row = record.ObjectRow(key, bytes(32), "audio", ".ogg", 262144, "whole")
         record.add_objects(connection, [row], 1)
     with ledger.read() as connection:
-        assert record.known_objects(connection, [key]) == {key}
-        with pytest.raises(StoreError, match="same root"):
-            record.known_objects(connection, [ObjectKey(key.root, 32768)])
+        assert record.known_sizes(connection, [key.root, bytes(32)]) == {key.root: 64}
 
 
 def test_an_origin_replaces_its_own_statements_only(ledger: Ledger) -> None:

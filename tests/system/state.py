@@ -14,14 +14,14 @@ LEFT_OUT = {
     "object": {"batch", "checked"},
     "holding": {"batch"},
     "quarantine": {"time"},
-    "evidence_file": {"name", "bytes", "sha256"},
+    "evidence_file": {"name", "bytes", "sha256", "rows"},
     "plan": {"time"},
     "release": {"time"},
     "lease": {"holder", "expires"},
 }
 TABLES = (
     *("object", "holding", "manifestation", "embedded", "rights_statement", "quarantine"),
-    *("plan", "lease", "release", "meta"),
+    *("plan", "lease", "release", "meta", "evidence_file"),
 )
 
 
@@ -52,7 +52,7 @@ def evidence(archive: Path) -> dict[str, list[str]]:
         for row in pq.read_table(path).to_pylist():
             facts = {key: row[key] for key in row if key not in ("batch", "time")}
             found.setdefault(path.name.partition("-")[0], []).append(repr(facts))
-    return {kind: sorted(set(texts)) for kind, texts in found.items()}
+    return {kind: sorted(texts) for kind, texts in found.items()}
 
 
 def files(archive: Path, folder: str) -> dict[str, str]:
@@ -79,6 +79,7 @@ def state(archive: Path) -> dict[str, Any]:
         "releases": files(archive, "releases"),
         "plans": files(archive, "plans"),
         "quarantine folder": files(archive, "quarantine"),
+        "top": sorted(path.name for path in archive.iterdir()),
         "catalogue": sorted(files(archive, "catalogue")),
     }
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 from pathlib import Path
 
@@ -104,3 +105,36 @@ def test_a_folder_that_is_not_there_is_told_in_one_line(longplay: Longplay) -> N
         "keep", "/nowhere/at/all", "--archive", longplay.archive, "--json", expect=1
     ).json["error"]
     assert set(error) == {"code", "message", "hint", "where"}
+
+
+def test_restoring_writes_nothing_through_a_link(
+    longplay: Longplay, music: Path, tmp_path: Path
+) -> None:
+    outside = tmp_path / "outside"
+    outside.mkdir()
+    (music / "d").symlink_to(outside)
+    longplay.json("keep", music, "--archive", longplay.archive)
+    longplay.run("restore", tmp_path / "back")
+    (music / "d").unlink()
+    (music / "d").mkdir()
+    (music / "d" / "f.txt").write_text("inside")
+    longplay.json("keep", music, "--archive", longplay.archive)
+    told = longplay.run("restore", tmp_path / "back", expect=1)
+    assert "symbolic link" in told.err
+    assert list(outside.iterdir()) == []
+
+
+def test_a_rotten_object_is_not_handed_out(longplay: Longplay, music: Path, tmp_path: Path) -> None:
+    longplay.json("keep", music, "--archive", longplay.archive)
+    victim = next(path for path in (longplay.archive / "objects").rglob("*.png"))
+    victim.write_bytes(victim.read_bytes()[:-1] + b"x")
+    told = longplay.run("restore", tmp_path / "back", expect=1)
+    assert "cover.png" in told.err
+    assert not (tmp_path / "back" / "Ann" / "First" / "cover.png").exists()
+    assert (tmp_path / "back" / "Ann" / "First" / "rip.log").exists()
+
+
+def test_a_time_beyond_all_tables_stops_nothing(longplay: Longplay, music: Path) -> None:
+    os.utime(music / "nothing.txt", ns=(13 * 10**18, 13 * 10**18))
+    kept = longplay.json("keep", music, "--archive", longplay.archive)
+    assert kept["capture"]["failed"] == 0

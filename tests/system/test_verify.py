@@ -63,3 +63,14 @@ def test_a_sample_checks_those_longest_unchecked(longplay: Longplay, music: Path
     first = longplay.json("verify", "--sample", "50%")
     assert first["checked"] == -(-count // 2)
     assert longplay.run("verify", "--sample", "0%", expect=2).out == ""
+
+
+def test_damaged_evidence_is_a_finding(longplay: Longplay, music: Path) -> None:
+    longplay.json("keep", music, "--archive", longplay.archive)
+    events = next((longplay.archive / "evidence").glob("events-*"))
+    data = bytearray(events.read_bytes())
+    data[len(data) // 2] ^= 1
+    events.write_bytes(data)
+    found = longplay.json("verify", expect=3)
+    assert found["damaged_evidence"] == [events.name]
+    assert found["damaged"] == found["missing"] == []

@@ -6,7 +6,9 @@ leaves a batch that is there. Nothing is half there.
 
 from __future__ import annotations
 
+import errno
 import hashlib
+import shutil
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,10 +16,10 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from longplay import clock
+from longplay import clock, files
 from longplay.capture.orders import Order, Part, Taken
 from longplay.capture.places import Places
-from longplay.files import escape, publish
+from longplay.files import durable, escape, publish
 from longplay.ledger import leases, log, record, tables
 from longplay.ledger.record import (
     HoldingRow,
@@ -51,13 +53,25 @@ class Batch:
         return len(self.taken) + len(self.refused)
 
 
-def commit(places: Places, batch: Batch, lease: tuple[str, int, str], *, done: bool) -> None:
-    """Make the batch's objects exist, and renew or finish the (plan, first, holder) lease."""
-    parts = list(_parts(batch))
-    number = _number(batch)
+@dataclass(frozen=True, slots=True)
+class Committed:
+    """What a commit stored that was not there before, and how many files it refused."""
+
+    bytes: int
+    collided: int
+
+
+def commit(places: Places, batch: Batch, lease: tuple[str, int, str], *, done: bool) -> Committed:
+    """Make the batch's objects exist, and renew or finish the (plan, first, holder) lease.
+
+    What collides with another object goes to quarantine instead.
+    """
     with places.ledger.read() as connection:
-        known = record.known_objects(connection, (part.hashes.key for part in parts))
-    new = {part.hashes.key: part for part in reversed(parts) if part.hashes.key not in known}
+        known = record.known_sizes(connection, {part.hashes.root for part in _parts(batch)})
+    collided = _refuse_collisions(batch, known)
+    parts = list(_parts(batch))
+    new = {part.hashes.key: part for part in reversed(parts) if part.hashes.root not in known}
+    number = _number(batch, new)
     markers = places.store.admit(
         [(part.spool, key, part.suffix) for key, part in sorted(new.items())]
     )
@@ -69,7 +83,7 @@ def commit(places: Places, batch: Batch, lease: tuple[str, int, str], *, done: b
         record.add_evidence(connection, files)
         _add_rows(connection, batch, new, number)
         leases.renew(connection, *lease, done=done)
-        if batch:
+        if len(batch):
             detail = {
                 "batch": number,
                 "objects": len(new),
@@ -79,22 +93,23 @@ def commit(places: Places, batch: Batch, lease: tuple[str, int, str], *, done: b
             }
             log.append(connection, "capture", lease[0], detail, root)
     places.store.settle(markers)
+    return Committed(sum(key.size for key in new), collided)
 
 
 def sweep(places: Places) -> int:
     """Remove what captures that died left behind; only while no other capture runs."""
     with places.ledger.read() as connection:
 
-        def is_named(root: bytes) -> bool:
-            query = sa.select(tables.objects.c.root).where(tables.objects.c.root == root)
-            return connection.execute(query).first() is not None
+        def named_suffix(root: bytes) -> str | None:
+            query = sa.select(tables.objects.c.suffix).where(tables.objects.c.root == root)
+            return connection.scalar(query)
 
-        count = places.store.sweep(is_named)
+        count = places.store.sweep(named_suffix)
         named = set(connection.scalars(sa.select(tables.evidence_files.c.name)))
         count += _sweep_folder(places.evidence, named)
-        aside = {
-            root.hex() for root in connection.scalars(sa.select(tables.quarantine.c.root)) if root
-        }
+        q = tables.quarantine.c
+        rows = connection.execute(sa.select(q.root, q.size).where(q.root.is_not(None)))
+        aside = {set_aside_name(ObjectKey(root, size)) for root, size in rows}
         count += _sweep_folder(places.quarantine, aside)
     return count
 
@@ -114,10 +129,7 @@ def merge_evidence(places: Places) -> None:
 
 
 def _sweep_folder(folder: Path, keep: set[str]) -> int:
-    strays = [path for path in sorted(folder.iterdir()) if path.name not in keep]
-    for path in strays:
-        path.unlink()
-    return len(strays)
+    return len(files.sweep(folder, keep))
 
 
 def _parts(batch: Batch) -> Iterator[Part]:
@@ -127,9 +139,29 @@ def _parts(batch: Batch) -> Iterator[Part]:
             yield part
 
 
-def _number(batch: Batch) -> int:
-    """The batch's name: 63 bits of the digest of what it brought, so that nobody counts."""
-    digest = hashlib.sha256()
+def _refuse_collisions(batch: Batch, known: dict[bytes, int]) -> int:
+    """Send to quarantine what has the root of another object but not its size: BEP 52 hashes leaves
+    and inner nodes alike, so such files can be made. Returns their count."""
+    sizes = dict(known)
+    kept = []
+    for order, carried, taken in batch.taken:
+        keys = [part.hashes.key for part in (taken.main, *(part for part, _ in taken.pictures))]
+        if any(sizes.setdefault(key.root, key.size) != key.size for key in keys):
+            batch.refused.append((order, carried, taken, COLLISION))
+        else:
+            kept.append((order, carried, taken))
+    collided = len(batch.taken) - len(kept)
+    batch.taken[:] = kept
+    return collided
+
+
+COLLISION = "it was made to have the merkle root of another file; do not trust where it came from"
+
+
+def _number(batch: Batch, new: dict[ObjectKey, Part]) -> int:
+    """The batch's name: 63 bits of the digest of what it brought, so that nobody counts. An object
+    is new only once, so no two batches with new objects have one name."""
+    digest = hashlib.sha256(b"".join(sorted(key.root for key in new)))
     for order, carried, taken in batch.taken:
         digest.update(f"{carried.source}\0{escape(order.path)}\0".encode())
         digest.update(taken.main.hashes.root + taken.mtime_ns.to_bytes(8, "big", signed=True))
@@ -139,7 +171,7 @@ def _number(batch: Batch) -> int:
 def _set_aside(folder: Path, batch: Batch) -> None:
     for _, _, taken, _ in batch.refused:
         if taken is not None:
-            publish(taken.main.spool, folder / taken.main.hashes.root.hex())
+            _move(taken.main.spool, folder / set_aside_name(taken.main.hashes.key))
             for part, _ in taken.pictures:
                 part.spool.unlink(missing_ok=True)
 
@@ -161,6 +193,23 @@ def _write_evidence(
     files = [evidence.write(folder, kind, rows[kind]) for kind in rows]
     root = log.merkle_root(evidence.leaf(row) for row in hashes)
     return [file for file in files if file], root
+
+
+def set_aside_name(key: ObjectKey) -> str:
+    """What a file is called in the quarantine folder; the root alone need not tell it."""
+    return f"{key.hex}-{key.size}"
+
+
+def _move(spool: Path, place: Path) -> None:
+    """Give a spool file its place, which may be on another file system than the objects."""
+    try:
+        publish(spool, place)
+    except OSError as error:
+        if error.errno != errno.EXDEV:
+            raise
+        with spool.open("rb") as source, durable(place) as out:
+            shutil.copyfileobj(source, out)
+        spool.unlink()
 
 
 def _events(batch: Batch, new: dict[ObjectKey, Part], number: int) -> Iterator[dict[str, Any]]:
@@ -248,7 +297,7 @@ def _quarantine_row(
         path=order.path,
         reason=reason,
         root=taken.main.hashes.root if taken else None,
-        size=taken.source_size if taken else order.size,
+        size=taken.main.hashes.size if taken else order.size,
         mtime_ns=taken.mtime_ns if taken else 0,
         mode=taken.mode if taken else 0,
     )

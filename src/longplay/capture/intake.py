@@ -20,7 +20,7 @@ from longplay.audio.tags import kind_of, read_tags, suffix_of
 from longplay.audio.transcode import to_opus
 from longplay.capture.orders import Order, Part, Taken
 from longplay.errors import InputError, MediaError
-from longplay.files import escape, inside
+from longplay.files import escape, inside, mtime_ns
 from longplay.model import Action, Kind, Verdict
 from longplay.torrent.merkle import ObjectHasher
 
@@ -40,7 +40,10 @@ def take(order: Order) -> Taken:
         try:
             return _listen(order, taken, source)
         except MediaError as error:
-            return replace(taken, refusal=f"{error.message}")
+            for stray in taken.main.spool.parent.glob(f"{Path(order.spool).name}-*"):
+                if stray != taken.main.spool:
+                    stray.unlink()
+            return replace(taken, refusal=error.message)
 
 
 def _listen(order: Order, taken: Taken, source: BinaryIO) -> Taken:
@@ -99,7 +102,7 @@ def _spooled(order: Order) -> Iterator[tuple[Taken, BinaryIO]]:
     if (after.st_size, after.st_mtime_ns) != (before.st_size, before.st_mtime_ns):
         raise InputError("changed while it was read", where=where, hint="capture it again")
     taken = Taken(
-        part, before.st_size, before.st_mtime_ns, before.st_mode & 0o7777, part.hashes.sha256
+        part, before.st_size, mtime_ns(before), before.st_mode & 0o7777, part.hashes.sha256
     )
     with held or part.spool.open("rb") as again:
         again.seek(0)
@@ -136,4 +139,6 @@ def _part(
             "changed while it was read", where=escape(order.path), hint="capture it again"
         )
     kind = kind_of(path, head)
+    if kind != Kind.AUDIO:
+        kind = kind_of(b"", head)  # equal bytes are one object, whatever their names
     return Part(hasher.finish(), spool, kind, suffix_of(kind, head=head))

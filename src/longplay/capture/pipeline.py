@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-import fcntl
 import os
 from collections.abc import Callable, Generator, Iterable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import sqlalchemy as sa
 
 from longplay import clock, engine
-from longplay.capture.batch import Batch, Carried, commit, merge_evidence, sweep
+from longplay.capture.batch import Batch, Carried, Committed, commit, merge_evidence, sweep
 from longplay.capture.orders import Order, Taken, take
 from longplay.capture.places import Places
 from longplay.engine import Failure
-from longplay.files import escape, inside
+from longplay.files import escape, inside, mtime_ns
 from longplay.ledger import leases, tables
 from longplay.ledger.database import Ledger, holder
 from longplay.ledger.record import QUERY_ROWS
@@ -45,7 +44,6 @@ class Item:
     path: bytes
     action: Action
     expected_bytes: int
-    source_bytes: int
     carried: Carried
 
 
@@ -100,42 +98,26 @@ def capture(places: Places, job: Job) -> Totals:
     """
     me = holder()
     totals = Totals()
-    with _sharing(places) as alone:
-        if alone:
+    places.prepare()
+    with places.sharing() as sharing:
+        if sharing.alone():
             sweep(places)
+            sharing.share()
         leases.begin_pass(places.ledger, job.plan, job.total)
         while not _finished(job, totals):
             span = leases.acquire(places.ledger, job.plan, job.total, me)
             if span is None:
                 break
             totals = _capture_range(places, job, span, me, totals)
-    with _sharing(places) as alone:
-        if alone:
+        if sharing.alone():
+            sweep(places)
             merge_evidence(places)
     return totals
 
 
 def _finished(job: Job, totals: Totals) -> bool:
-    over = job.limit is not None and _tried(totals) >= job.limit
+    over = job.limit is not None and tried(totals) >= job.limit
     return over or job.enough(totals)
-
-
-@contextmanager
-def _sharing(places: Places) -> Iterator[bool]:
-    """Be one of the captures that run; yields whether this is the only one."""
-    places.store.prepare()
-    lock = places.evidence.parent / "capture.lock"
-    descriptor = os.open(lock, os.O_RDWR | os.O_CREAT, 0o644)
-    try:
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            alone = True
-        except OSError:
-            fcntl.flock(descriptor, fcntl.LOCK_SH)
-            alone = False
-        yield alone
-    finally:
-        os.close(descriptor)
 
 
 def _capture_range(
@@ -144,7 +126,7 @@ def _capture_range(
     items = {item.ordinal: item for item in job.load(*span)}
     due, counted = _sort_out(places, job, items)
     totals += counted
-    allowed = len(due) if job.limit is None else max(0, job.limit - _tried(totals))
+    allowed = len(due) if job.limit is None else max(0, job.limit - tried(totals))
     lease = (job.plan, span[0], me)
     batch, started = Batch(), clock.monotonic()
     with closing(_take_all(job, due[:allowed])) as outcomes:
@@ -153,18 +135,23 @@ def _capture_range(
                 totals += _note(batch, items[order.ordinal], order, outcome)
                 job.progress(totals)
                 if len(batch) >= BATCH_FILES or clock.monotonic() - started >= BATCH_SECONDS:
-                    commit(places, batch, lease, done=False)
-                    batch, started = Batch(), clock.monotonic()
+                    # An interrupt from here on finds an empty batch: nothing is committed twice.
+                    ready, batch, started = batch, Batch(), clock.monotonic()
+                    totals += _stored(commit(places, ready, lease, done=False))
                     if job.enough(totals):
                         return totals
         except KeyboardInterrupt:
             commit(places, batch, lease, done=False)
             raise
-    commit(places, batch, lease, done=allowed >= len(due))
-    return totals
+    return totals + _stored(commit(places, batch, lease, done=allowed >= len(due)))
 
 
-def _tried(totals: Totals) -> int:
+def _stored(done: Committed) -> Totals:
+    return Totals(bytes=done.bytes, captured=-done.collided, quarantined=done.collided)
+
+
+def tried(totals: Totals) -> int:
+    """Files that were not already held or gone: what a limit counts."""
     return totals.captured + totals.quarantined + totals.failed
 
 
@@ -179,7 +166,7 @@ def _sort_out(places: Places, job: Job, items: dict[int, Item]) -> tuple[list[Or
         except (OSError, KeyError):
             totals += Totals(offered=1, failed=1, failures=(f"{escape(item.path)}: is gone",))
             continue
-        state = (facts.st_size, facts.st_mtime_ns)
+        state = (facts.st_size, mtime_ns(facts))
         upgrade = item.action == Action.ORIGINAL and held.get(name, ("",))[-1] == Action.OPUS
         if held.get(name, ())[:2] == state and not upgrade:
             totals += Totals(offered=1, already_held=1)
@@ -246,6 +233,9 @@ def _take_all(
 
     again = []
     for order, outcome in run(orders):
+        if isinstance(outcome, Failure):
+            for stray in Path(order.spool).parent.glob(f"{Path(order.spool).name}-*"):
+                stray.unlink(missing_ok=True)
         if isinstance(outcome, Failure) and outcome.kind in RETRIED:
             broken[order.ordinal] = outcome.reason
             again.append(replace(order, listen=False))
@@ -269,5 +259,4 @@ def _note(batch: Batch, item: Item, order: Order, outcome: Taken | Failure) -> T
         batch.refused.append((order, item.carried, outcome, outcome.refusal))
         return Totals(offered=1, quarantined=1)
     batch.taken.append((order, item.carried, outcome))
-    size = outcome.main.hashes.size
-    return Totals(offered=1, captured=1, bytes=size, expected_bytes=item.expected_bytes)
+    return Totals(offered=1, captured=1, expected_bytes=item.expected_bytes)

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import fcntl
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,3 +21,46 @@ class Places:
     store: FolderStore
     evidence: Path
     quarantine: Path
+
+    def prepare(self) -> None:
+        """Make the folders that a backup may have dropped because they were empty."""
+        self.store.prepare()
+        self.evidence.mkdir(exist_ok=True)
+        self.quarantine.mkdir(exist_ok=True)
+
+    @contextmanager
+    def sharing(self) -> Iterator[Sharing]:
+        """Be one of those who use objects and evidence: captures, and long readers.
+
+        Whoever is alone may remove what no transaction names; nobody does beside another.
+        """
+        descriptor = os.open(self.evidence.parent / LOCK, os.O_RDWR | os.O_CREAT, 0o644)
+        try:
+            sharing = Sharing(descriptor)
+            sharing.share()
+            yield sharing
+        finally:
+            os.close(descriptor)
+
+
+LOCK = "capture.lock"
+
+
+@dataclass(frozen=True, slots=True)
+class Sharing:
+    """A place among the users of an archive's objects and evidence."""
+
+    descriptor: int
+
+    def share(self) -> None:
+        """Wait until nobody is alone, and stay with the others."""
+        fcntl.flock(self.descriptor, fcntl.LOCK_SH)
+
+    def alone(self) -> bool:
+        """Become the only one, if that is so now; `share` lets the others in again."""
+        try:
+            fcntl.flock(self.descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            self.share()  # a failed change of a lock may have dropped the old one
+            return False
+        return True

@@ -174,7 +174,8 @@ def _verification_document(found: Verification) -> dict[str, object]:
         ],
         "missing": [key.hex for key in found.missing],
         "unvouched": [key.hex for key in found.unvouched],
-        "unknown_files": [str(path) for path in found.unknown_files],
+        "unknown_files": list(found.unknown_files),
+        "damaged_evidence": list(found.damaged_evidence),
         "log": found.log,
     }
 
@@ -189,6 +190,8 @@ def _print_verification(found: Verification) -> None:
         output.line(f"unvouched {key.hex} has no hashes in the evidence")
     for path in found.unknown_files:
         output.line(f"unknown   {path}")
+    for name in found.damaged_evidence:
+        output.line(f"damaged evidence {name}: bring it back from a backup")
     if found.log.ok:
         output.line(f"the log's {found.log.entries:,} entries follow one from another")
     else:

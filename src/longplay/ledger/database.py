@@ -67,8 +67,8 @@ def create(url: str, folder: Path) -> Ledger:
 def open_ledger(url: str, folder: Path) -> Ledger:
     """Open an existing ledger. Raises ArchiveError when it is absent, or of a newer version."""
     address = resolve(url, folder)
-    database = sa.make_url(address).database
-    if address.startswith("sqlite") and not (database and Path(database).is_file()):
+    database = address.database
+    if address.drivername.startswith("sqlite") and not (database and Path(database).is_file()):
         raise ArchiveError(
             "the ledger is missing", where=str(database), hint="restore it from a backup"
         )
@@ -92,10 +92,13 @@ def fact(ledger: Ledger, key: str) -> str:
     return str(value)
 
 
-def resolve(url: str, folder: Path) -> str:
+def resolve(url: str, folder: Path) -> sa.URL:
     """The address with a relative SQLite file name taken from the archive's folder."""
     match = re.fullmatch(r"sqlite:///(?!/)(.+)", url)
-    return f"sqlite:///{folder.resolve() / match[1]}" if match else url
+    if match is None:
+        return sa.make_url(url)
+    # Not as text: a folder may have a `?` in its name.
+    return sa.URL.create("sqlite", database=str(folder.resolve() / match[1]))
 
 
 def _set_up_sqlite(connection: object, _record: object) -> None:

@@ -34,13 +34,6 @@ def count(connection: Connection, table: sa.Table) -> int:
     return connection.scalar(sa.select(sa.func.count()).select_from(table)) or 0
 
 
-def count_held_paths(connection: Connection) -> int:
-    """Paths of sources that lead to an object now."""
-    h = tables.holdings
-    query = sa.select(sa.func.count()).select_from(h).where(h.c.superseded == 0)
-    return connection.scalar(query) or 0
-
-
 def held_recordings(connection: Connection) -> pa.Array:
     """The recordings that some object carries, sorted, as unsigned 64-bit keys."""
     query = sa.select(tables.manifestations.c.recording).distinct()

@@ -12,9 +12,10 @@ from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 from sqlalchemy.engine import Connection
 
 from longplay import clock
-from longplay.errors import StoreError
 from longplay.ledger import tables
 from longplay.model import ObjectKey, Statement
+
+LAYER_FACT = "rights of "
 
 QUERY_ROWS = 500
 """Keys looked up in one query; SQLite takes at most 32,766 variables."""
@@ -83,23 +84,15 @@ class EvidenceFile:
     sha256: bytes
 
 
-def known_objects(connection: Connection, keys: Iterable[ObjectKey]) -> set[ObjectKey]:
-    """Which of `keys` are stored. Raises StoreError for a known root with another size."""
-    wanted = {key.root: key for key in keys}
-    found: set[ObjectKey] = set()
-    roots = list(wanted)
+def known_sizes(connection: Connection, roots: Iterable[bytes]) -> dict[bytes, int]:
+    """Which of these roots are stored, and the sizes of the objects that have them."""
+    roots = list(roots)
+    found: dict[bytes, int] = {}
     for start in range(0, len(roots), QUERY_ROWS):
         query = sa.select(tables.objects.c.root, tables.objects.c.size).where(
             tables.objects.c.root.in_(roots[start : start + QUERY_ROWS])
         )
-        for root, size in connection.execute(query):
-            if size != wanted[root].size:
-                raise StoreError(
-                    f"another object of {size} bytes has the same root",
-                    where=root.hex(),
-                    hint="it was made to collide; do not trust where it came from",
-                )
-            found.add(wanted[root])
+        found.update((root, size) for root, size in connection.execute(query))
     return found
 
 
@@ -235,6 +228,19 @@ def replace_statements(
             for one in statements
         ],
     )
+
+
+def note_layer(connection: Connection, source: str, file: str) -> None:
+    """Note that the statements of this layer's file are written down."""
+    row = {"key": f"{LAYER_FACT}{source}", "value": file}
+    _upsert(connection, tables.meta, [row])
+
+
+def recorded_layers(connection: Connection) -> dict[str, str]:
+    """The file of each source whose statements are written down."""
+    m = tables.meta.c
+    rows = connection.execute(sa.select(m.key, m.value).where(m.key.startswith(LAYER_FACT)))
+    return {key.removeprefix(LAYER_FACT): value for key, value in rows}
 
 
 def _unquarantine(connection: Connection, source: object, path: object) -> None:

@@ -19,6 +19,9 @@ from longplay.model import ObjectKey
 
 INCOMING = "incoming"
 
+MARK = "+"
+"""Stands before the process id in the name of an arrival: captures may bring equal bytes."""
+
 
 class FolderStore:
     """Objects below one local folder."""
@@ -54,14 +57,13 @@ class FolderStore:
         """
         named, folders = [], set()
         for temporary, key, suffix in arrivals:
-            marker = self.incoming / f"{key.hex}{suffix}"
+            marker = self.incoming / f"{key.hex}{suffix}{MARK}{os.getpid()}"
             temporary.replace(marker)
             named.append((marker, self.path(key, suffix)))
         sync_folder(self.incoming)
         for marker, place in named:
             folders |= _make_folders(self.folder, place.parent)
-            place.unlink(missing_ok=True)
-            os.link(marker, place)
+            _link(marker, place)
             folders.add(place.parent)
         for folder in sorted(folders, reverse=True):
             sync_folder(folder)
@@ -72,13 +74,25 @@ class FolderStore:
         for marker in markers:
             marker.unlink(missing_ok=True)
 
-    def sweep(self, is_named: Callable[[bytes], bool]) -> int:
-        """Remove what captures that died left behind; no capture may run. Returns the count."""
+    def sweep(self, named_suffix: Callable[[bytes], str | None]) -> int:
+        """Remove what captures that died left behind; no capture may run. Returns the count.
+
+        `named_suffix` gives the suffix of an object that the ledger names, None for any other.
+        """
         count = 0
         for path in sorted(self.incoming.iterdir()) if self.incoming.is_dir() else []:
             root = _root_of(path.name)
-            if root and not is_named(root):
-                self.path(ObjectKey(root, 0), path.name[64:]).unlink(missing_ok=True)
+            if root:
+                suffix = path.name[64:].rpartition(MARK)[0]
+                place = self.path(ObjectKey(root, 0), suffix)
+                for stray in place.parent.glob(f"{place.name}.*{TEMPORARY}"):
+                    stray.unlink()
+                named = named_suffix(root)
+                if named != suffix:
+                    place.unlink(missing_ok=True)
+                elif not place.exists():
+                    _make_folders(self.folder, place.parent)
+                    _link(path, place)
             path.unlink()
             count += 1
         return count
@@ -94,6 +108,15 @@ class FolderStore:
                 root = _root_of(name)
                 fits = root is not None and path == self.path(ObjectKey(root, 0), name[64:])
                 yield (root if fits else None), path
+
+
+def _link(marker: Path, place: Path) -> None:
+    """Give a file its place in one step, whoever else may be giving it the same bytes."""
+    temporary = place.with_name(f"{place.name}.{os.getpid()}{TEMPORARY}")
+    temporary.unlink(missing_ok=True)
+    os.link(marker, temporary)
+    temporary.replace(place)
+    temporary.unlink(missing_ok=True)  # renaming one name of a file to another does nothing
 
 
 def _root_of(name: str) -> bytes | None:

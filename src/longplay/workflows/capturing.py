@@ -53,12 +53,13 @@ def capture(
     plan = planning.current_plan(archive)
     while True:
         drift = _Drift(plan, archive.settings.policy.replan_tolerance)
+        left = None if limit is None else limit - pipeline.tried(totals)
         job = _job(
             archive,
             plan,
             drift,
             workers=workers or engine.default_workers(),
-            limit=limit,
+            limit=left,
             progress=progress,
         )
         totals += pipeline.capture(archive.places, job)
@@ -141,7 +142,6 @@ def _item(row: dict[str, Any], parts: Parts) -> Item:
         path=row["path"],
         action=action,
         expected_bytes=row["expected_bytes"],
-        source_bytes=row["source_bytes"] or 0,
         carried=Carried(row["source"], row["track"], row["album"], tuple(carried)),
     )
 

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from longplay.archive import Archive, add_source, create, open_archive
+from longplay.archive import Archive, add_source, create, is_fresh, open_archive
 from longplay.catalogue.snapshot import Snapshot, open_current
 from longplay.errors import InputError, UsageError
 from longplay.files import escape
@@ -37,7 +37,7 @@ def choose_archive(folder: Path, option: Path | None) -> Path:
     if named:
         return Path(named)
     here = Path()
-    if (here / SETTINGS_FILE).exists() or not any(here.iterdir()):
+    if (here / SETTINGS_FILE).exists() or is_fresh(here):
         return here
     return Path(f"{importing.slug(folder)}-archive")
 
@@ -54,13 +54,13 @@ def keep(folder: Path, place: Path, *, workers: int | None, progress: Progress) 
         rights.record_sources(archive)
         request = importing.Request((folder,), "tags", name=source.name, workers=workers)
         imported = importing.import_paths(archive, request, progress=progress)
-        plan = planning.plan_archive(archive, None)
+        plan = planning.plan_archive(archive, None, only=source.name)
         captured = capturing.capture(archive, limit=None, workers=workers, progress=progress)
     return Kept(imported, plan, captured)
 
 
 def refuse_nesting(folder: Path, place: Path) -> None:
-    """Raise UsageError when the archive lies inside the folder, or the folder in the archive."""
+    """Raise InputError when the archive lies inside the folder, or the folder in the archive."""
     inner, outer = folder.resolve(), place.resolve()
     if inner == outer or outer.is_relative_to(inner):
         raise InputError("the archive lies inside the folder", where=str(place), hint=ELSEWHERE)
@@ -73,7 +73,7 @@ ELSEWHERE = "name an archive elsewhere with --archive"
 
 def _own_source(place: Path, folder: Path) -> Source:
     """The source for this folder: the one that has it, or a new one under a free name."""
-    location = str(folder.resolve())
+    location = utf8_location(folder)
     with open_archive(place) as archive:
         known = {source.name: source for source in archive.settings.sources}
     for source in known.values():
@@ -85,6 +85,20 @@ def _own_source(place: Path, folder: Path) -> Source:
     return Source(name=name, kind="folder", location=location, rights=PERSONAL, keep="all")
 
 
+def utf8_location(folder: Path) -> str:
+    """A source's folder as the settings, which are UTF-8, can name it. Raises InputError."""
+    location = str(folder.resolve())
+    try:
+        location.encode()
+    except UnicodeEncodeError as error:
+        raise InputError(
+            "the folder's name is not UTF-8",
+            where=escape(os.fsencode(location)),
+            hint="rename that folder; names of files in it may be anything",
+        ) from error
+    return location
+
+
 def restore(
     archive: Archive, target: Path, source: str | None, words: list[str], *, progress: Progress
 ) -> list[Restored]:
@@ -93,14 +107,15 @@ def restore(
     if source is not None and source not in names:
         raise UsageError(f"there is no source {source!r}", hint=f"one of {', '.join(names)}")
     chosen = [source] if source else names
+    refuse_nesting(target, archive.folder)
     snapshot = open_current(archive.catalogue)
     done = []
     for name in chosen:
-        texts = _texts(snapshot, name) if words else {}
+        texts = _texts(snapshot, name)
 
         def wanted(path: bytes, texts: dict[bytes, str] = texts) -> bool:
             text = f"{escape(path)} {texts.get(path, '')}".casefold()
-            return all(word.casefold() in text for word in words)
+            return path in texts and all(word.casefold() in text for word in words)
 
         folders, links = _surroundings(snapshot, name) if not words else ([], [])
         done.append(
@@ -118,11 +133,11 @@ def restore(
 
 
 def _texts(snapshot: Snapshot, source: str) -> dict[bytes, str]:
-    """Title, artists and album of each file of a source."""
+    """Title, artists and album of each file that the source has now."""
     with snapshot.connect() as connection:
         rows = connection.execute(
             "SELECT o.path, concat_ws(' ', t.title, array_to_string(t.artists, ' '), a.title)"
-            " FROM offers o JOIN tracks t ON o.track = t.track AND o.source = t.source"
+            " FROM offers o LEFT JOIN tracks t ON o.track = t.track AND o.source = t.source"
             " LEFT JOIN albums a ON t.album = a.album AND t.source = a.source WHERE o.source = ?",
             [source],
         ).fetchall()

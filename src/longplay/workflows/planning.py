@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,21 +17,37 @@ from longplay import clock
 from longplay.archive import Archive
 from longplay.catalogue import popularity
 from longplay.catalogue.snapshot import Snapshot, open_current
-from longplay.errors import PlanError
+from longplay.errors import PlanError, UsageError
 from longplay.files import sweep, writer_lock
 from longplay.ledger import queries, tables
 from longplay.model import Role
 from longplay.planning import Done, Plan, make_plan, table
 from longplay.settings import Policy
-from longplay.workflows import shares
+from longplay.workflows import rights, shares
 from longplay.workflows.shares import Listening
 
+DRAWINGS = (".html", ".png", ".svg")
 
-def plan_archive(archive: Archive, budget: int | None, *, drawing: Path | None = None) -> Plan:
-    """Make a plan of everything that the sources offer, and make it the archive's plan."""
+
+def plan_archive(
+    archive: Archive,
+    budget: int | None,
+    *,
+    only: str | None = None,
+    drawing: Path | None = None,
+) -> Plan:
+    """Make a plan of what the sources offer, or one of them, and make it the archive's plan."""
+    if drawing is not None and drawing.suffix not in DRAWINGS:
+        raise UsageError(
+            f"{drawing.name}: a plan is drawn as {', '.join(DRAWINGS)}", hint="choose one of them"
+        )
     with writer_lock(archive.plans / "lock", "plan"):
+        rights.catch_up(archive)
         snapshot = open_current(archive.catalogue)
-        plan = _make(archive, snapshot, candidates(archive, snapshot), budget, Done())
+        offered = candidates(archive, snapshot)
+        if only is not None:
+            offered = offered.filter(pc.equal(offered["source"], only))
+        plan = _make(archive, snapshot, offered, budget, Done())
     if drawing:
         from longplay.planning import report
 
@@ -49,7 +66,7 @@ def replan(archive: Archive, old: Plan) -> Plan:
         done = _done(shares.listening(archive, snapshot), kept, size, archive.settings.policy)
         rest = without(candidates(archive, snapshot), held, kept["recording"])
         left = None if old.budget is None else max(0, old.budget - size)
-        return _make(archive, snapshot, rest, left, done)
+        return _make(archive, snapshot, rest, left, done, total=old.budget)
 
 
 def _done(listening: Listening, kept: pa.Table, size: int, policy: Policy) -> Done:
@@ -68,8 +85,15 @@ def _done(listening: Listening, kept: pa.Table, size: int, policy: Policy) -> Do
 
 
 def _make(
-    archive: Archive, snapshot: Snapshot, offered: pa.Table, budget: int | None, done: Done
+    archive: Archive,
+    snapshot: Snapshot,
+    offered: pa.Table,
+    budget: int | None,
+    done: Done,
+    *,
+    total: int | None = None,
 ) -> Plan:
+    """Plan `offered` in `budget` bytes; `total` is the budget that these are left of."""
     listening = shares.listening(archive, snapshot)
     unoffered = shares.unoffered_listens(listening, snapshot, offered)
     planned = make_plan(
@@ -81,6 +105,8 @@ def _make(
         unoffered=max(0.0, unoffered - done.listens),
         any_known=listening.known,
     )
+    if total is not None:
+        planned = replace(planned, plan=replace(planned.plan, budget=total))
     table.write(planned, archive.plans)
     _name(archive, planned.plan)
     return planned.plan
@@ -127,6 +153,15 @@ def current_plan(archive: Archive) -> Plan:
             "there is no plan yet", where=str(archive.folder), hint="make one: longplay plan"
         )
     return table.read_plan(plan_path(archive, document["plan"]))
+
+
+def count_due(archive: Archive) -> int:
+    """Files that the plan lists and that are neither held nor in quarantine."""
+    plan = current_plan(archive)
+    listed = table.read_range(plan_path(archive, plan.id), 0, plan.entries)
+    with archive.ledger.read() as connection:
+        held = _names(queries.held_paths(connection))
+    return len(_names(listed) - held)
 
 
 def plan_path(archive: Archive, plan: str) -> Path:

@@ -108,7 +108,7 @@ def cut(archive: Archive, *, stage: int | None, share: float | None) -> Cut:
     """
     started = clock.monotonic()
     bounds = _bounds(archive, stage, share)
-    with writer_lock(archive.releases / "lock", "release"):
+    with writer_lock(archive.releases / "lock", "release"), archive.places.sharing():
         newest = _newest(archive)
         cutting.sweep(archive.releases, _named(archive))
         judged = _judge(archive)
@@ -258,6 +258,7 @@ def _evidence(archive: Archive) -> list[Any]:
 
 def _judge(archive: Archive) -> _Judged:
     """Every object that carries a recording, judged, described, most listened-to first."""
+    rights.catch_up(archive)
     snapshot = open_current(archive.catalogue)
     listening = shares.listening(archive, snapshot)
     with archive.ledger.read() as connection:

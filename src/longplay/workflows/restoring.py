@@ -3,18 +3,24 @@
 from __future__ import annotations
 
 import os
-import shutil
+import tempfile
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 import sqlalchemy as sa
 
 from longplay.archive import Archive
+from longplay.capture.batch import set_aside_name
 from longplay.errors import StoreError
-from longplay.files import TEMPORARY, escape, inside
+from longplay.files import TEMPORARY, escape, inside, mtime_ns
 from longplay.ledger import tables
 from longplay.model import Action, ObjectKey
+from longplay.torrent.merkle import ObjectHasher
+
+PIECE = 256 * 1024
+"""Bytes copied at once while they are proved."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +38,9 @@ class Restored:
 
 @dataclass(frozen=True, slots=True)
 class _Entry:
+    source_path: bytes
     path: bytes
+    root: bytes
     location: Path
     size: int
     mtime_ns: int
@@ -58,18 +66,20 @@ def restore(
     was cut short goes on.
     """
     target.mkdir(parents=True, exist_ok=True)
-    entries = [entry for entry in _entries(archive, source) if wanted(entry.path)]
-    lost, size = [], 0
+    entries = [entry for entry in _entries(archive, source) if wanted(entry.source_path)]
+    lost: list[str] = []
+    size = written = 0
     for number, entry in enumerate(entries):
         try:
             size += _write(target, entry)
+            written += 1
         except (OSError, StoreError) as error:
-            lost.append(f"{escape(entry.path)}: {getattr(error, 'strerror', None) or error}")
+            lost.append(_told(entry.path, error))
         progress(number + 1, len(entries), "")
-    _remake(target, sorted(folders), links)
+    lost += _remake(target, sorted(folders), links)
     return Restored(
         source=source,
-        files=len(entries) - len(lost),
+        files=written,
         bytes=size,
         transcoded=sum(entry.transcoded for entry in entries),
         quarantined=sum(entry.quarantined for entry in entries),
@@ -91,48 +101,100 @@ def _entries(archive: Archive, source: str) -> Iterator[_Entry]:
         .order_by(q.path)
     )
     with archive.ledger.read() as connection:
-        for row in connection.execute(held).mappings():
-            yield _held_entry(archive, row)
+        rows = list(connection.execute(held).mappings())
+        names = {row["path"] for row in rows if row["action"] != Action.OPUS}
+        for row in rows:
+            yield _held_entry(archive, row, names)
         for path, root, size, mtime_ns, mode in connection.execute(aside):
-            yield _Entry(path, archive.quarantine / root.hex(), size, mtime_ns, mode, False, True)
+            place = archive.quarantine / set_aside_name(ObjectKey(root, size))
+            yield _Entry(path, path, root, place, size, mtime_ns, mode, False, True)
 
 
-def _held_entry(archive: Archive, row: sa.RowMapping) -> _Entry:
+def _held_entry(archive: Archive, row: sa.RowMapping, names: set[bytes]) -> _Entry:
+    """`names` are those taken so far: an Opus copy gets one of its own."""
     transcoded = row["action"] == Action.OPUS
     path = row["path"]
     if transcoded:
         path = os.path.splitext(path)[0] + b".opus"  # noqa: PTH122 - names are bytes
-    place = archive.store.path(ObjectKey(row["root"], row["size"]), row["suffix"])
-    return _Entry(path, place, row["size"], row["mtime_ns"], row["mode"], transcoded, False)
+        path = row["path"] + b".opus" if path in names else path
+        names.add(path)
+    key = ObjectKey(row["root"], row["size"])
+    place = archive.store.path(key, row["suffix"])
+    return _Entry(
+        row["path"],
+        path,
+        key.root,
+        place,
+        key.size,
+        row["mtime_ns"],
+        row["mode"],
+        transcoded,
+        False,
+    )
 
 
 def _write(target: Path, entry: _Entry) -> int:
-    path = inside(target, entry.path)
+    path = _safe_place(target, entry.path)
     if path.exists():
         facts = path.stat()
-        if (facts.st_size, facts.st_mtime_ns) == (entry.size, entry.mtime_ns):
+        if (facts.st_size, mtime_ns(facts)) == (entry.size, entry.mtime_ns):
             return 0
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".longplay{TEMPORARY}")
-    shutil.copyfile(entry.location, temporary)
-    temporary.chmod(entry.mode)
-    os.utime(temporary, ns=(entry.mtime_ns, entry.mtime_ns))
-    temporary.replace(path)
+    descriptor, name = tempfile.mkstemp(prefix=".longplay-", suffix=TEMPORARY, dir=path.parent)
+    temporary = Path(name)
+    try:
+        with entry.location.open("rb") as stored, os.fdopen(descriptor, "wb") as out:
+            hasher = ObjectHasher(PIECE)
+            while chunk := stored.read(PIECE):
+                hasher.update(chunk)
+                out.write(chunk)
+        if hasher.finish().root != entry.root:
+            raise StoreError("its stored bytes are damaged", hint="see `longplay verify`")
+        temporary.chmod(entry.mode)
+        os.utime(temporary, ns=(entry.mtime_ns, entry.mtime_ns))
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
     return entry.size
+
+
+def _safe_place(target: Path, relative: bytes) -> Path:
+    """Where `relative` lies below `target`. Raises StoreError where a symbolic link on the way, or
+    in its place, would lead elsewhere."""
+    path = inside(target, relative)
+    for place in (path, *path.parents):
+        if place == target:
+            return path
+        if place.is_symlink():
+            raise StoreError("a symbolic link is in its way", where=str(place))
+    return path
 
 
 def _remake(
     target: Path, folders: list[tuple[bytes, int, int]], links: Iterator[tuple[bytes, bytes]]
-) -> None:
-    """Make the symbolic links, and the folders with their own modes and times, deepest first."""
+) -> Iterator[str]:
+    """Make the symbolic links, and the folders with their own modes and times, deepest first;
+    yields what could not be made."""
     for path, _, _ in folders:
-        inside(target, path).mkdir(parents=True, exist_ok=True)
+        with suppress(StoreError, OSError):
+            _safe_place(target, path).mkdir(parents=True, exist_ok=True)
     for path, destination in links:
         place = inside(target, path)
-        if not place.is_symlink():
-            place.parent.mkdir(parents=True, exist_ok=True)
-            place.symlink_to(os.fsdecode(destination))
-    for path, mode, mtime_ns in reversed(folders):
-        place = inside(target, path)
-        place.chmod(mode)
-        os.utime(place, ns=(mtime_ns, mtime_ns))
+        try:
+            if not (place.is_symlink() and place.readlink() == Path(os.fsdecode(destination))):
+                _safe_place(target, path).parent.mkdir(parents=True, exist_ok=True)
+                place.symlink_to(os.fsdecode(destination))
+        except (StoreError, OSError) as error:
+            yield _told(path, error)
+    for path, mode, when in reversed(folders):
+        try:
+            place = _safe_place(target, path)
+            place.chmod(mode)
+            os.utime(place, ns=(when, when))
+        except (StoreError, OSError) as error:
+            yield _told(path, error)
+
+
+def _told(path: bytes, error: StoreError | OSError) -> str:
+    words = error.message if isinstance(error, StoreError) else error.strerror
+    return f"{escape(path)}: {words}"

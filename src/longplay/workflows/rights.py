@@ -38,10 +38,26 @@ def record_sources(archive: Archive) -> None:
         record.replace_statements(connection, SETTINGS, statements)
 
 
+def catch_up(archive: Archive) -> None:
+    """Write what settings and layers say of rights, where an import was cut short before it could.
+
+    Whoever judges or plans calls this first: a file must not pass by its source's right alone
+    because what its tags say was not written down yet.
+    """
+    record_sources(archive)
+    snapshot = open_current(archive.catalogue)
+    with archive.ledger.read() as connection:
+        recorded = record.recorded_layers(connection)
+    for source, layer in snapshot.manifest.layers.items():
+        if recorded.get(source) != layer.tables["rights"].file:
+            record_layer(archive, source)
+
+
 def record_layer(archive: Archive, source: str) -> None:
     """Write what the layer of `source` says of rights into the ledger."""
     when = clock.timestamp()
-    with open_current(archive.catalogue).connect() as connection:
+    snapshot = open_current(archive.catalogue)
+    with snapshot.connect() as connection:
         texts = connection.execute(
             "SELECT subject, text, field, place FROM rights WHERE source = ? ORDER BY ALL", [source]
         ).fetchall()
@@ -59,6 +75,8 @@ def record_layer(archive: Archive, source: str) -> None:
     statements = [statement for statement in found if statement is not None]
     with archive.ledger.write() as connection:
         record.replace_statements(connection, f"catalogue:{source}", statements)
+        layer = snapshot.manifest.layers[source]
+        record.note_layer(connection, source, layer.tables["rights"].file)
 
 
 def judge_release(

@@ -36,7 +36,7 @@ def add_source(
         source = Source(
             name=name,
             kind="folder",
-            location=str(place.resolve()),
+            location=keeping.utf8_location(place),
             rights=known_right(text),
             evidence=evidence,
         )

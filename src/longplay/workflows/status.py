@@ -8,7 +8,7 @@ import numpy as np
 
 from longplay.archive import Archive
 from longplay.ledger import queries, tables
-from longplay.workflows import rights, shares
+from longplay.workflows import planning, rights, shares
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,13 +33,12 @@ def status(archive: Archive) -> Status:
         quarantined = queries.count(connection, tables.quarantine)
         releases = queries.count(connection, tables.releases)
         plan = queries.latest_plan(connection)
-        holdings = queries.count_held_paths(connection)
-    listed = plan["entries"] if plan else 0
+    due = planning.count_due(archive) if plan else 0
     return Status(
         objects=objects,
         bytes=size,
         recordings=len(held),
-        due=max(0, listed - holdings - quarantined),
+        due=due,
         quarantined=quarantined,
         share_of_listens=shares.share_held(archive, np.array(held, np.uint64)),
         releases=releases,

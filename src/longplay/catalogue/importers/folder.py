@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Literal
 
 from longplay.errors import InputError
+from longplay.files import mtime_ns
 
 MAX_DEPTH = 200
 """Folders within folders; deeper ones are refused, so that a hostile tree ends."""
@@ -69,12 +70,12 @@ def _entry(top: bytes, path: bytes) -> Entry:
         facts = os.lstat(whole)
         mode = stat.S_IMODE(facts.st_mode)
         if stat.S_ISREG(facts.st_mode):
-            return Entry(path, "file", facts.st_size, facts.st_mtime_ns, mode)
+            return Entry(path, "file", facts.st_size, mtime_ns(facts), mode)
         if stat.S_ISDIR(facts.st_mode):
-            return Entry(path, "folder", 0, facts.st_mtime_ns, mode)
+            return Entry(path, "folder", 0, mtime_ns(facts), mode)
         if stat.S_ISLNK(facts.st_mode):
             target = os.readlink(whole)  # noqa: PTH115 - as above
-            return Entry(path, "symlink", 0, facts.st_mtime_ns, mode, target)
+            return Entry(path, "symlink", 0, mtime_ns(facts), mode, target)
     except OSError as error:
         return Entry(path, "refused", problem=f"cannot be read: {error.strerror}")
     return Entry(path, "refused", problem="is no file, folder or link")
