@@ -1,6 +1,7 @@
 """Durable writes, safe paths, bounded reads, the writer's lock.
 
-Nothing else opens a file of the archive for writing.
+Whatever an archive keeps is synced before it gets its final name: here, or by the same steps in
+the room that streams it.
 """
 
 from __future__ import annotations
