@@ -148,4 +148,4 @@ def test_what_loses_its_right_is_cut_out_and_nothing_else(longplay: Longplay, la
 )
 def test_wrong_stages_and_shares_are_usage_errors(longplay: Longplay, words: list[str]) -> None:
     longplay.run("init", longplay.archive)
-    longplay.run("release", "cut", *words, expect=2)
+    assert longplay.run("release", "cut", *words, expect=2).err
