@@ -73,13 +73,17 @@ def open_ledger(url: str, folder: Path) -> Ledger:
             "the ledger is missing", where=str(database), hint="restore it from a backup"
         )
     ledger = Ledger(sa.create_engine(address))
-    version = int(fact(ledger, "version"))
-    if version > tables.VERSION:
-        raise ArchiveError(
-            f"the ledger was made by a newer Longplay (version {version})",
-            where=str(database),
-            hint="install that version; nothing was touched",
-        )
+    try:
+        version = int(fact(ledger, "version"))
+        if version > tables.VERSION:
+            raise ArchiveError(
+                f"the ledger was made by a newer Longplay (version {version})",
+                where=str(database),
+                hint="install that version; nothing was touched",
+            )
+    except BaseException:
+        ledger.close()
+        raise
     return ledger
 
 
