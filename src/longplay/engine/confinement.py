@@ -1,8 +1,8 @@
 """What a worker process may do: limits on memory, CPU, open files and written bytes; no network.
 
 Media decoders are large C programs fed with strangers' bytes. What they could do when they are
-broken into is bounded here, by the kernel. On systems other than Linux the resource limits hold,
-and the network filter is absent.
+broken into is bounded here, by the kernel. Where the system is not Linux, or its kernel refuses the
+filter, the resource limits hold and the network is not closed.
 """
 
 from __future__ import annotations
