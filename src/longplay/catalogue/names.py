@@ -8,6 +8,7 @@ works on whole columns, in Arrow kernels and DuckDB macros.
 from __future__ import annotations
 
 import duckdb
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 from duckdb.func import PythonUDFType
@@ -33,6 +34,18 @@ PLACEHOLDER_TITLE = (
     r"^(?:unknown|untitled track|(?:audio ?)?(?:track|titel|piste|pista|spur) ?\d*)$"
 )
 """Names that rippers and forms put where nobody knew better: they identify nothing."""
+
+PLACEHOLDER_HEADS = np.array(
+    [
+        int.from_bytes(word[:4].encode(), "big")
+        for word in (
+            *("unknown", "untitled", "audio", "track", "titel", "piste", "pista", "spur"),
+            *(name.replace(" ", "") for name in PLACEHOLDER_ARTISTS),
+        )
+    ],
+    np.uint32,
+)
+"""How placeholders begin, as numbers: the first four letters and digits of the plain name."""
 
 
 def fold(names: pa.Array) -> pa.Array:

@@ -1,0 +1,181 @@
+"""Numbers that stand for texts, by columns: the keys of ids, and what recordings are matched by.
+
+A column of 16 million texts takes some seconds. `row_keys` are identities and never change;
+the other numbers only live in scratch files and in indexes that can be rebuilt.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from longplay.catalogue import names
+from longplay.catalogue.compiled import compiled, string_buffers
+from longplay.catalogue.ids import RowPrefix
+
+Hashes = npt.NDArray[np.uint64]
+
+_SHIFTS = np.array([7, 12, 17, 22, 5, 9, 14, 20, 4, 11, 16, 23, 6, 10, 15, 21], np.uint32)
+_SINES = np.floor(np.abs(np.sin(np.arange(1, 65))) * 2**32).astype(np.uint32)
+_START = np.array([0x67452301, 0xEFCDAB89, 0x98BADCFE, 0x10325476], np.uint32)
+
+NOTHING = np.uint64(0)
+"""What stands for a text that identifies nothing."""
+
+
+def row_keys(prefix: RowPrefix, source: str, own_ids: pa.Array) -> Hashes:
+    """`ids.row_key` for a whole column."""
+    offsets, data = string_buffers(own_ids)
+    head = np.frombuffer(f"{prefix}\0{source}\0".encode(), np.uint8)
+    return _md5_column(head, offsets, data, _SHIFTS, _SINES, _START)
+
+
+def minted_keys(tracks: Hashes) -> Hashes:
+    """`ids.minted` (salt 0) for a whole column: the recordings that these tracks stand for."""
+    texts = pa.array(tracks).cast(pa.string())
+    joined = pc.binary_join_element_wise(texts, "0", "\0")
+    offsets, data = string_buffers(joined)
+    return _md5_column(np.frombuffer(b"rec\0", np.uint8), offsets, data, _SHIFTS, _SINES, _START)
+
+
+@compiled
+def _md5_column(
+    head: npt.NDArray[np.uint8],
+    offsets: npt.NDArray[np.int64],
+    data: npt.NDArray[np.uint8],
+    shifts: npt.NDArray[np.uint32],
+    sines: npt.NDArray[np.uint32],
+    start: npt.NDArray[np.uint32],
+) -> Hashes:
+    """The first 8 bytes, little-endian, of the MD5 (RFC 1321) of `head` and each text."""
+    keys = np.empty(len(offsets) - 1, np.uint64)
+    block = np.zeros(64, np.uint8)
+    words = block.view(np.uint32)
+    for row in range(len(keys)):
+        first, total = offsets[row] - len(head), len(head) + offsets[row + 1] - offsets[row]
+        a0, b0, c0, d0 = start[0], start[1], start[2], start[3]
+        for begin in range(0, total + 9, 64):
+            for at in range(begin, min(begin + 64, len(head))):
+                block[at - begin] = head[at]
+            for at in range(max(begin, len(head)), min(begin + 64, total)):
+                block[at - begin] = data[first + at]
+            for at in range(max(begin, total), begin + 64):
+                block[at - begin] = 0x80 if at == total else 0
+            if begin + 64 >= total + 9:
+                words[14] = np.uint32(total * 8 & 0xFFFFFFFF)
+                words[15] = np.uint32(total * 8 >> 32)
+            a, b, c, d = a0, b0, c0, d0
+            for i in range(64):
+                turn = i >> 4
+                if turn == 0:
+                    picked, place = (b & c) | (~b & d), i
+                elif turn == 1:
+                    picked, place = (d & b) | (~d & c), (5 * i + 1) & 15
+                elif turn == 2:
+                    picked, place = b ^ c ^ d, (3 * i + 5) & 15
+                else:
+                    picked, place = c ^ (b | ~d), (7 * i) & 15
+                added = np.uint32(picked + a + sines[i] + words[place])
+                shift = shifts[4 * turn + (i & 3)]
+                a, d, c = d, c, b
+                b = np.uint32(b + ((added << shift) | (added >> (np.uint32(32) - shift))))
+            a0, b0 = np.uint32(a0 + a), np.uint32(b0 + b)
+            c0, d0 = np.uint32(c0 + c), np.uint32(d0 + d)
+        keys[row] = np.uint64(a0) | np.uint64(b0) << np.uint64(32)
+    return keys
+
+
+def text_hashes(texts: pa.Array) -> Hashes:
+    """A number for each text as it is; `NOTHING` for nulls and empty texts."""
+    offsets, data = string_buffers(texts)
+    return _exact(offsets, data)
+
+
+def name_hashes(texts: pa.Array, plain: Callable[[pa.Array], pa.Array]) -> Hashes:
+    """A number for each name as `names.plain_title` has it: what compares equal has one number.
+
+    `plain` makes a column plain, for the few texts that need more than ASCII's rules.
+    `NOTHING` for nulls and placeholders.
+    """
+    offsets, data = string_buffers(texts)
+    hashes, hard = _plain_ascii(offsets, data, names.PLACEHOLDER_HEADS)
+    rows = np.flatnonzero(hard)
+    if len(rows):
+        hashes[rows] = text_hashes(plain(texts.take(pa.array(rows))))
+    return hashes
+
+
+_FNV_START, _FNV_PRIME = np.uint64(0xCBF29CE484222325), np.uint64(0x100000001B3)
+
+
+@compiled
+def mixed(value: np.uint64) -> np.uint64:
+    """A number whose bits all depend on all bits of `value` (the finaliser of SplitMix64)."""
+    value = (value ^ (value >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    value = (value ^ (value >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    return value ^ (value >> np.uint64(31))
+
+
+@compiled
+def _exact(offsets: npt.NDArray[np.int64], data: npt.NDArray[np.uint8]) -> Hashes:
+    """FNV-1a of 64 bits, then mixed."""
+    hashes = np.zeros(len(offsets) - 1, np.uint64)
+    for row in range(len(hashes)):
+        if offsets[row] == offsets[row + 1]:
+            continue
+        value = _FNV_START
+        for at in range(offsets[row], offsets[row + 1]):
+            value = (value ^ np.uint64(data[at])) * _FNV_PRIME
+        hashes[row] = mixed(value)
+    return hashes
+
+
+_FT, _FEAT = np.uint32(0x6674), np.uint32(0x66656174)
+"""How the words for guests begin."""
+
+
+@compiled
+def _plain_ascii(  # noqa: PLR0912 - one loop over bytes; calls within it would hide its rules
+    offsets: npt.NDArray[np.int64], data: npt.NDArray[np.uint8], heads: npt.NDArray[np.uint32]
+) -> tuple[Hashes, npt.NDArray[np.bool_]]:
+    """The hash of each text that is ASCII, has no guests and is no placeholder, made plain; and
+    which texts are not so simple."""
+    hashes = np.zeros(len(offsets) - 1, np.uint64)
+    hard = np.zeros(len(hashes), np.bool_)
+    for row in range(len(hashes)):
+        value, length, gap = _FNV_START, 0, False
+        head, word = np.uint32(0), np.uint32(0)
+        for at in range(offsets[row], offsets[row + 1]):
+            byte = data[at]
+            if byte >= 128 or byte == 38:  # beyond ASCII, or `&`, which is a word
+                hard[row] = True
+                break
+            if 65 <= byte <= 90:
+                byte += np.uint8(32)
+            if not (97 <= byte <= 122 or 48 <= byte <= 57):
+                if byte not in (39, 96):  # apostrophes vanish
+                    gap, word = True, np.uint32(0)
+                continue
+            word = word << np.uint32(8) | np.uint32(byte)
+            if word in (_FT, _FEAT):
+                hard[row] = True
+                break
+            if gap and length:
+                value = (value ^ np.uint64(32)) * _FNV_PRIME
+            gap = False
+            value = (value ^ np.uint64(byte)) * _FNV_PRIME
+            if length < 4:
+                head = head << np.uint32(8) | np.uint32(byte)
+            length += 1
+        if length == 0 and offsets[row] != offsets[row + 1]:
+            hard[row] = True
+        for each in heads:
+            if head == each:
+                hard[row] = True
+        if length and not hard[row]:
+            hashes[row] = mixed(value)
+    return hashes, hard
