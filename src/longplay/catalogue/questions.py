@@ -21,7 +21,7 @@ from typing import Any
 import duckdb
 import pyarrow as pa
 
-from longplay.catalogue.database import Connection
+from longplay.catalogue.database import Connection, path_literal, quoted
 from longplay.catalogue.snapshot import Snapshot
 from longplay.errors import InputError
 
@@ -90,12 +90,14 @@ def ask(
 
 def _lock(connection: Connection, snapshot: Snapshot) -> None:
     """Shut every door but the one to the snapshot's files; from here on none can be opened."""
-    files = [str(snapshot.folder / part.file) for part in snapshot.manifest.parts()]
+    paths = [snapshot.folder / part.file for part in snapshot.manifest.parts()]
+    # As they are, and as the views name them where a path has signs that patterns are made of.
+    named = {say(path) for path in paths for say in (lambda p: quoted(str(p)), path_literal)}
     connection.execute("SET python_enable_replacements = false")
     connection.execute("SET python_scan_all_frames = false")
     connection.execute("SET allow_community_extensions = false")
     connection.execute(f"SET max_temp_directory_size = '{SPILL}'")
-    connection.execute("SET allowed_paths = $1", [files])
+    connection.execute(f"SET allowed_paths = [{', '.join(sorted(named))}]")
     connection.execute("SET enable_external_access = false")
     connection.execute("SET lock_configuration = true")
 
