@@ -48,7 +48,8 @@ _EXPLAIN = re.compile(
     r"\s*EXPLAIN\s+(?P<analyse>ANALYZE\b|\(\s*ANALYZE\s*\))?(?P<rest>.*)", re.IGNORECASE | re.DOTALL
 )
 _COMMENTS = re.compile(r"\A(?:\s+|--[^\n]*(?:\n|\Z)|/\*.*?\*/)+", re.DOTALL)
-_WRITING = ("COPY", "INSERT", "UPDATE", "DELETE", "MERGE", "CREATE", "ATTACH", "LOAD", "EXPORT")
+_WRITING = re.compile(r".*COPY.*|(BATCH_)?(INSERT|UPDATE|DELETE|MERGE_INTO|CREATE|ATTACH|LOAD).*")
+"""Operators of a plan that change something."""
 
 
 @dataclass(slots=True)
@@ -156,7 +157,7 @@ def _check_plan(connection: Connection, text: str) -> None:
     top of a query, too."""
     row = connection.execute("EXPLAIN (FORMAT json) FROM query(?)", [text]).fetchone()
     for name in _operators(json.loads(row[1]) if row else []):
-        if any(word in name for word in _WRITING):
+        if _WRITING.fullmatch(name):
             raise _refusal(name)
 
 
