@@ -81,5 +81,6 @@ def copy(connection: Connection, query: str, target: Path) -> int:
 
 def one(connection: Connection, query: str) -> int:
     """The single number that a query answers with."""
-    found = connection.execute(query).fetchone()
-    return int(found[0]) if found and found[0] is not None else 0
+    # All of it: an answer that is not read to its end keeps the connection from other work.
+    found = connection.execute(query).fetchall()
+    return int(found[0][0]) if found and found[0][0] is not None else 0
