@@ -233,14 +233,15 @@ def sizes_of(shape: Shape, album: Numbers, original: Numbers, total: int) -> Num
     first = int(album[0])
     kind = chosen(shape.seed, "size-kind", album, [share for _, _, share in SIZES])
     low, high = (np.array([size[k] for size in SIZES])[kind] for k in (0, 1))
-    sizes = low + (shape.uniform("size", album) * (high - low + 1)).astype(np.int64)
-    sizes = sizes[original - first]
+    drawn = low + (shape.uniform("size", album) * (high - low + 1)).astype(np.int64)
+    sizes: Numbers = drawn[original - first]
     repeated = np.zeros(len(album), bool)
     repeated[original[original != album] - first] = True
     free = np.flatnonzero((original == album) & ~repeated)
     free = free[np.argsort(-sizes[free], kind="stable")]
     while (lacking := total - int(sizes.sum())) != 0:
         some = free if lacking > 0 else free[sizes[free] > 1]
+        assert len(some), "too few albums to choose from: ask for a thousand tracks or more"
         sizes[some[: abs(lacking)]] += 1 if lacking > 0 else -1
     return sizes
 
@@ -302,7 +303,8 @@ def durations(block: Block) -> Numbers:
     length = 200_000 * np.exp(0.35 * ndtri(shape.uniform("duration", block.work)))
     drawn = shape.uniform("differs", block.row)
     differs = np.where((block.row != block.work) & (drawn > 0.6), (drawn - 0.8) * 7_500, 0)
-    return (np.clip(length, 15_000, 7_200_000) + differs).astype(np.int64)
+    whole: Numbers = (np.clip(length, 15_000, 7_200_000) + differs).astype(np.int64)
+    return whole
 
 
 def tracks(block: Block) -> Iterator[tuple[str, pa.Table]]:

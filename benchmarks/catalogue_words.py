@@ -66,7 +66,8 @@ def zipf(uniforms: Numbers, count: int) -> Numbers:
     power = 1 - ZIPF
     low, high = (1 + SHIFT) ** power, (count + 1 + SHIFT) ** power
     ranks = (low + uniforms * (high - low)) ** (1 / power) - (1 + SHIFT)
-    return np.minimum(ranks.astype(np.int64), count - 1)
+    kept: Numbers = np.minimum(ranks.astype(np.int64), count - 1)
+    return kept
 
 
 def vocabulary_size(tracks: int) -> int:
