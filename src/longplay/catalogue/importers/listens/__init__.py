@@ -1,0 +1,1 @@
+"""Listening histories: plays become counts per recording, and nothing of who played what stays."""
