@@ -1,0 +1,132 @@
+"""Latencies of the Python API in a fresh process: what `benchmarks.catalogue` runs as its child.
+
+Warm: every kind of query after others of its kind. Cold: one query in a process that has asked
+nothing yet, after the archive's files were dropped from the page cache.
+"""
+
+import argparse
+import json
+import os
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from benchmarks.catalogue_queries import Questions, load
+from benchmarks.watching import memory
+from longplay.catalogue import ids
+from longplay.catalogue.search import finding
+from longplay.catalogue.snapshot import open_current
+
+SOURCE = "reference"
+
+Ask = Callable[[str], list[Any]]
+
+
+def summary(milliseconds: Sequence[float]) -> dict[str, float]:
+    """Percentiles, as the tables of the documentation show them."""
+    values = np.array(milliseconds)
+    found = {f"p{share}": float(np.percentile(values, share)) for share in (50, 95, 99)}
+    return {"queries": len(values), **found, "max": float(values.max())}
+
+
+def drop(archive: Path) -> None:
+    """Take the archive's files out of the page cache; nobody may have them mapped."""
+    os.sync()
+    for path in (archive / "catalogue").rglob("*"):
+        if path.is_file():
+            descriptor = os.open(path, os.O_RDONLY)
+            os.posix_fadvise(descriptor, 0, 0, os.POSIX_FADV_DONTNEED)
+            os.close(descriptor)
+
+
+def read_bytes() -> int:
+    """Bytes that this process has had fetched from the disk."""
+    lines = Path("/proc/self/io").read_text().splitlines()
+    return next(int(line.split()[1]) for line in lines if line.startswith("read_bytes"))
+
+
+def opened(archive: Path) -> dict[str, Ask]:
+    """How each kind of query is asked of the archive."""
+    snapshot = open_current(archive / "catalogue")
+
+    def search(text: str) -> list[Any]:
+        return list(finding.search(snapshot, text, limit=10).hits)
+
+    def by_id(own_id: str) -> list[Any]:
+        key = ids.text("tr", ids.row_key("tr", SOURCE, own_id))
+        return [finding.show(snapshot, key)]
+
+    def by_isrc(code: str) -> list[Any]:
+        return [finding.show(snapshot, code)]
+
+    asks = dict.fromkeys(("two words", "as you type", "one word", "title and artist"), search)
+    return {**asks, "id": by_id, "ISRC": by_isrc}
+
+
+def measured(ask: Ask, made: Questions) -> dict[str, Any]:
+    """One kind of query, warm."""
+    for question in made.before:
+        ask(question.text)
+    times: dict[str, list[float]] = {}
+    answered = 0
+    slowest = (0.0, "")
+    for question in made.asked:
+        start = time.perf_counter_ns()
+        hits = ask(question.text)
+        spent = (time.perf_counter_ns() - start) / 1e6
+        times.setdefault(question.drawn, []).append(spent)
+        slowest = max(slowest, (spent, question.text))
+        answered += bool(hits)
+    whole = [spent for each in times.values() for spent in each]
+    return {
+        **summary(whole),
+        "answered": answered / len(whole),
+        "slowest": slowest[1],
+        "drawn": {drawn: summary(each) for drawn, each in times.items()},
+    }
+
+
+def warm(archive: Path, asked: dict[str, Questions]) -> dict[str, Any]:
+    """All kinds of query, one after the other, and the memory of the process at the end."""
+    asks = opened(archive)
+    found = {kind: measured(asks[kind], made) for kind, made in asked.items()}
+    share, own = memory(os.getpid())
+    return {"kinds": found, "memory": {"pss": share, "own": own}}
+
+
+def cold(archive: Path, kind: str, text: str) -> dict[str, float]:
+    """Opening the archive and asking once."""
+    drop(archive)
+    before = read_bytes()
+    start = time.perf_counter_ns()
+    ask = opened(archive)[kind]
+    ready = time.perf_counter_ns()
+    ask(text)
+    done = time.perf_counter_ns()
+    return {
+        "open": (ready - start) / 1e6,
+        "query": (done - ready) / 1e6,
+        "both": (done - start) / 1e6,
+        "read": read_bytes() - before,
+    }
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("archive", type=Path)
+    asked = parser.add_mutually_exclusive_group(required=True)
+    asked.add_argument("--warm", type=Path, metavar="QUESTIONS")
+    asked.add_argument("--cold", nargs=2, metavar=("KIND", "QUERY"))
+    chosen = parser.parse_args(arguments)
+    if chosen.cold:
+        found: Any = cold(chosen.archive, *chosen.cold)
+    else:
+        found = warm(chosen.archive, load(chosen.warm))
+    print(json.dumps(found, ensure_ascii=False))
+
+
+if __name__ == "__main__":
+    main()
