@@ -1,0 +1,104 @@
+"""What a query may have meant, from exactly what it says to what is furthest from it.
+
+First every word as it is. If nothing is found: words that no track has are replaced by terms that
+are a letter or two away, or are cut in two, or joined with the next; then all words may be; then,
+of four words and more, one may be left out. Words in quotes stay as they are.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from longplay.catalogue.search.query import Query
+from longplay.catalogue.search.ranking import Word
+
+LETTERS_FOR_ONE = 4
+LETTERS_FOR_TWO = 8
+"""Letters of a word in which one is forgiven, or two: shorter words are near too many others."""
+
+MOST_ALTERNATIVES = 64
+"""Terms that one word may stand for; the nearest come first."""
+
+WORDS_TO_DROP_ONE = 4
+"""Words that a query must have for one of them to be left out."""
+
+
+class Terms(Protocol):
+    """What is asked of the words of an index."""
+
+    def has(self, term: str) -> bool:
+        """Whether any track has the word."""
+
+    def begins(self, beginning: str) -> bool:
+        """Whether any track has a word that begins so."""
+
+    def similar(self, word: str, distance: int) -> Sequence[tuple[str, int]]:
+        """The terms that are at most `distance` letters away, with how far, nearest first."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """One way to read a query: `words`, as many as the query has; None is left out.
+
+    `changed` says whether it is another than what was typed.
+    """
+
+    words: tuple[Word | None, ...]
+    changed: bool
+
+
+def readings(query: Query, terms: Terms) -> Iterator[tuple[Reading, ...]]:
+    """The readings of a query, in steps: the next step is for when the one before finds nothing."""
+    exact = tuple(
+        Word({word: 0}, word if query.prefix and at == len(query.words) - 1 else None, word)
+        for at, word in enumerate(query.words)
+    )
+    yield (Reading(exact, changed=False),)
+    if not exact:
+        return
+    fixed = _fixed(query)
+    unknown = [
+        at
+        for at, word in enumerate(exact)
+        if at not in fixed and not terms.has(word.typed) and not _begins(word, terms)
+    ]
+    nearest = {at: _alternatives(exact[at], terms) for at in range(len(exact)) if at not in fixed}
+    if unknown:
+        yield from _steps(exact, {at: nearest[at] for at in unknown})
+    yield from _steps(exact, nearest)
+    if len(exact) >= WORDS_TO_DROP_ONE:
+        for words in (exact, tuple(nearest.get(at, word) for at, word in enumerate(exact))):
+            yield tuple(
+                Reading((*words[:at], None, *words[at + 1 :]), changed=True)
+                for at in range(len(exact))
+                if at not in fixed
+            )
+
+
+def _steps(exact: tuple[Word, ...], alternatives: dict[int, Word]) -> Iterator[tuple[Reading, ...]]:
+    """One reading in which these words may be others, if any can."""
+    words = tuple(alternatives.get(at, word) for at, word in enumerate(exact))
+    if words != exact:
+        yield (Reading(words, changed=True),)
+
+
+def _fixed(query: Query) -> set[int]:
+    return {
+        at for phrase in query.phrases if phrase.quoted for at in range(phrase.start, phrase.stop)
+    }
+
+
+def _begins(word: Word, terms: Terms) -> bool:
+    return word.beginning is not None and terms.begins(word.beginning)
+
+
+def _alternatives(word: Word, terms: Terms) -> Word:
+    """The word with the terms that it may have been meant for."""
+    letters = len(word.typed)
+    if letters < LETTERS_FOR_ONE or word.typed.isdigit():
+        return word
+    distance = 2 if letters >= LETTERS_FOR_TWO else 1
+    found = terms.similar(word.typed, distance)[:MOST_ALTERNATIVES]
+    return Word({**dict(found), **word.terms}, word.beginning, word.typed)
