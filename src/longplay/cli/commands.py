@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from longplay import __version__
-from longplay.cli import catalogue, keep, output, release, source, work
+from longplay.cli import catalogue, export, keep, output, release, source, work
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -18,6 +18,8 @@ app = typer.Typer(
 )
 app.add_typer(source.app, name="source")
 app.add_typer(catalogue.app, name="catalogue")
+for name, command in export.COMMANDS.items():
+    catalogue.app.command(name)(command)
 app.add_typer(release.app, name="release")
 for command in (*keep.COMMANDS, *work.COMMANDS):
     app.command()(command)
