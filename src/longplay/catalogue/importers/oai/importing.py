@@ -1,0 +1,161 @@
+"""The importer of OAI-PMH repositories: harvest what is new, then make the layer of all that is
+held of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pyarrow as pa
+
+from longplay.catalogue import imports, inline
+from longplay.catalogue.database import Connection
+from longplay.catalogue.importers.oai import harvesting, records, replies
+from longplay.catalogue.importers.oai.fetching import Manners
+from longplay.catalogue.importers.oai.harvesting import State
+from longplay.catalogue.importers.oai.records import Item
+from longplay.catalogue.staging import Staging
+from longplay.errors import UsageError
+
+Progress = Callable[[int, int], None]
+
+BATCH = 200_000
+"""Rows that are handed on at once."""
+
+ITEMS = pa.schema(
+    [
+        ("place", pa.string()),
+        ("identifier", pa.string()),
+        ("problem", pa.string()),
+        ("title", pa.string()),
+        ("artists", pa.list_(pa.string())),
+        ("album", pa.string()),
+        ("duration_ms", pa.int32()),
+        ("isrcs", pa.list_(pa.string())),
+        ("upc", pa.string()),
+        ("label", pa.string()),
+        ("release_date", pa.string()),
+        ("genres", pa.list_(pa.string())),
+        ("rights", pa.list_(pa.string())),
+    ]
+)
+"""One row for each record as it was received, in the order of receiving."""
+
+
+def _quiet(_done: int, _total: int) -> None:
+    """Show no progress."""
+
+
+def import_oai(
+    folder: Path,
+    source: str,
+    url: str,
+    *,
+    set: str | None = None,
+    prefix: str = "oai_dc",
+    since: str | None = None,
+    licence: str | None = None,
+    declared: int | None = None,
+    fresh: bool = False,
+    pause: float = 1.0,
+    allow_private: bool = False,
+    manners: Manners | None = None,
+    progress: Progress = _quiet,
+) -> imports.Imported:
+    """Harvest the sound of an OAI-PMH repository as the layer `source` of the catalogue at
+    `folder`.
+
+    `url` is the repository's base URL, `prefix` the metadata format (`oai_dc` or a form of MODS or
+    of qualified Dublin Core), `set` one of its sets, `since` a date (`2024-05-31`) before which
+    nothing is asked for. A harvest that was cut short goes on; one that is complete asks for what
+    has changed since; `fresh` begins anew. `pause` are the seconds between requests. Addresses in
+    private networks are refused without `allow_private`. `declared` overrides the server's count.
+
+    Every record is a row: sound with a title is held, a later version of a record makes the earlier
+    one a duplicate, and what was deleted, is not sound or says too little is rejected with its
+    reason. Raises InputError when the server cannot be read, UsageError, LockedError; what was
+    harvested by then is kept, and the catalogue stays as it was.
+    """
+    if not imports.SOURCE_NAME.fullmatch(source):
+        raise UsageError("is no name for a source", where=source[:80])
+    kept = harvesting.folder_of(folder, source)
+    wanted = State(url=url, prefix=prefix, set=set, since=since)
+    manners = manners or Manners(pause=pause, allow_private=allow_private)
+    state = harvesting.harvest(kept, wanted, manners, progress, fresh=fresh)
+
+    def fill(stage: Staging) -> imports.Staged:
+        received = _read_pages(stage.connection, kept, state, progress)
+        _stage(stage)
+        return imports.Staged(received, state.declared if declared is None else declared)
+
+    return imports.run(folder, source, fill, kind="oai", licence=licence)
+
+
+def _read_pages(connection: Connection, kept: Path, state: State, progress: Progress) -> int:
+    """Fill `items` with every record of every page; returns how many there are."""
+    connection.execute("CREATE SEQUENCE received")
+    connection.register("page_rows", ITEMS.empty_table())
+    connection.execute(
+        "CREATE TABLE items AS SELECT nextval('received') AS seq, * FROM page_rows LIMIT 0"
+    )
+    rows: list[Item] = []
+    places: list[str] = []
+    total = 0
+    for number in range(1, state.pages + 1):
+        name = harvesting.page_path(kept, number).name.removesuffix(".zst")
+        before = len(rows)
+        rows += replies.read(harvesting.page(kept, number), name, records.item)[1]
+        places += [f"{name}:{place}" for place in range(1, len(rows) - before + 1)]
+        if len(rows) >= BATCH // 20 or number == state.pages:
+            _append(connection, rows, places)
+            total += len(rows)
+            rows, places = [], []
+            progress(number, state.pages)
+    return total
+
+
+def _append(connection: Connection, rows: list[Item], places: list[str]) -> None:
+    columns = {
+        name: [getattr(row, name) for row in rows] for name in ITEMS.names if name != "place"
+    }
+    table = pa.table({"place": places, **columns}, schema=ITEMS)
+    connection.register("page_rows", table)
+    connection.execute("INSERT INTO items SELECT nextval('received'), * FROM page_rows")
+    connection.unregister("page_rows")
+
+
+def _stage(stage: Staging) -> None:
+    """Hand on what stands of each record, and why others do not."""
+    connection = stage.connection
+    connection.execute(_PREPARE)
+    # The last version first: the first row of an id is the one that is held.
+    inline.stage(connection, _TRACKS)
+    for query, take in ((_RIGHTS, stage.rights), (_REJECTS, stage.rejects)):
+        cursor = connection.cursor()
+        for batch in cursor.sql(query).to_arrow_reader(BATCH):
+            take(batch)
+        cursor.close()
+
+
+# Of the versions of a record the last one counts; what has no identifier stands for itself.
+_PREPARE = """
+CREATE TABLE last AS SELECT name, max(seq) AS seq, arg_max(problem IS NULL, seq) AS held
+    FROM (SELECT seq, problem, coalesce(nullif(identifier, ''), chr(0) || seq) AS name FROM items)
+    GROUP BY name
+"""
+_TRACKS = """
+SELECT -i.seq AS record, identifier AS own_id, title, artists, album, album_artists, duration_ms,
+    isrcs, upc, label, release_date, nullif(genres, []) AS genres, rights[1] AS licence
+FROM (SELECT *, NULL::VARCHAR[] AS album_artists FROM items) i JOIN last ON identifier = name
+WHERE held
+"""
+_RIGHTS = """
+SELECT identifier AS own_id, unnest(rights) AS text, 'licence' AS field, place FROM items
+SEMI JOIN (SELECT seq FROM last WHERE held) USING (seq)
+"""
+_REJECTS = """
+SELECT place, nullif(identifier, '') AS own_id, title AS content,
+    CASE WHEN i.seq = l.seq THEN problem ELSE 'has a later version, which is no track' END AS reason
+FROM items i JOIN last l ON coalesce(nullif(identifier, ''), chr(0) || i.seq) = name
+WHERE NOT held ORDER BY i.seq
+"""
