@@ -204,7 +204,7 @@ def rows(
             asked = f"{chosen} WHERE source = {quoted(source)} ORDER BY {number}"
         key = "track" if table == "tracks" else "key"
         selected = _selected(table, permitted.get(table, frozenset()))
-        query = f"SELECT {number} AS place, {key} AS row_key, {selected}{asked}"
+        query = f"SELECT {number}::UBIGINT AS place, {key} AS row_key, {selected}{asked}"
         recordings = _recordings(connection, asked, scratch) if table == "tracks" else None
         done = 0
         for batch in connection.cursor().sql(query).to_arrow_reader(BATCH):
@@ -236,7 +236,7 @@ _PAIR = np.dtype([("number", "<u8"), ("recording", "<u8")])
 def _recordings(connection: Connection, asked: str, scratch: Path) -> np.ndarray[Any, Any]:
     """Each asked track's number and recording, by number: on disk, since there are many."""
     query = (
-        f"SELECT number, recording FROM (SELECT number, track {asked}) JOIN members USING (track)"
+        f"SELECT number::UBIGINT AS number, recording FROM (SELECT number, track {asked}) JOIN members USING (track)"
         " ORDER BY number"
     )
     path = scratch / _RECORDINGS
