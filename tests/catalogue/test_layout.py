@@ -73,7 +73,7 @@ def test_every_file_is_listed_with_its_hash(catalogue: Path, bring: Write) -> No
 
 def test_a_damaged_catalogue_is_told(catalogue: Path, bring: Write) -> None:
     bring("a", [{"id": 1, "title": "one"}])
-    tracks = catalogue / open_current(catalogue).manifest.layers["a"].tables["tracks"].file
+    tracks = catalogue / open_current(catalogue).manifest.layers["a"].tables["tracks"][0].file
     whole = tracks.read_bytes()
     tracks.write_bytes(whole[:-1])
     with pytest.raises(ArchiveError, match="missing or damaged"):

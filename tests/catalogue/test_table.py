@@ -85,7 +85,8 @@ def test_every_format_says_the_same(
     done = import_table(catalogue, "s", [path])
     assert (done.tracks, done.rejected, done.duplicates, done.coverage) == (2, 0, 0, 1.0)
     assert rows(
-        catalogue, "SELECT own_id, title, artists, duration_ms, popularity FROM tracks ORDER BY 1"
+        catalogue,
+        "SELECT own_id, title, artists, duration_ms, popularity FROM named_tracks ORDER BY 1",
     ) == [("1", "A; b", ["X", "Y"], 1000, 50.0), ("2", "Ünï", ["X"], None, None)]
 
 
@@ -105,7 +106,7 @@ def test_all_default_names(tmp_path: Path, catalogue: Path) -> None:
     assert rows(
         catalogue,
         "SELECT title, artists, disc_number, track_number, duration_ms, isrcs, release_date,"
-        " genres, explicit, popularity, listens, licence FROM tracks",
+        " genres, explicit, popularity, listens, licence FROM named_tracks",
     ) == [
         (
             "T",
@@ -122,7 +123,7 @@ def test_all_default_names(tmp_path: Path, catalogue: Path) -> None:
             "CC0",
         )
     ]
-    assert rows(catalogue, "SELECT title, artists, upc FROM albums") == [("L", ["X"], "0123")]
+    assert rows(catalogue, "SELECT title, artists, upc FROM named_albums") == [("L", ["X"], "0123")]
     assert rows(catalogue, "SELECT subject[1:2], text, field, place FROM rights") == [
         ("tr", "CC0", "licence", "a.csv:2")
     ]
@@ -263,7 +264,8 @@ def test_a_map_names_columns_units_and_lists(tmp_path: Path, catalogue: Path) ->
     done = imported(catalogue, tmp_path / "a.csv", text, table_map=table)
     assert (done.tracks, done.duplicates, done.rejected) == (2, 1, 1)
     found = rows(
-        catalogue, "SELECT artists, title, duration_ms, genres, listens FROM tracks ORDER BY title"
+        catalogue,
+        "SELECT artists, title, duration_ms, genres, listens FROM named_tracks ORDER BY title",
     )
     assert found == [
         (["A", "B"], "My song", 196_000, ["afrobeats", "it's"], 2.0),

@@ -67,7 +67,9 @@ def test_tags_make_tracks_and_albums(catalogue: Path, tmp_path: Path, rows: Rows
     sound(music / "untagged.wav")
     done = import_tags(catalogue, "mine", music)
     assert (done.tracks, done.albums, done.artists, done.rejected) == (3, 1, 1, 0)
-    query = "SELECT title, artists, isrcs, release_date, track_number FROM tracks ORDER BY own_id"
+    query = (
+        "SELECT title, artists, isrcs, release_date, track_number FROM named_tracks ORDER BY own_id"
+    )
     assert rows(query) == [
         ("One", ["X"], ["USABC0000001"], "1999-05-01", 1),
         ("Two", ["X"], [], None, 2),
@@ -129,7 +131,7 @@ def test_a_cue_sheet_makes_parts(catalogue: Path, tmp_path: Path, rows: Rows) ->
     (music / "bad.cue").write_text("WHAT is this\n")
     done = import_tags(catalogue, "mine", music)
     assert (done.tracks, done.albums, done.rejected) == (2, 1, 0)
-    assert rows("SELECT title, artists, duration_ms FROM tracks ORDER BY own_id") == [
+    assert rows("SELECT title, artists, duration_ms FROM named_tracks ORDER BY own_id") == [
         ("One", ["X"], 4000),
         ("Two", ["Y"], 5000),
     ]

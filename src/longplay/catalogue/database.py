@@ -65,9 +65,10 @@ def path_literal(path: Path) -> str:
     return quoted(re.sub(r"([*?\[])", r"[\1]", str(path)))
 
 
-def parquet(paths: Iterable[Path]) -> str:
+def parquet(paths: Iterable[Path], *options: str) -> str:
     """`read_parquet` of these files."""
-    return f"read_parquet([{', '.join(path_literal(path) for path in paths)}])"
+    listed = f"[{', '.join(path_literal(path) for path in paths)}]"
+    return f"read_parquet({', '.join([listed, *options])})"
 
 
 def copy(connection: Connection, query: str, target: Path) -> int:

@@ -9,15 +9,19 @@ import pyarrow as pa
 from longplay.catalogue.snapshot import Snapshot
 
 _DISPLAY = """
-SELECT asked.recording, t.track, t.source, t.title, t.artists, a.title AS album,
-    a.artists AS album_artists, t.disc_number, t.track_number, t.isrcs[1] AS isrc, t.release_date,
+WITH chosen AS (SELECT asked.recording, t.*, m.track FROM asked JOIN members m USING (recording)
+        JOIN tracks t USING (track)
+    QUALIFY row_number() OVER (PARTITION BY asked.recording ORDER BY t.title IS NULL,
+        len(coalesce(t.artists, [])) = 0, t.album IS NULL, t.popularity DESC NULLS LAST,
+        t.listens DESC NULLS LAST, t.release_date NULLS LAST, t.track) = 1)
+SELECT t.recording, t.track, t.source, t.title, c.names AS artists, a.title AS album,
+    coalesce(d.names, c.names) AS album_artists, t.disc_number, t.track_number,
+    t.isrcs[1] AS isrc, coalesce(t.release_date, a.release_date) AS release_date,
     t.duration_ms, t.genres, a.label, a.upc, t.licence, t.popularity
-FROM asked JOIN members USING (recording) JOIN tracks t USING (track)
-    LEFT JOIN albums a ON t.album = a.album AND t.source = a.source
-QUALIFY row_number() OVER (PARTITION BY asked.recording ORDER BY t.title IS NULL,
-    len(coalesce(t.artists, [])) = 0, t.album IS NULL, t.popularity DESC NULLS LAST,
-    t.listens DESC NULLS LAST, t.release_date NULLS LAST, t.track) = 1
-ORDER BY asked.recording
+FROM chosen t LEFT JOIN (SELECT * FROM track_credits SEMI JOIN chosen USING (track)) c USING (track)
+    LEFT JOIN albums a USING (album)
+    LEFT JOIN (SELECT * FROM album_credits SEMI JOIN chosen USING (album)) d USING (album)
+ORDER BY t.recording
 """
 
 

@@ -38,16 +38,28 @@ def row_key(prefix: RowPrefix, source: str, own_id: str) -> int:
     return int.from_bytes(digest[:8], "little")
 
 
-def row_key_sql(prefix: RowPrefix, own_id: str) -> str:
-    """`row_key` as a DuckDB expression; the source is the connection's variable `source`."""
-    return f"md5_number_upper('{prefix}' || chr(0) || getvariable('source') || chr(0) || {own_id})"
+def row_key_sql(prefix: RowPrefix, own_id: str, source: str = "getvariable('source')") -> str:
+    """`row_key` as a DuckDB expression of two expressions; without `source` it is the connection's
+    variable of that name."""
+    return f"md5_number_upper('{prefix}' || chr(0) || {source} || chr(0) || {own_id})"
 
 
-def minted_sql(track: str, salt: int) -> str:
-    """The key of a recording minted from its smallest track's key, as a DuckDB expression.
+RECORDING = 0x5EC0_4D16_0F50_0D5A
+"""What turns the key of a track into that of the recording it stands for, by exclusive or."""
 
-    `salt` counts up while the key is already taken.
+
+def minted(tracks: npt.NDArray[np.uint64]) -> npt.NDArray[np.uint64]:
+    """The recordings that these tracks stand for; and the other way round, since it undoes itself.
+
+    A track's key is as good as random, so its recording's is; and the track is found from it.
     """
+    return tracks ^ np.uint64(RECORDING)
+
+
+def minted_sql(track: str, salt: int = 0) -> str:
+    """`minted` as a DuckDB expression. `salt` counts up while the key is already taken."""
+    if not salt:
+        return f"xor({track}, {RECORDING}::UBIGINT)"
     return f"md5_number_upper('rec' || chr(0) || {track} || chr(0) || '{salt}')"
 
 

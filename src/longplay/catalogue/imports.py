@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import numpy as np
+
 from longplay import clock
-from longplay.catalogue import database, joins, layers, layout
+from longplay.catalogue import database, inline, joins, layers, layout, previous
 from longplay.catalogue.database import Connection
+from longplay.catalogue.keys import Hashes
+from longplay.catalogue.numbering import Documents
+from longplay.catalogue.staging import Staging
 from longplay.errors import UsageError
 
 SOURCE_NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,62}")
@@ -43,14 +48,16 @@ class Imported:
 def run(
     folder: Path,
     source: str,
-    fill: Callable[[Connection, Path], Staged],
+    fill: Callable[[Staging], Staged],
     *,
     kind: str,
     licence: str | None,
+    licences: Mapping[str, str] | None = None,
     count_listens: bool = False,
 ) -> Imported:
-    """Replace the layer of `source` by what `fill(connection, scratch)` stages.
+    """Replace the layer of `source` by what `fill(stage)` stages.
 
+    `licence` is that of the metadata, `licences` those of tables that have another.
     Nothing is visible before the pointer is swapped, and nothing is left if that does not happen.
     When the layer turns out to be the one that is there already, the snapshot stays as it is.
     Raises UsageError for a source's name that cannot name a folder.
@@ -65,32 +72,82 @@ def run(
     with layout.writing(folder) as (current, scratch), database.opened(scratch) as connection:
         number, made = layout.following(current)
         name = f"{source}-{number:06d}"
-        layers.begin(connection, source)
-        staged = fill(connection, scratch)
-        tables, duplicates = layers.write(
-            connection, folder, scratch, name, count_listens=count_listens
-        )
-        rejected = tables["rejects"].rows
+        inline.begin(connection, source)
+        stage = Staging(connection, source, scratch)
+        staged = fill(stage)
+        repeats = inline.hand_over(stage, count_listens=count_listens)
+        before = previous.read(folder, current.layers.get(source))
+        target = scratch / "layer"
+        written = layers.write(stage, target, since=lambda keys: _since(before, keys, number))
+        small = _write_small(connection, target)
+        index = written.lookups
+        tables = {
+            table: tuple(
+                layout.publish_part(folder, path, f"{layout.LAYERS}/{name}/{path.name}", rows)
+                for path, rows in files
+            )
+            for table, files in {**written.files, **small}.items()
+        }
         layer = layout.Layer(
-            source, kind, licence, staged.input, duplicates, rejected, staged.declared, tables
+            source,
+            kind,
+            licence,
+            staged.input,
+            repeats + written.duplicates,
+            small["rejects"][0][1],
+            staged.declared,
+            tables,
+            tuple(
+                layout.publish_part(
+                    folder, path, f"{layout.LAYERS}/{name}/{layout.INDEX}/{path.name}", 0
+                )
+                for path in index
+            ),
+            dict(licences or {}),
         )
         if not same(current.layers.get(source), layer):
-            runs = joins.update(connection, folder, scratch, current, source=source, new=name)
             sources = dict(sorted({**current.layers, source: layer}.items()))
+            runs = joins.update(connection, folder, scratch, current, sources, source, before)
             layout.commit(folder, layout.Manifest(number, made, sources, runs))
         else:
             number = current.number
     return summary(layer, number, clock.monotonic() - started)
 
 
+def _since(before: previous.Tracks, keys: Hashes, number: int) -> Documents:
+    """Which snapshot had each track first."""
+    documents = before.find(keys)
+    known = documents >= 0
+    since = np.full(len(keys), number, np.uint32)
+    since[known] = before.since[documents[known]]
+    return since
+
+
+def _write_small(connection: Connection, target: Path) -> dict[str, list[tuple[Path, int]]]:
+    """Write the layer's tables that DuckDB holds."""
+    written = {}
+    for table, query in inline.small_tables().items():
+        path = target / f"{table}.parquet"
+        written[table] = [(path, database.copy(connection, query, path))]
+    return written
+
+
 def same(before: layout.Layer | None, after: layout.Layer) -> bool:
     """Whether two layers differ in nothing but the names of their files."""
     if before is None:
         return False
-    tables = {
-        name: replace(part, file=before.tables[name].file) for name, part in after.tables.items()
-    }
-    return replace(after, tables=tables) == before
+    nameless = [
+        replace(
+            layer,
+            index=(),
+            tables={
+                name: tuple(replace(part, file="") for part in parts)
+                for name, parts in layer.tables.items()
+            },
+        )
+        for layer in (before, after)
+    ]
+    return nameless[0] == nameless[1]
 
 
 def summary(layer: layout.Layer, number: int, seconds: float) -> Imported:
@@ -98,9 +155,9 @@ def summary(layer: layout.Layer, number: int, seconds: float) -> Imported:
     return Imported(
         layer.source,
         number,
-        layer.tables["tracks"].rows,
-        layer.tables["albums"].rows,
-        layer.tables["artists"].rows,
+        layer.rows("tracks"),
+        layer.rows("albums"),
+        layer.rows("artists"),
         layer.duplicates,
         layer.rejected,
         coverage(layer),
@@ -112,5 +169,5 @@ def coverage(layer: layout.Layer) -> float | None:
     """Rows held / rows that the source declares; rows that repeat an id are held as that one."""
     if not layer.declared:
         return None
-    held = layer.tables["tracks"].rows + layer.duplicates
+    held = layer.rows("tracks") + layer.duplicates
     return min(held / layer.declared, 1.0)

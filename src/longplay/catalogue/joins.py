@@ -20,12 +20,15 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from longplay.catalogue import database, ids, layout, schema
+from longplay.catalogue import database, ids, layout, previous, schema, scope
+from longplay.catalogue.clusters import STEP_MS
 from longplay.catalogue.database import Connection
-from longplay.catalogue.layout import Manifest, Part
+from longplay.catalogue.keys import Hashes
+from longplay.catalogue.layout import Layer, Manifest, Part
+from longplay.catalogue.numbering import Documents
 
-STEP_MS = 3000
-"""How far apart the durations of one recording may lie, from one to the next (milliseconds)."""
+SMALL = 100_000
+"""Tracks of a layer that are always matched one by one, however small the rest is."""
 
 MERGE_FACTOR = 4
 """A run is merged with the one before it when that has at most this many times its rows: so runs
@@ -58,19 +61,23 @@ def update(
     folder: Path,
     scratch: Path,
     current: Manifest,
-    *,
+    layers: dict[str, Layer],
     source: str,
-    new: str,
+    before: previous.Tracks,
 ) -> Runs:
-    """Match what the layer `layers/<new>` of `source` touches; returns the next snapshot's runs."""
+    """Match what the new layer of `source` touches; returns the next snapshot's runs.
+
+    `layers` are those of the next snapshot, `before` the tracks that the source had.
+    """
+    others = sum(each.rows("tracks") for name, each in layers.items() if name != source)
+    if not others and not len(before.keys) and not any(current.joins.values()):
+        return dict(current.joins)
     number = current.number + 1
-    for name, runs in current.joins.items():
-        connection.execute(f"CREATE VIEW old_{name} AS {latest(folder, name, runs)}")
-    _find_scope(connection, folder, current, source, new)
+    _find_scope(connection, folder, current, layers, source, before)
     _find_parts(connection)
     _assign(connection)
     _mint(connection)
-    next_runs = {}
+    next_runs = dict(current.joins)
     for name, query in _changes(number).items():
         connection.execute(f"CREATE TABLE next_{name} AS {query}")
         kept, merged = _next_run(connection, folder, name, current.joins[name])
@@ -84,53 +91,86 @@ def update(
 
 
 def _find_scope(
-    connection: Connection, folder: Path, current: Manifest, source: str, new: str
+    connection: Connection,
+    folder: Path,
+    current: Manifest,
+    layers: dict[str, Layer],
+    source: str,
+    before: previous.Tracks,
 ) -> None:
-    """`scope`: all tracks that are matched again; `scope_keys`: what they are matched by."""
-    before = current.layers.get(source)
-    others = [layer for name, layer in current.layers.items() if name != source]
-    fresh = folder / layout.LAYERS / new
-    old_keys, old_tracks = (
-        f"SELECT * FROM {database.parquet([folder / before.tables[table].file])}"
-        if before
-        else schema.empty(schema.LAYER[table])
-        for table in ("keys", "tracks")
-    )
-    other_keys = (
-        "SELECT * FROM "
-        + database.parquet([folder / layer.tables["keys"].file for layer in others])
-        if others
-        else schema.empty(schema.LAYER["keys"])
-    )
-    connection.execute(f"""
-        CREATE VIEW new_keys AS SELECT * FROM {database.parquet([fresh / "keys.parquet"])};
-        CREATE VIEW new_tracks AS SELECT track FROM {database.parquet([fresh / "tracks.parquet"])};
-        CREATE VIEW before_keys AS {old_keys};
-        CREATE VIEW before_tracks AS SELECT track FROM ({old_tracks});
-        CREATE VIEW other_keys AS {other_keys};
-        CREATE TABLE dropped AS FROM before_tracks EXCEPT FROM new_tracks;
-        CREATE TABLE changed AS {_changed_tracks(before is not None)};
-        CREATE TABLE matching AS SELECT DISTINCT track FROM (SELECT * FROM new_keys
-            UNION ALL SELECT * FROM other_keys) WHERE key IN
-            (SELECT key FROM new_keys SEMI JOIN changed USING (track));
-        CREATE TABLE touched AS SELECT DISTINCT recording FROM old_members SEMI JOIN
-            (FROM changed UNION FROM dropped UNION FROM matching) USING (track);
-        CREATE TABLE scope AS SELECT track FROM changed UNION SELECT track FROM matching UNION
-            SELECT track FROM old_members SEMI JOIN touched USING (recording)
-            WHERE live AND track NOT IN (FROM dropped);
-        CREATE TABLE scope_keys AS SELECT * FROM (SELECT * FROM new_keys UNION ALL
-            SELECT * FROM other_keys) SEMI JOIN scope USING (track);
-    """)
+    """`scope`: all tracks that are matched again; `scope_keys`: what they are matched by;
+    `dropped`: tracks that are no more; `old_members` and `old_recordings` of all of these."""
+    runs = scope.overrides(connection, latest(folder, "members", current.joins["members"]))
+    fresh = previous.read(folder, layers[source])
+    old_keys = before.by_document()
+    gone = np.flatnonzero(fresh.find(old_keys) < 0)
+    found = scope.Scope(connection, folder, layers, runs)
+    found.grow(*_seeds(layers, source, before, fresh, gone))
+    tracks, keys = found.tables()
+    connection.register("found_tracks", tracks)
+    connection.register("found_keys", keys)
+    members = pa.table({"track": old_keys, "recording": ids.minted(old_keys[before.same])})
+    defaults = pa.table({"track": old_keys[before.same], "since": before.since[before.same]})
+    connection.register("before_members", members)
+    connection.register("before_standing", defaults)
+    connection.register("gone", pa.table({"track": old_keys[gone]}))
+    for name in ("members", "recordings"):
+        query = latest(folder, name, current.joins[name])
+        connection.execute(f"CREATE TABLE run_{name} AS {query}")
+    connection.execute(_OLD.replace("$source", database.quoted(source)))
+    for name in ("found_tracks", "found_keys", "before_members", "before_standing", "gone"):
+        connection.unregister(name)
 
 
-def _changed_tracks(replaces: bool) -> str:
-    if not replaces:
-        return "FROM new_tracks"
-    return (
-        "(FROM new_tracks EXCEPT FROM before_tracks) UNION SELECT track FROM"
-        " ((FROM new_keys EXCEPT FROM before_keys) UNION ALL (FROM before_keys EXCEPT FROM"
-        " new_keys)) SEMI JOIN new_tracks USING (track)"
-    )
+def _seeds(
+    layers: dict[str, Layer],
+    source: str,
+    before: previous.Tracks,
+    fresh: previous.Tracks,
+    gone: npt.NDArray[np.int64],
+) -> tuple[dict[str, Documents], Hashes]:
+    """Where matching begins: with all tracks of the new layer, or, where it is the bigger side,
+    with all others and with what changed within it. And the tracks that have gone."""
+    old_keys, new_keys = before.by_document(), fresh.by_document()
+    others = {name: each.rows("tracks") for name, each in layers.items() if name != source}
+    count = len(new_keys)
+    if count <= max(sum(others.values()), SMALL):
+        return {source: np.arange(count, dtype=np.uint32)}, old_keys[gone]
+    seeds = {name: np.arange(rows, dtype=np.uint32) for name, rows in others.items()}
+    was = before.find(new_keys)
+    changed = np.zeros(count, np.bool_)
+    known = was >= 0
+    standing = new_keys[fresh.same]
+    changed[known] = old_keys[before.same[was[known]]] != standing[known]
+    broken = np.isin(before.same, before.same[gone])
+    changed |= np.isin(new_keys, old_keys[broken])
+    seeds[source] = np.flatnonzero(changed).astype(np.uint32)
+    return seeds, old_keys[gone]
+
+
+_OLD = f"""
+CREATE TABLE scope_keys AS FROM found_keys;
+CREATE TABLE scope AS SELECT track FROM found_tracks;
+CREATE TABLE dropped AS FROM gone;
+CREATE TABLE default_members AS SELECT track, {ids.minted_sql("standing")} AS recording
+    FROM found_tracks;
+CREATE TABLE default_recordings AS SELECT {ids.minted_sql("track")} AS recording, since AS minted
+    FROM found_tracks WHERE track = standing;
+CREATE TABLE old_members AS
+    SELECT track, recording, live FROM run_members
+        WHERE track IN (FROM scope UNION ALL FROM dropped)
+    UNION ALL SELECT track, recording, true FROM
+        (SELECT * FROM default_members SEMI JOIN (SELECT track FROM found_tracks
+            WHERE source <> $source) USING (track)
+        UNION ALL SELECT * FROM before_members
+            WHERE track IN (FROM scope UNION ALL FROM dropped))
+        ANTI JOIN run_members USING (track);
+CREATE TABLE old_recordings AS SELECT recording, min(minted) AS minted FROM
+    (SELECT * FROM run_recordings
+    UNION ALL SELECT r.* FROM default_recordings r JOIN found_tracks f
+        ON r.recording = {ids.minted_sql("f.track")} WHERE f.source <> $source
+    UNION ALL SELECT {ids.minted_sql("track")}, since FROM before_standing) GROUP BY recording;
+"""
 
 
 def _find_parts(connection: Connection) -> None:
@@ -212,14 +252,20 @@ def _mint(connection: Connection) -> None:
 
 
 def _changes(number: int) -> dict[str, str]:
-    """What the next run of each join table holds."""
+    """What the next run of each join table holds: what the layers alone do not say."""
     named = "(SELECT root, recording FROM given UNION ALL SELECT root, recording FROM minted)"
     return {
         "members": f"SELECT track, n.recording, true AS live FROM parts JOIN {named} n USING (root)"
-        " LEFT JOIN old_members o USING (track) WHERE o.recording IS DISTINCT FROM n.recording"
-        " OR NOT o.live UNION ALL SELECT track, recording, false FROM old_members"
-        " SEMI JOIN dropped USING (track)",
-        "recordings": f"SELECT recording, {number}::UINTEGER AS minted FROM minted",
+        " LEFT JOIN run_members r USING (track) LEFT JOIN default_members d USING (track)"
+        " WHERE coalesce(r.recording, d.recording) <> n.recording OR NOT coalesce(r.live, true)"
+        " UNION ALL SELECT track, recording, false FROM old_members"
+        " SEMI JOIN dropped USING (track) WHERE live",
+        "recordings": "SELECT recording, minted FROM"
+        f" (SELECT recording, {number}::UINTEGER AS minted FROM minted"
+        " UNION ALL SELECT recording, o.minted FROM old_recordings o"
+        " SEMI JOIN (SELECT recording FROM old_members) USING (recording))"
+        " ANTI JOIN run_recordings USING (recording)"
+        " ANTI JOIN default_recordings d USING (recording, minted)",
         "redirects": "SELECT c.recording, g.recording AS successor,"
         f" {number}::UINTEGER AS snapshot FROM claims c JOIN given g USING (root)"
         " WHERE c.recording <> g.recording",

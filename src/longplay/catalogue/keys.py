@@ -11,7 +11,6 @@ from collections.abc import Callable
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from longplay.catalogue import names
 from longplay.catalogue.compiled import compiled, string_buffers
@@ -32,14 +31,6 @@ def row_keys(prefix: RowPrefix, source: str, own_ids: pa.Array) -> Hashes:
     offsets, data = string_buffers(own_ids)
     head = np.frombuffer(f"{prefix}\0{source}\0".encode(), np.uint8)
     return _md5_column(head, offsets, data, _SHIFTS, _SINES, _START)
-
-
-def minted_keys(tracks: Hashes) -> Hashes:
-    """`ids.minted` (salt 0) for a whole column: the recordings that these tracks stand for."""
-    texts = pa.array(tracks).cast(pa.string())
-    joined = pc.binary_join_element_wise(texts, "0", "\0")
-    offsets, data = string_buffers(joined)
-    return _md5_column(np.frombuffer(b"rec\0", np.uint8), offsets, data, _SHIFTS, _SINES, _START)
 
 
 @compiled
@@ -118,6 +109,20 @@ def mixed(value: np.uint64) -> np.uint64:
     value = (value ^ (value >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
     value = (value ^ (value >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
     return value ^ (value >> np.uint64(31))
+
+
+def paired(one: Hashes, other: Hashes) -> Hashes:
+    """A number for each pair of numbers; `NOTHING` where either is."""
+    return _paired(one, other)
+
+
+@compiled
+def _paired(one: Hashes, other: Hashes) -> Hashes:
+    hashes = np.zeros(len(one), np.uint64)
+    for row in range(len(one)):
+        if one[row] and other[row]:
+            hashes[row] = mixed(one[row] * np.uint64(0x9E3779B97F4A7C15) + other[row])
+    return hashes
 
 
 @compiled

@@ -1,171 +1,329 @@
-"""From staged rows to a layer: keys, duplicates, albums, artists, and what recordings match by.
+"""From staged rows to a layer's files: numbers, duplicates, recordings, Parquet.
 
-An importer makes the staging tables (`begin`), fills them (`stage`, and SQL of its own), and has
-them written (`write`).
+The tracks are written in one pass over the spool, in the layer's order; what is needed of all of
+them at once (keys, trees of recordings) is a few bytes for each.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
-from longplay.catalogue import database, ids, layout, names, schema
-from longplay.catalogue.database import Connection, quoted
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.parquet as pq
 
-STAGED_OFFERS: schema.Columns = {
-    **{
-        name: kind
-        for name, kind in schema.LAYER["offers"].items()
-        if name not in ("track", "album")
-    },
-    "track_own_id": "VARCHAR",
-    "album_like": "VARCHAR",
-}
-"""Offers before identity: `track_own_id` is the track carried, `album_like` one of its album."""
+from longplay.catalogue import clusters, evidence, keys, layout, numbering, schema
+from longplay.catalogue.evidence import Evidence
+from longplay.catalogue.keys import Hashes
+from longplay.catalogue.numbering import NOWHERE, Documents, Numbers, Segment
+from longplay.catalogue.staging import Spooled, Staging
 
-STAGED_RIGHTS: schema.Columns = {
-    "own_id": "VARCHAR",
-    "text": "VARCHAR",
-    "field": "VARCHAR",
-    "place": "VARCHAR",
-}
+ROW_GROUP = 524_288
+"""Rows in a Parquet row group, at least, which are also resolved at once: a reader of one column
+holds some megabytes, a writer a hundred."""
 
-ISRC = "^[A-Z]{2}[A-Z0-9]{3}[0-9]{7}$"
-"""ISO 3901, without the hyphens that people write."""
-
-MBID = "^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$"
-
-_ALBUM_ID = (
-    "coalesce(album_id, album_mbid, plain_name(coalesce(album_context, album_artists[1],"
-    " artists[1], '')) || chr(31) || plain_name(album))"
-)
-_NEATENED = {
-    "isrcs": f"list_filter(list_transform(isrcs, lambda i: CASE WHEN regexp_matches(i, '{ISRC}')"
-    " THEN i ELSE regexp_replace(upper(i), '[^A-Z0-9]', '', 'g') END),"
-    f" lambda i: regexp_matches(i, '{ISRC}'))",
-    **{
-        name: f"CASE WHEN regexp_matches(lower({name}), '{MBID}') THEN lower({name}) END"
-        for name in ("recording_mbid", "album_mbid")
-    },
-}
+PART_ROWS = 1 << 24
+"""Tracks in one Parquet file: files are written side by side, and each can be fetched alone."""
 
 
-def begin(connection: Connection, source: str) -> None:
-    """Make the staging tables for one layer of `source`."""
-    connection.execute(f"SET VARIABLE source = {quoted(source)}")
-    staged = {**schema.STAGED, "track": "UBIGINT", "album_own_id": "VARCHAR"}
-    for table, columns in (
-        ("staged", staged),
-        ("staged_offers", STAGED_OFFERS),
-        ("staged_rights", STAGED_RIGHTS),
-        ("rejects", schema.LAYER["rejects"]),
-    ):
-        connection.execute(f"CREATE TABLE {table} ({schema.definition(columns)})")
+THREADS = 2
+"""Files written at once."""
+
+UNLIKE = ("own_id", "title", "name", "recording_mbid", "mbid", "upc", "isrcs.list.element")
+"""Columns whose values hardly repeat: a dictionary of them is only in the way."""
 
 
-def stage(connection: Connection, query: str) -> None:
-    """Add rows to the layer. `query` gives the columns of `schema.STAGED`, by name."""
-    neat = ", ".join(f"{expression} AS {name}" for name, expression in _NEATENED.items())
-    connection.execute(
-        f"INSERT INTO staged BY NAME SELECT *, {ids.row_key_sql('tr', 'own_id')} AS track,"
-        f" {_ALBUM_ID} AS album_own_id FROM (SELECT * REPLACE ({neat}) FROM ({query}))"
-    )
+@dataclass(frozen=True, slots=True)
+class Written:
+    """A layer's Parquet files by table, with their rows; its look-up files; how many staged tracks
+    repeated an id, and how many references led to no row."""
+
+    files: dict[str, list[tuple[Path, int]]]
+    lookups: tuple[Path, ...]
+    duplicates: int
+    dangling: int
 
 
-def write(
-    connection: Connection, folder: Path, scratch: Path, name: str, *, count_listens: bool
-) -> tuple[dict[str, layout.Part], int]:
-    """Write the staged rows as the files of `layers/<name>`; returns them and the duplicates.
+@dataclass(frozen=True, slots=True)
+class Numbered:
+    """Artists or albums on their way: their rows, which of them are kept, and how many."""
 
-    `count_listens` puts the number of rows that share an id in `listens`.
+    spooled: Sequence[Spooled]
+    numbers: Numbers
+    kept: npt.NDArray[np.bool_]
+    keys: Hashes
+
+    @property
+    def rows(self) -> int:
+        """Rows of the table."""
+        return int(self.kept.sum())
+
+    def batches(self) -> Iterator[pa.RecordBatch]:
+        """The rows that are kept, in order."""
+        done = 0
+        for each in self.spooled:
+            kept = self.kept[done : done + each.rows]
+            batch = each.read()
+            yield batch if kept.all() else batch.filter(pa.array(kept))
+            done += each.rows
+
+
+@dataclass(frozen=True, slots=True)
+class Tracks:
+    """What is known of all tracks before they are written: their order, the documents that repeat
+    an earlier one (ascending), and for each of the rest the one that stands for its recording."""
+
+    segments: Sequence[Segment]
+    dropped: Documents
+    same: Documents
+    since: Documents
+
+
+def write(stage: Staging, target: Path, *, since: Callable[[Hashes], Documents]) -> Written:
+    """Write the staged rows as the files of a layer below `target`.
+
+    `since` says for keys of tracks which snapshot had each first.
     """
-    duplicates = _settle(connection, count_listens)
-    parts = {}
-    for table, query in _queries().items():
-        written = scratch / f"{table}.parquet"
-        rows = database.copy(connection, query, written)
-        parts[table] = layout.publish_part(
-            folder, written, f"{layout.LAYERS}/{name}/{table}.parquet", rows
+    index = target / layout.INDEX
+    index.mkdir(parents=True)
+    artists, albums = _numbered(stage, "artists"), _numbered(stage, "albums")
+    names = _write_artists(stage, target, artists)
+    dangling = _write_albums(target, albums, artists.numbers)
+    segments = numbering.segments(stage.spooled("tracks"))
+    found = Evidence(stage.scratch / "evidence")
+    own_keys = _collect(stage, segments, found, artists.numbers, names)
+    dropped = clusters.repeated(found.parts["tr"])
+    same = _same_as(own_keys, found, dropped)
+    own_keys = np.delete(own_keys, dropped) if len(dropped) else own_keys
+    tracks = Tracks(segments, dropped, same, since(own_keys))
+    lookups = found.write_lookups(index, dropped)
+    found.close()
+    lookups += [
+        evidence.write_lookup(index / f"{prefix}.lookup", each.keys[each.kept])
+        for prefix, each in (("ar", artists), ("al", albums))
+    ]
+    files, lost = _write_tracks(target, tracks, artists.numbers, albums.numbers)
+    return Written(
+        {
+            "tracks": files,
+            "albums": [(target / "albums.parquet", albums.rows)],
+            "artists": [(target / "artists.parquet", artists.rows)],
+        },
+        tuple(lookups),
+        len(dropped),
+        dangling + lost,
+    )
+
+
+def _numbered(stage: Staging, kind: Literal["artists", "albums"]) -> Numbered:
+    spooled = stage.spooled(kind)
+    refs, own_keys = [np.zeros(0, np.int64)], [np.zeros(0, np.uint64)]
+    for each in spooled:
+        batch = each.read()
+        refs.append(batch["ref"].to_numpy())
+        own_keys.append(
+            keys.row_keys("ar" if kind == "artists" else "al", stage.source, batch["own_id"])
         )
-    return parts, duplicates
+    together = np.concatenate(own_keys)
+    numbers, kept = numbering.number(np.concatenate(refs), together)
+    return Numbered(spooled, numbers, kept, together)
 
 
-def _settle(connection: Connection, count_listens: bool) -> int:
-    """Collapse rows of one id (the first wins), and reject those whose keys collide."""
-    connection.execute(
-        "CREATE TABLE repeated AS SELECT track, min(record) AS record,"
-        " arg_min(own_id, record) AS own_id, count(*)::DOUBLE AS times"
-        " FROM staged GROUP BY track HAVING count(*) > 1"
-    )
-    connection.execute(
-        "CREATE TABLE surplus AS SELECT s.record, s.own_id <> r.own_id AS collides"
-        " FROM staged s JOIN repeated r USING (track) WHERE s.record <> r.record"
-    )
-    connection.execute(
-        "INSERT INTO rejects BY NAME SELECT own_id, title AS content,"
-        " 'its key is that of another id' AS reason, NULL AS place"
-        " FROM staged WHERE record IN (SELECT record FROM surplus WHERE collides)"
-    )
-    listens = "coalesce(times, 1)" if count_listens else "listens"
-    connection.execute(
-        f"CREATE VIEW kept AS SELECT s.* REPLACE ({listens} AS listens),"
-        f" CASE WHEN album_own_id IS NOT NULL THEN {ids.row_key_sql('al', 'album_own_id')} END"
-        " AS album_key FROM staged s ANTI JOIN surplus USING (record)"
-        " LEFT JOIN (SELECT track, times FROM repeated) USING (track)"
-    )
-    connection.execute(
-        "CREATE TABLE credits AS SELECT * EXCLUDE (own_id),"
-        " coalesce(own_id, plain_name(name)) AS own_id FROM (SELECT track, record,"
-        " generate_subscripts(artists, 1) AS position, unnest(artists) AS name,"
-        " unnest(CASE WHEN len(artist_ids) = len(artists) THEN artist_ids END) AS own_id FROM kept)"
-        " WHERE name IS NOT NULL"
-    )
-    return database.one(connection, "SELECT count(*) FROM surplus WHERE NOT collides")
+def _write_artists(stage: Staging, target: Path, artists: Numbered) -> Hashes:
+    """Write artists.parquet; returns the number of each artist's plain name."""
+    hashes = [np.zeros(0, np.uint64)]
+    with _writer(target, "artists") as writer:
+        for batch in artists.batches():
+            hashes.append(keys.name_hashes(batch["name"], stage.plain_artists))
+            _write(writer, batch.drop_columns(["ref"]))
+    return np.concatenate(hashes)
 
 
-def _queries() -> Mapping[str, str]:
-    tracks = ", ".join(
-        "album_key AS album" if name == "album" else name for name in schema.LAYER["tracks"]
-    )
-    artist = ids.row_key_sql("ar", "own_id")
-    firsts = {
-        "own_id": "album_own_id", "title": "album", "artists": "coalesce(album_artists, artists)",
-        "release_date": "release_date", "upc": "upc", "mbid": "album_mbid", "label": "label",
-    }  # fmt: skip
-    album = ", ".join(f"arg_min({column}, record) AS {name}" for name, column in firsts.items())
-    offers = ", ".join(schema.LAYER["offers"])
+def _write_albums(target: Path, albums: Numbered, artists: Numbers) -> int:
+    """Write albums.parquet; returns how many references led nowhere."""
+    dangling = 0
+    with _writer(target, "albums") as writer:
+        for batch in albums.batches():
+            numbers, lost = _resolved(batch["artist_refs"], artists)
+            dangling += lost
+            batch = batch.append_column("artists", numbers)
+            _write(writer, batch.select(list(schema.LAYER["albums"])))
+    return dangling
+
+
+def _collect(
+    stage: Staging,
+    segments: Sequence[Segment],
+    found: Evidence,
+    artists: Numbers,
+    names: Hashes,
+) -> Hashes:
+    """Collect the evidence of all tracks; returns their keys by document."""
+    firsts: dict[Path, list[Segment]] = {}
+    for segment in segments:
+        firsts.setdefault(segment.spooled.path, []).append(segment)
+    own_keys = np.zeros(sum(segment.count for segment in segments), np.uint64)
+
+    def collect(mine: list[Segment]) -> None:
+        documents = np.concatenate(
+            [np.arange(each.first, each.first + each.count, dtype=np.uint32) for each in mine]
+        )
+        rows = mine[0].spooled.read_columns(
+            ["key", "title_hash", "isrcs", "recording_mbid", "duration_ms", "artist_refs"]
+        )
+        batch_keys = rows["key"].to_numpy()
+        own_keys[documents] = batch_keys
+        artist_hashes = names_of_first(rows["artist_refs"], artists, names)
+        found.add(documents, batch_keys, rows, rows["title_hash"].to_numpy(), artist_hashes)
+
+    with ThreadPoolExecutor(THREADS) as pool:
+        list(pool.map(collect, firsts.values()))
+    return own_keys
+
+
+def names_of_first(refs: pa.ListArray, artists: Numbers, names: Hashes) -> Hashes:
+    """The number of the plain name of each track's first artist, 0 where it has none."""
+    offsets = refs.offsets.to_numpy()
+    child = refs.values.to_numpy(zero_copy_only=False)
+    has = offsets[1:] > offsets[:-1]
+    rows = artists.find(np.asarray(child[offsets[:-1][has]], np.int64))
+    hashes = np.zeros(len(refs), np.uint64)
+    known = rows != NOWHERE
+    hashes[np.flatnonzero(has)[known]] = names[rows[known]]
+    return hashes
+
+
+def _same_as(own_keys: Hashes, found: Evidence, dropped: Documents) -> Documents:
+    """For each document the one that stands for its recording, in the layer's final numbers."""
+    parents = np.arange(len(own_keys), dtype=np.uint32)
+    clusters.join_equal(parents, found.parts["isrc"], dropped)
+    clusters.join_equal(parents, found.parts["mbid"], dropped)
+    clusters.join_chains(parents, found.parts["name"], dropped)
+    same = clusters.standing_for(parents, own_keys)
+    if len(dropped):
+        same = evidence.renumber(np.delete(same, dropped), dropped)
+    return same
+
+
+def _write_tracks(
+    target: Path, tracks: Tracks, artists: Numbers, albums: Numbers
+) -> tuple[list[tuple[Path, int]], int]:
+    """Write the tracks, in files of `PART_ROWS`; returns them, and references that led nowhere."""
+    total = len(tracks.same)
+    starts = range(0, max(total, 1), PART_ROWS)
+    paths = [
+        target / ("tracks.parquet" if len(starts) == 1 else f"tracks-{part:03d}.parquet")
+        for part in range(len(starts))
+    ]
+
+    def write_part(path: Path, start: int) -> int:
+        dangling = 0
+        with pq.ParquetWriter(path, **_options("tracks")) as writer:
+            for first, batch in _rows(tracks, start, min(start + PART_ROWS, total)):
+                table, lost = _track_rows(tracks, first, batch, artists, albums)
+                dangling += lost
+                _write(writer, table)
+        return dangling
+
+    with ThreadPoolExecutor(THREADS) as pool:
+        dangling = sum(pool.map(write_part, paths, starts))
+    rows = [min(PART_ROWS, total - start) for start in starts]
+    return list(zip(paths, rows, strict=True)), dangling
+
+
+def _rows(tracks: Tracks, start: int, end: int) -> Iterator[tuple[int, pa.RecordBatch]]:
+    """The staged rows that become documents `start` to `end`, in batches with their first number.
+
+    Segments of popular tracks are short, and are put together.
+    """
+    held: list[pa.RecordBatch] = []
+    rows, first = 0, start
+    for segment in tracks.segments:
+        low, high = (
+            int(position - np.searchsorted(tracks.dropped, position))
+            for position in (segment.first, segment.first + segment.count)
+        )
+        if high <= start or low >= end or low == high:
+            continue
+        batch = segment.spooled.read(segment.index)
+        if high - low < segment.count:
+            numbers = np.arange(segment.first, segment.first + segment.count)
+            batch = batch.filter(pa.array(~np.isin(numbers, tracks.dropped)))
+        batch = batch.slice(max(start - low, 0), min(high, end) - max(low, start))
+        held.append(batch)
+        rows += batch.num_rows
+        if rows >= ROW_GROUP:
+            yield first, _together(held)
+            first, rows, held = first + rows, 0, []
+    if held:
+        yield first, _together(held)
+
+
+def _together(batches: list[pa.RecordBatch]) -> pa.RecordBatch:
+    return batches[0] if len(batches) == 1 else pa.concat_batches(batches)
+
+
+def _track_rows(
+    tracks: Tracks, first: int, batch: pa.RecordBatch, artists: Numbers, albums: Numbers
+) -> tuple[pa.RecordBatch, int]:
+    """The rows of tracks.parquet for staged rows that begin at document `first`."""
+    same = tracks.same[first : first + batch.num_rows]
+    itself = same == np.arange(first, first + batch.num_rows)
+    credited, lost = _resolved(batch["artist_refs"], artists)
+    album_rows = albums.find(batch["album_ref"].fill_null(-1).to_numpy())
+    nowhere = album_rows == NOWHERE
+    made = {
+        "artists": credited,
+        "album": pa.array(album_rows, mask=nowhere),
+        "same_as": pa.array(same, mask=itself),
+        "since": pa.array(tracks.since[first : first + batch.num_rows]),
+    }
+    columns = [made.get(name) or batch[name] for name in schema.LAYER["tracks"]]
+    lost += int(nowhere.sum()) - batch["album_ref"].null_count
+    return pa.record_batch(columns, schema=schema.arrow(schema.LAYER["tracks"])), lost
+
+
+def _resolved(refs: pa.ListArray, numbers: Numbers) -> tuple[pa.Array, int]:
+    """Lists of references as lists of row numbers, without those that lead nowhere; and how many
+    do."""
+    flat = refs.flatten()
+    rows = numbers.find(flat.fill_null(-1).to_numpy())
+    lengths = refs.value_lengths().fill_null(0).to_numpy()
+    known = rows != NOWHERE
+    if not known.all():
+        owner = np.repeat(np.arange(len(refs)), lengths)
+        lengths = np.bincount(owner[known], minlength=len(refs))
+    offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int32)
+    return pa.ListArray.from_arrays(pa.array(offsets), pa.array(rows[known])), int((~known).sum())
+
+
+def _options(table: str) -> dict[str, object]:
+    """How a table is written: our own names for the schema, zstd, and no useless dictionaries."""
+    fields = schema.arrow(schema.LAYER[table])
+    dictionary = [
+        path
+        for field in fields
+        if (path := f"{field.name}.list.element" if pa.types.is_list(field.type) else field.name)
+        not in (*UNLIKE, "duration_ms", "album", "artists.list.element", "same_as")
+    ]
+    packed = [name for name in ("duration_ms", "album", "same_as") if name in fields.names]
     return {
-        "tracks": f"SELECT {tracks} FROM kept ORDER BY track",
-        "albums": f"SELECT album_key AS album, {album} FROM kept WHERE album_key IS NOT NULL"
-        " GROUP BY album_key ORDER BY album_key",
-        "artists": f"SELECT {artist} AS artist, own_id, arg_min(name, (record, position)) AS name"
-        " FROM credits GROUP BY own_id ORDER BY artist",
-        "track_artists": f"SELECT track, position::INTEGER AS position, {artist} AS artist"
-        " FROM credits ORDER BY track, position",
-        "offers": f"SELECT {offers} FROM (SELECT o.*, t.track, coalesce(t.album_key, a.album_key)"
-        " AS album FROM staged_offers o LEFT JOIN kept t ON o.track_own_id = t.own_id"
-        " LEFT JOIN kept a ON o.album_like = a.own_id) ORDER BY path, start_ms NULLS FIRST",
-        "rights": f"SELECT {ids.text_sql('tr', ids.row_key_sql('tr', 'own_id'))} AS subject, text,"
-        " field, place FROM staged_rights WHERE own_id IN (SELECT own_id FROM kept)"
-        " ORDER BY ALL",
-        "rejects": "SELECT * FROM rejects ORDER BY ALL",
-        "keys": keys_query("kept") + " ORDER BY key, track",
+        "schema": fields,
+        "compression": "zstd",
+        "compression_level": 1,
+        "use_dictionary": dictionary,
+        "column_encoding": dict.fromkeys(packed, "DELTA_BINARY_PACKED"),
     }
 
 
-def keys_query(tracks: str) -> str:
-    """What recordings are matched by, for a relation of tracks: ISRC and MBID as they are, and
-    artist with title where neither is missing nor a placeholder (then `duration_ms` counts too)."""
-    artists = ", ".join(quoted(name) for name in names.PLACEHOLDER_ARTISTS)
-    return (
-        "SELECT DISTINCT key, exact, duration_ms, track FROM ("
-        " SELECT md5_number_upper('isrc' || chr(0) || unnest(isrcs)) AS key, true AS exact,"
-        f" NULL::INTEGER AS duration_ms, track FROM {tracks}"
-        " UNION ALL SELECT md5_number_upper('mbid' || chr(0) || recording_mbid), true, NULL, track"
-        f" FROM {tracks} WHERE recording_mbid IS NOT NULL"
-        " UNION ALL SELECT md5_number_upper('name' || chr(0) || artist || chr(0) || name), false,"
-        " duration_ms, track FROM (SELECT track, duration_ms, plain_title(artists[1]) AS artist,"
-        f" plain_title(title) AS name FROM {tracks})"
-        f" WHERE artist <> '' AND name <> '' AND artist NOT IN ({artists})"
-        f" AND NOT regexp_matches(name, {quoted(names.PLACEHOLDER_TITLE)}))"
-    )
+def _writer(target: Path, table: str) -> pq.ParquetWriter:
+    return pq.ParquetWriter(target / f"{table}.parquet", **_options(table))
+
+
+def _write(writer: pq.ParquetWriter, batch: pa.RecordBatch) -> None:
+    writer.write_batch(batch, row_group_size=4 * ROW_GROUP)

@@ -22,6 +22,9 @@ from longplay.catalogue import schema
 from longplay.errors import ArchiveError
 
 LAYERS, JOINS, SNAPSHOTS, SCRATCH = "layers", "joins", "snapshots", "scratch"
+INDEX = "index"
+"""The folder below a layer's that holds what can be rebuilt from its tables."""
+
 POINTER = "current"
 LOCK = "writer.lock"
 
@@ -45,7 +48,9 @@ class Part:
 @dataclass(frozen=True, slots=True)
 class Layer:
     """One source's tables. `input` counts the rows that the source gave, and
-    `input = tracks + duplicates + rejected` always; `declared` is the source's own figure."""
+    `input = tracks + duplicates + rejected` always; `declared` is the source's own figure;
+    `licences` are those of tables that are under another licence than the rest. `index` can be
+    rebuilt from the tables."""
 
     source: str
     format: str
@@ -54,7 +59,13 @@ class Layer:
     duplicates: int
     rejected: int
     declared: int | None
-    tables: dict[str, Part]
+    tables: dict[str, tuple[Part, ...]]
+    index: tuple[Part, ...] = ()
+    licences: dict[str, str] = field(default_factory=dict)
+
+    def rows(self, table: str) -> int:
+        """Rows of a table."""
+        return sum(part.rows for part in self.tables.get(table, ()))
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,9 +80,10 @@ class Manifest:
     )
 
     def parts(self) -> Iterator[Part]:
-        """Every file that the snapshot needs."""
+        """Every file that the snapshot consists of; not the indexes, which can be rebuilt."""
         for layer in self.layers.values():
-            yield from layer.tables.values()
+            for table in layer.tables.values():
+                yield from table
         for runs in self.joins.values():
             yield from runs
 
@@ -103,6 +115,12 @@ def read(folder: Path, number: int) -> Manifest:
                 where=str(path),
                 hint="install that version; nothing was touched",
             )
+        if document["version"] < schema.VERSION:
+            raise ArchiveError(
+                f"was made by an older Longplay (catalogue version {document['version']})",
+                where=str(path),
+                hint="move the folder `catalogue` away and import the sources again",
+            )
         return _from_document(document)
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise ArchiveError("the snapshot is damaged", where=str(path)) from error
@@ -113,12 +131,20 @@ def _snapshot_path(folder: Path, number: int) -> Path:
 
 
 def _from_document(document: dict[str, Any]) -> Manifest:
-    layers = {
-        name: Layer(**{**facts, "tables": {t: Part(**p) for t, p in facts["tables"].items()}})
-        for name, facts in document["layers"].items()
+    layers = {name: _layer(facts) for name, facts in document["layers"].items()}
+    joins = {
+        name: tuple(Part(**part) for part in document["joins"].get(name, ()))
+        for name in schema.JOINS
     }
-    joins = {name: tuple(Part(**part) for part in document["joins"][name]) for name in schema.JOINS}
     return Manifest(document["number"], document["made"], layers, joins)
+
+
+def _layer(facts: dict[str, Any]) -> Layer:
+    tables = {
+        name: tuple(Part(**part) for part in parts) for name, parts in facts["tables"].items()
+    }
+    index = tuple(Part(**part) for part in facts["index"])
+    return Layer(**{**facts, "tables": tables, "index": index})
 
 
 @contextmanager
@@ -147,15 +173,19 @@ def sweep(folder: Path) -> None:
     files.sweep(folder, set(), pattern=f"{POINTER}.*{files.TEMPORARY}")
     kept: dict[Path, set[str]] = {}
     for path in sorted((folder / SNAPSHOTS).glob("*.json")):
-        for part in read(folder, int(path.stem)).parts():
+        manifest = read(folder, int(path.stem))
+        index = (part for layer in manifest.layers.values() for part in layer.index)
+        for part in (*manifest.parts(), *index):
             whole = folder / part.file
             kept.setdefault(whole.parent, set()).add(whole.name)
     files.sweep(folder / JOINS, kept.get(folder / JOINS, set()))
     for layer in (folder / LAYERS).glob("*"):
         if layer not in kept:
             shutil.rmtree(layer)
-        else:
-            files.sweep(layer, kept[layer])
+            continue
+        files.sweep(layer, kept[layer])
+        if (layer / INDEX).is_dir():
+            files.sweep(layer / INDEX, kept.get(layer / INDEX, set()))
 
 
 def publish_part(folder: Path, written: Path, name: str, rows: int) -> Part:

@@ -7,6 +7,8 @@ works on whole columns, in Arrow kernels and DuckDB macros.
 
 from __future__ import annotations
 
+from typing import Literal
+
 import duckdb
 import numpy as np
 import pyarrow as pa
@@ -82,3 +84,26 @@ def register(connection: duckdb.DuckDBPyConnection) -> None:
         rf" '(\S)[\s–-]+{GUEST}\s.*?(\s[–-]\s|[\(\[\{{]|$)', '\1 \2', 'g') ELSE t END"
     )
     connection.execute("CREATE MACRO plain_title(t) AS unpunctuated(without_guests(fold(t)))")
+    artists = ", ".join(f"'{name}'" for name in PLACEHOLDER_ARTISTS)
+    connection.execute(f"CREATE MACRO placeholder_artist(t) AS t IN ({artists})")
+    connection.execute(
+        f"CREATE MACRO placeholder_title(t) AS regexp_matches(t, '{PLACEHOLDER_TITLE}')"
+    )
+
+
+def plain(
+    connection: duckdb.DuckDBPyConnection,
+    texts: pa.Array,
+    placeholder: Literal["placeholder_title", "placeholder_artist"],
+) -> pa.Array:
+    """A column by `plain_title`; null for placeholders."""
+    cursor = connection.cursor()
+    try:
+        cursor.register("texts", pa.table({"text": texts}))
+        found = cursor.sql(
+            f"SELECT CASE WHEN NOT {placeholder}(plain) THEN plain END AS plain FROM"
+            " (SELECT plain_title(text) AS plain FROM texts)"
+        ).to_arrow_table()
+    finally:
+        cursor.close()
+    return found["plain"].combine_chunks()

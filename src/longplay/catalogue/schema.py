@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import pyarrow as pa
 
-VERSION = 1
+VERSION = 2
 """Version of the catalogue's files; an older asks for `longplay upgrade`, a newer is refused."""
 
 Columns = dict[str, str]
@@ -42,37 +42,68 @@ STAGED: Columns = {
 """One row for each row that a source gives, before identity: what every importer fills. A row with
 a `reason` is rejected, and `content` is kept of it."""
 
+ARTISTS: Columns = {"ref": "BIGINT", "own_id": "VARCHAR", "name": "VARCHAR", "mbid": "VARCHAR"}
+ALBUMS: Columns = {
+    "ref": "BIGINT",
+    "own_id": "VARCHAR",
+    "title": "VARCHAR",
+    "artist_refs": "BIGINT[]",
+    "release_date": "VARCHAR",
+    "upc": "VARCHAR",
+    "mbid": "VARCHAR",
+    "label": "VARCHAR",
+}
+TRACKS: Columns = {
+    "own_id": "VARCHAR",
+    "title": "VARCHAR",
+    "artist_refs": "BIGINT[]",
+    "album_ref": "BIGINT",
+    "disc_number": "INTEGER",
+    "track_number": "INTEGER",
+    "duration_ms": "INTEGER",
+    "isrcs": "VARCHAR[]",
+    "recording_mbid": "VARCHAR",
+    "iswcs": "VARCHAR[]",
+    "release_date": "VARCHAR",
+    "genres": "VARCHAR[]",
+    "explicit": "BOOLEAN",
+    "popularity": "FLOAT",
+    "listens": "DOUBLE",
+    "licence": "VARCHAR",
+}
+"""What `staging.Staging` takes: a `ref` is the number by which the source's rows name another."""
+
 LAYER: dict[str, Columns] = {
     "tracks": {
-        "track": "UBIGINT",
         "own_id": "VARCHAR",
         "title": "VARCHAR",
-        "artists": "VARCHAR[]",
-        "album": "UBIGINT",
+        "artists": "UINTEGER[]",
+        "album": "UINTEGER",
         "disc_number": "INTEGER",
         "track_number": "INTEGER",
         "duration_ms": "INTEGER",
         "isrcs": "VARCHAR[]",
         "recording_mbid": "VARCHAR",
+        "iswcs": "VARCHAR[]",
         "release_date": "VARCHAR",
         "genres": "VARCHAR[]",
         "explicit": "BOOLEAN",
         "popularity": "FLOAT",
         "listens": "DOUBLE",
         "licence": "VARCHAR",
+        "same_as": "UINTEGER",
+        "since": "UINTEGER",
     },
     "albums": {
-        "album": "UBIGINT",
         "own_id": "VARCHAR",
         "title": "VARCHAR",
-        "artists": "VARCHAR[]",
+        "artists": "UINTEGER[]",
         "release_date": "VARCHAR",
         "upc": "VARCHAR",
         "mbid": "VARCHAR",
         "label": "VARCHAR",
     },
-    "artists": {"artist": "UBIGINT", "own_id": "VARCHAR", "name": "VARCHAR"},
-    "track_artists": {"track": "UBIGINT", "position": "INTEGER", "artist": "UBIGINT"},
+    "artists": {"own_id": "VARCHAR", "name": "VARCHAR", "mbid": "VARCHAR"},
     "offers": {
         "path": "BLOB",
         "kind": "VARCHAR",
@@ -105,17 +136,37 @@ LAYER: dict[str, Columns] = {
         "reason": "VARCHAR",
         "content": "VARCHAR",
     },
-    "keys": {"key": "UBIGINT", "exact": "BOOLEAN", "duration_ms": "INTEGER", "track": "UBIGINT"},
+    "listens": {
+        "kind": "VARCHAR",
+        "track": "VARCHAR",
+        "mbid": "VARCHAR",
+        "isrc": "VARCHAR",
+        "artist": "VARCHAR",
+        "title": "VARCHAR",
+        "listens": "DOUBLE",
+        "accounts": "INTEGER",
+        "local_only": "BOOLEAN",
+    },
+    "aliases": {"kind": "VARCHAR", "old": "VARCHAR", "new": "VARCHAR"},
 }
-"""A layer's Parquet files. `keys` is what `joins` matches by: an index, rebuilt with the layer."""
+"""A layer's Parquet files. A row's number in `tracks`, `albums` or `artists` is how the others name
+it; its key (`ids.row_key`) follows from `own_id`."""
 
 JOINS: dict[str, Columns] = {
     "members": {"track": "UBIGINT", "recording": "UBIGINT", "live": "BOOLEAN"},
     "recordings": {"recording": "UBIGINT", "minted": "UINTEGER"},
     "redirects": {"recording": "UBIGINT", "successor": "UBIGINT", "snapshot": "UINTEGER"},
     "splits": {"recording": "UBIGINT", "part": "UBIGINT", "snapshot": "UINTEGER"},
+    "popularity": {
+        "recording": "UBIGINT",
+        "popularity": "FLOAT",
+        "listens": "DOUBLE",
+        "accounts": "INTEGER",
+        "source": "VARCHAR",
+    },
 }
-"""The joins' runs: later runs override earlier ones by the first column (`splits` only adds)."""
+"""The joins' runs: what differs from what the layers say alone. Later runs override earlier ones by
+the first column; `splits` only adds; `popularity` is one run, since a rank depends on all."""
 
 
 def definition(columns: Columns) -> str:
@@ -134,6 +185,10 @@ _ARROW = {
     "VARCHAR[]": pa.list_(pa.string()),
     "BLOB": pa.binary(),
     "BIGINT": pa.int64(),
+    "BIGINT[]": pa.list_(pa.int64()),
+    "UBIGINT": pa.uint64(),
+    "UINTEGER": pa.uint32(),
+    "UINTEGER[]": pa.list_(pa.uint32()),
     "INTEGER": pa.int32(),
     "FLOAT": pa.float32(),
     "DOUBLE": pa.float64(),

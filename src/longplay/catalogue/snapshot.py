@@ -7,8 +7,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from longplay.catalogue import database, joins, layout, schema
+from longplay.catalogue import database, ids, joins, layout, schema
 from longplay.catalogue.database import Connection, quoted
+from longplay.catalogue.ids import RowPrefix
 from longplay.catalogue.layout import Manifest
 from longplay.errors import ArchiveError
 
@@ -29,33 +30,97 @@ class Snapshot:
     def connect(self) -> Iterator[Connection]:
         """A DuckDB connection with the snapshot's tables as views, closed at the end.
 
-        `tracks`, `albums`, `artists`, `track_artists`, `offers`, `rights` and `rejects` as in
-        `schema.LAYER`, each row with its `source`; `members(track, recording)` and
-        `recordings(recording, minted)` of what is in the catalogue now; `redirects(recording,
-        successor)` with the id that stands now; `splits(recording, part, snapshot)`; and
-        `all_members`, `all_recordings`, which also have what has gone.
+        `offers`, `rights`, `rejects`, `listens` and `aliases` as in `schema.LAYER`, each row with
+        its `source`; `tracks`, `albums` and `artists` also with their keys and with numbers that
+        are unique in the snapshot, so that they can be joined; `track_artists(track, position,
+        artist)`; `track_credits(track, names)` and `album_credits(album, names)`; `named_tracks` and `named_albums`
+        with the artists' names; `members(track, recording)` and `recordings(recording, minted)` of what is in the
+        catalogue now; `redirects(recording, successor)` with the id that stands now;
+        `splits(recording, part, snapshot)`; and `all_members`, `all_recordings`, which also have
+        what has gone.
         """
         with database.opened() as connection:
-            for table, columns in schema.LAYER.items():
-                connection.execute(f"CREATE VIEW {table} AS {self._layers(table, columns)}")
-            for name, runs in self.manifest.joins.items():
-                query = joins.latest(self.folder, name, runs)
-                connection.execute(f"CREATE VIEW {_VIEWS.get(name, name)} AS {query}")
-            connection.execute(_DERIVED)
+            self.create_views(connection)
             yield connection
 
-    def _layers(self, table: str, columns: schema.Columns) -> str:
-        selects = [
-            f"SELECT {quoted(name)} AS source, * FROM"
-            f" {database.parquet([self.folder / layer.tables[table].file])}"
-            for name, layer in self.manifest.layers.items()
-        ]
-        return " UNION ALL ".join(selects) or schema.empty({"source": "VARCHAR", **columns})
+    def create_views(self, connection: Connection) -> None:
+        """Make the views of `connect` in a connection."""
+        for table, columns in schema.LAYER.items():
+            query = " UNION ALL ".join(self._reads(table))
+            connection.execute(f"CREATE VIEW {table} AS {query or _nothing(table, columns)}")
+        for name, runs in self.manifest.joins.items():
+            query = joins.latest(self.folder, name, runs)
+            connection.execute(f"CREATE VIEW {_RUNS.get(name, name)} AS {query}")
+        connection.execute(_DERIVED)
+
+    def _reads(self, table: str) -> Iterator[str]:
+        """A query for each file of a table."""
+        for place, (source, layer) in enumerate(self.manifest.layers.items()):
+            first = base = place << 32
+            for part in layer.tables.get(table, ()):
+                columns = _shown(table, quoted(source), base, first)
+                read = database.parquet([self.folder / part.file], "file_row_number = true")
+                yield f"SELECT {columns} FROM {read}"
+                first += part.rows
 
 
-_VIEWS = {"members": "all_members", "recordings": "all_recordings", "redirects": "all_redirects"}
+_KEYED: dict[str, tuple[str, str, RowPrefix]] = {
+    "tracks": ("number", "track", "tr"),
+    "albums": ("album", "key", "al"),
+    "artists": ("artist", "key", "ar"),
+}
+"""What the views call the numbers and the keys of rows."""
 
-_DERIVED = """
+
+def _shown(table: str, source: str, base: int, first: int) -> str:
+    """The columns of a view, over one file of a layer: numbers of rows are made unique by adding
+    those of the layer (`base`) or of the file (`first`)."""
+    columns = []
+    for name, kind in schema.LAYER[table].items():
+        if kind == "UINTEGER[]":
+            columns.append(f"list_transform({name}, lambda n: {base}::UBIGINT + n) AS {name}")
+        elif kind == "UINTEGER" and name != "since":
+            columns.append(f"{base}::UBIGINT + {name} AS {name}")
+        else:
+            columns.append(name)
+    if table in _KEYED:
+        number, key, prefix = _KEYED[table]
+        columns.insert(0, f"{ids.row_key_sql(prefix, 'own_id', source)} AS {key}")
+        columns.insert(0, f"{first}::UBIGINT + file_row_number AS {number}")
+    return ", ".join([f"{source} AS source", *columns])
+
+
+def _nothing(table: str, columns: schema.Columns) -> str:
+    """A view of no rows."""
+    numbers = {name: "UBIGINT" for name in _KEYED.get(table, ())[:2]}
+    wide = {name: kind.replace("UINTEGER", "UBIGINT") for name, kind in columns.items()}
+    return schema.empty({"source": "VARCHAR", **numbers, **wide})
+
+
+_RUNS = {"members": "run_members", "recordings": "run_recordings", "redirects": "all_redirects"}
+
+_DERIVED = f"""
+CREATE VIEW track_artists AS SELECT track, generate_subscripts(artists, 1)::INTEGER AS position,
+    unnest(artists) AS artist FROM tracks;
+CREATE VIEW track_credits AS SELECT track, list(name ORDER BY position) AS names
+    FROM track_artists JOIN artists USING (artist) GROUP BY track;
+CREATE VIEW album_credits AS SELECT album, list(name ORDER BY position) AS names
+    FROM (SELECT album, generate_subscripts(artists, 1) AS position, unnest(artists) AS artist
+        FROM albums) JOIN artists USING (artist) GROUP BY album;
+CREATE VIEW named_tracks AS SELECT t.* REPLACE (coalesce(names, []) AS artists)
+    FROM tracks t LEFT JOIN track_credits USING (track);
+CREATE VIEW named_albums AS SELECT a.* REPLACE (coalesce(names, []) AS artists)
+    FROM albums a LEFT JOIN album_credits USING (album);
+CREATE VIEW default_members AS
+    SELECT track, {ids.minted_sql("track")} AS recording FROM tracks WHERE same_as IS NULL
+    UNION ALL SELECT t.track, {ids.minted_sql("s.track")} FROM tracks t
+        JOIN tracks s ON t.same_as = s.number;
+CREATE VIEW all_members AS SELECT * FROM run_members
+    UNION ALL SELECT *, true FROM default_members ANTI JOIN run_members USING (track);
+CREATE VIEW all_recordings AS SELECT * FROM run_recordings
+    UNION ALL SELECT {ids.minted_sql("track")} AS recording, since FROM tracks
+        ANTI JOIN run_recordings r ON r.recording = {ids.minted_sql("track")}
+        WHERE same_as IS NULL;
 CREATE VIEW members AS SELECT track, recording FROM all_members WHERE live;
 CREATE VIEW recordings AS SELECT recording, minted FROM all_recordings SEMI JOIN members
     USING (recording);

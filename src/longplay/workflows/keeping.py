@@ -137,8 +137,8 @@ def _texts(snapshot: Snapshot, source: str) -> dict[bytes, str]:
     with snapshot.connect() as connection:
         rows = connection.execute(
             "SELECT o.path, concat_ws(' ', t.title, array_to_string(t.artists, ' '), a.title)"
-            " FROM offers o LEFT JOIN tracks t ON o.track = t.track AND o.source = t.source"
-            " LEFT JOIN albums a ON t.album = a.album AND t.source = a.source WHERE o.source = ?",
+            " FROM offers o LEFT JOIN named_tracks t USING (track) LEFT JOIN albums a"
+            " ON t.album = a.album WHERE o.source = ?",
             [source],
         ).fetchall()
     texts: dict[bytes, str] = {}

@@ -10,11 +10,12 @@ import duckdb
 import numpy as np
 import pyarrow as pa
 
-from longplay.catalogue import database, imports, layers
+from longplay.catalogue import database, imports, inline
 from longplay.catalogue.database import Connection, quoted
 from longplay.catalogue.importers import columns, readers
 from longplay.catalogue.importers.columns import TableMap
 from longplay.catalogue.importers.readers import Input
+from longplay.catalogue.staging import Staging
 from longplay.errors import InputError, RightsError
 
 Check = Callable[[str, str], None]
@@ -51,7 +52,8 @@ def import_table(
     LockedError; then nothing changes. Rows that cannot be used are kept in `rejects` with reasons.
     """
 
-    def fill(connection: Connection, scratch: Path) -> imports.Staged:
+    def fill(stage: Staging) -> imports.Staged:
+        connection, scratch = stage.connection, stage.scratch
         connection.execute("CREATE TABLE inputs (ordinal BIGINT, name VARCHAR)")
         connection.execute("CREATE TABLE lines (record BIGINT, line BIGINT)")
         refused = 0
@@ -105,7 +107,7 @@ def _stage(connection: Connection, source: Input, given: TableMap | None, scratc
             _require_columns(source, table, raw.columns)
         # A table first: only so are rows numbered in file order and still read in parallel.
         connection.execute(f"CREATE OR REPLACE TABLE raw AS {raw.query}")
-        layers.stage(connection, columns.select(table, source.ordinal))
+        inline.stage(connection, columns.select(table, source.ordinal))
         connection.execute("DROP TABLE raw")
     refused = readers.keep_rejects(connection, source)
     if "licence" in table.columns and source.format in ("csv", "tsv"):

@@ -17,12 +17,13 @@ from typing import Any
 import pyarrow as pa
 
 from longplay import engine
-from longplay.catalogue import imports, layers, schema
+from longplay.catalogue import imports, inline, schema
 from longplay.catalogue.database import Connection
 from longplay.catalogue.importers import parts, rows
 from longplay.catalogue.importers.folder import Entry, walk
 from longplay.catalogue.importers.parts import Part
 from longplay.catalogue.importers.reading import Read, Task, read_file, unread
+from longplay.catalogue.staging import Staging
 from longplay.files import escape
 from longplay.model import Kind
 from longplay.settings import Limits
@@ -54,10 +55,10 @@ def import_tags(
     LockedError.
     """
 
-    def fill(connection: Connection, _scratch: Path) -> imports.Staged:
+    def fill(stage: Staging) -> imports.Staged:
         entries = list(walk(location))
         reader = _Reader(location, limits or Limits(), workers or engine.default_workers())
-        staging = _Staging(connection)
+        staging = _Staging(stage.connection)
         count = _stage_sound(reader, entries, staging, progress)
         staging.flush()
         refused = [entry for entry in entries if entry.kind == "refused"]
@@ -221,11 +222,11 @@ class _Staging:
         """Hand all waiting rows over."""
         batch = self._table(schema.STAGED, self.rows.pop("staged", []))
         self.connection.register("batch", batch)
-        layers.stage(self.connection, "SELECT * FROM batch")
+        inline.stage(self.connection, "SELECT * FROM batch")
         self.connection.unregister("batch")
         for table, columns in (
-            ("staged_offers", layers.STAGED_OFFERS),
-            ("staged_rights", layers.STAGED_RIGHTS),
+            ("staged_offers", inline.STAGED_OFFERS),
+            ("staged_rights", inline.STAGED_RIGHTS),
         ):
             self._insert(table, columns, self.rows.pop(table, []))
 
