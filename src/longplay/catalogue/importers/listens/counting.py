@@ -51,7 +51,8 @@ _PLAYS = """
 SELECT row, CASE WHEN problem IS NOT NULL THEN problem
         WHEN played_ms::BIGINT < $listen THEN '$short'
         WHEN time IS NULL AND $timed THEN 'has no time'
-        WHEN time IS NOT NULL AND coalesce(isnan(seconds), true) THEN 'has a time that cannot be read'
+        WHEN time IS NOT NULL AND coalesce(isnan(seconds), true)
+            THEN 'has a time that cannot be read'
         WHEN seconds NOT BETWEEN 0 AND 4294967295 THEN 'has a time outside of 1970 to 2106'
         WHEN length(artist) > $name OR length(title) > $name OR length(track) > $name
             THEN 'has a name of more than $name letters' END AS problem,
@@ -194,7 +195,7 @@ def _keyed(found: pa.Table, connection: Connection) -> pa.Table:
     artist = keys.name_hashes(_one(plays["artist"]), lambda t: _plain(connection, t, "artist"))
     title = keys.name_hashes(_one(plays["title"]), lambda t: _plain(connection, t, "title"))
     key, kind = combined(ids[0], ids[1], ids[2], artist, title)
-    nameless = pa.array(np.where(kind == len(KINDS), NAMELESS, None), pa.string())
+    nameless = pc.if_else(pa.array(kind == len(KINDS)), NAMELESS, None)
     problem = pc.coalesce(plays["problem"], nameless)
     for name, column in (("mbid", mbid), ("isrc", isrc), ("problem", problem)):
         plays = plays.set_column(plays.schema.get_field_index(name), name, column)

@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from longplay.catalogue import imports
 from longplay.catalogue.importers.listens import forms, lines, streams
 from longplay.catalogue.importers.listens.counting import Counter
 from longplay.catalogue.staging import Staging
-from longplay.errors import InputError, UsageError
+from longplay.errors import InputError
 
 Progress = Callable[[int, int], None]
 

@@ -17,7 +17,7 @@ CHUNK = 16 * 2**20
 """Bytes that are read and worked on at once."""
 
 MAX_LINE_BYTES = 2**20
-"""A longer line is rejected: one listen is some hundred bytes, and a server takes 10 KiB at most."""
+"""A longer line is rejected: one listen is some hundred bytes, at most 10 KiB."""
 
 MAX_DOCUMENT_BYTES = 128 * 2**20
 """A longer JSON document is refused: services cut what they send into files of some 12 MB."""

@@ -241,7 +241,6 @@ def _following(state: State, number: int, reply: Reply, headers: list[Header]) -
         ordered=state.ordered and rising,
         token=reply.token,
         done=not reply.token,
-        restarts=0 if newest > state.newest else state.restarts,
         idle=idle,
     )
 
@@ -254,13 +253,14 @@ def _restarted(state: State) -> State:
             "forgets its lists before they can be read", where=state.url, hint="try again later"
         )
     onward = state.ordered and bool(state.newest)
+    window = _stamp(state, state.newest) if onward else state.window
     return replace(
         state,
-        window=_stamp(state, state.newest) if onward else state.window,
+        window=window,
         token="",
         newest=state.newest if onward else "",
         ordered=True,
-        restarts=state.restarts + 1,
+        restarts=1 if window != state.window else state.restarts + 1,
         idle=0,
     )
 
