@@ -87,7 +87,9 @@ def progress(what: str) -> Iterator[Callable[[int, int, str], None]]:
 
     def update(done: int, total: int, words: str) -> None:
         nonlocal said
-        if clock.monotonic() - said >= PLAIN_SECONDS:
+        if words.startswith("read "):  # who feeds us files waits for this
+            err.print(words, markup=False, highlight=False, soft_wrap=True)
+        elif clock.monotonic() - said >= PLAIN_SECONDS:
             said = clock.monotonic()
             err.print(f"{what}: {done:,} of {total:,} {words}".rstrip(), markup=False)
 

@@ -12,6 +12,7 @@ from typing import Any
 from longplay.archive import Archive
 from longplay.catalogue import coverage
 from longplay.catalogue.importers import columns
+from longplay.catalogue.importers.relation_map import RelationMap
 from longplay.catalogue.importers.table import import_table
 from longplay.catalogue.importers.tags import import_tags
 from longplay.catalogue.imports import Imported
@@ -114,11 +115,11 @@ def _table(archive: Archive, request: Request, progress: Progress) -> Imported:
         table_map=_load_map(request.column_map) if request.column_map else None,
         licence=request.licence,
         check_rights=rows.check_text,
-        progress=lambda done, total: progress(done, total or 0, ""),
+        progress=progress,
     )
 
 
-def _load_map(name: str) -> columns.TableMap:
+def _load_map(name: str) -> columns.TableMap | RelationMap:
     if Path(name).exists():
         return columns.load(Path(name))
     shipped = files("longplay.catalogue") / "maps" / f"{name.removesuffix('.toml')}.toml"

@@ -49,7 +49,7 @@ def catch_up(archive: Archive) -> None:
     with archive.ledger.read() as connection:
         recorded = record.recorded_layers(connection)
     for source, layer in snapshot.manifest.layers.items():
-        if recorded.get(source) != layer.tables["rights"].file:
+        if recorded.get(source) != layer.tables["rights"][0].file:
             record_layer(archive, source)
 
 
@@ -76,7 +76,7 @@ def record_layer(archive: Archive, source: str) -> None:
     with archive.ledger.write() as connection:
         record.replace_statements(connection, f"catalogue:{source}", statements)
         layer = snapshot.manifest.layers[source]
-        record.note_layer(connection, source, layer.tables["rights"].file)
+        record.note_layer(connection, source, layer.tables["rights"][0].file)
 
 
 def judge_release(

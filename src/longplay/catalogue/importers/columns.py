@@ -15,6 +15,7 @@ from pydantic import Field, ValidationError
 from longplay import files
 from longplay.catalogue import schema
 from longplay.catalogue.database import identifier, quoted
+from longplay.catalogue.importers.relation_map import RelationMap
 from longplay.errors import InputError
 from longplay.settings import Model
 
@@ -80,10 +81,12 @@ class TableMap(Model):
         return list(dict.fromkeys(column for each in used for column in each.columns))
 
 
-def load(path: Path) -> TableMap:
-    """Read a map. Raises InputError."""
+def load(path: Path) -> TableMap | RelationMap:
+    """Read a map, of one table or of several (`tables`). Raises InputError."""
     try:
         document = tomllib.loads(files.read_bounded(path, MAX_MAP_BYTES).decode())
+        if "tables" in document:
+            return RelationMap.model_validate(document)
         found = TableMap.model_validate(document)
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise InputError(str(error), where=str(path), hint="correct that line") from error

@@ -12,21 +12,22 @@ import pyarrow as pa
 
 from longplay.catalogue import database, imports, inline
 from longplay.catalogue.database import Connection, quoted
-from longplay.catalogue.importers import columns, readers
+from longplay.catalogue.importers import columns, readers, relations
 from longplay.catalogue.importers.columns import TableMap
 from longplay.catalogue.importers.readers import Input
+from longplay.catalogue.importers.relation_map import RelationMap
 from longplay.catalogue.staging import Staging
 from longplay.errors import InputError, RightsError
 
 Check = Callable[[str, str], None]
-Progress = Callable[[int, int | None], None]
+Progress = Callable[[int, int, str], None]
 
 
 def _accept(_text: str, _where: str) -> None:
     """Take any licence text: for tables whose licences nobody relies on."""
 
 
-def _quiet(_done: int, _total: int | None) -> None:
+def _quiet(_done: int, _total: int, _words: str) -> None:
     """Show no progress."""
 
 
@@ -35,7 +36,7 @@ def import_table(
     source: str,
     paths: Sequence[Path],
     *,
-    table_map: TableMap | None = None,
+    table_map: TableMap | RelationMap | None = None,
     licence: str | None = None,
     declared: int | None = None,
     check_rights: Check = _accept,
@@ -46,19 +47,25 @@ def import_table(
     Without a map, columns are known by `columns.DEFAULT_NAMES`. `licence` is that of the metadata
     itself; `declared` the number of rows that the source says there are (else the files' own
     count). `check_rights(text, where)` is called for each distinct text of the `licence` column
-    and raises RightsError to stop the import. `progress(done, total)` counts files.
+    and raises RightsError to stop the import. `progress(done, total, words)` counts files, or the rows of a database in many tables.
 
     Raises InputError when a file is not of its format or no row of it is good, RightsError,
     LockedError; then nothing changes. Rows that cannot be used are kept in `rejects` with reasons.
     """
 
+    def fill_relations(stage: Staging) -> imports.Staged:
+        assert isinstance(table_map, RelationMap)
+        staged = relations.fill(stage, paths, table_map, progress)
+        return staged if declared is None else imports.Staged(staged.input, declared)
+
     def fill(stage: Staging) -> imports.Staged:
+        assert not isinstance(table_map, RelationMap)
         connection, scratch = stage.connection, stage.scratch
         connection.execute("CREATE TABLE inputs (ordinal BIGINT, name VARCHAR)")
         connection.execute("CREATE TABLE lines (record BIGINT, line BIGINT)")
         refused = 0
         for ordinal, path in enumerate(paths):
-            progress(ordinal, len(paths))
+            progress(ordinal, len(paths), path.name)
             found = readers.recognise(path, ordinal, table_map.format if table_map else None)
             connection.execute("INSERT INTO inputs VALUES (?, ?)", [ordinal, path.name])
             with _told(path):
@@ -67,11 +74,13 @@ def import_table(
         _reject(connection)
         _require_rows(connection, paths, count)
         _keep_rights(connection, check_rights)
-        progress(len(paths), len(paths))
+        progress(len(paths), len(paths), "")
         return imports.Staged(count, count if declared is None else declared)
 
     if not paths:
         raise InputError("no file to import", where=source)
+    if isinstance(table_map, RelationMap):
+        return imports.run(folder, source, fill_relations, kind="table", licence=licence)
     counting = table_map.count_listens if table_map else False
     return imports.run(folder, source, fill, kind="table", licence=licence, count_listens=counting)
 
