@@ -121,7 +121,7 @@ def test_everything_else_is_refused_in_one_line_and_changes_nothing(
 ) -> None:
     other = tmp_path / "private" / "other.parquet"
     other.parent.mkdir()
-    part = snapshot.folder / snapshot.manifest.layers["songs"].tables["tracks"].file
+    part = snapshot.folder / snapshot.manifest.layers["songs"].tables["tracks"][0].file
     other.write_bytes(part.read_bytes())
     secret_of_python = [{"a": 1}]
     before, here = contents(tmp_path), sorted(os.listdir())  # noqa: PTH208
@@ -137,7 +137,7 @@ def test_everything_else_is_refused_in_one_line_and_changes_nothing(
 
 
 def test_the_snapshot_s_own_files_can_be_read_as_files(snapshot: Snapshot) -> None:
-    part = snapshot.folder / snapshot.manifest.layers["songs"].tables["tracks"].file
+    part = snapshot.folder / snapshot.manifest.layers["songs"].tables["tracks"][0].file
     assert answers(snapshot, f"SELECT count(*) FROM read_parquet('{part}')") == [(3,)]
 
 
