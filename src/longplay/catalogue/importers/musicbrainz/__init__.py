@@ -1,0 +1,1 @@
+"""MusicBrainz's database dumps, read straight from their archives: no PostgreSQL is needed."""
