@@ -5,6 +5,7 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -14,7 +15,8 @@ from longplay.catalogue import ids
 from longplay.catalogue.search import finding
 from longplay.catalogue.search.finding import Documents, Group, Keys
 from longplay.catalogue.search.query import Range
-from longplay.catalogue.search.words import words as cut
+from longplay.catalogue.search.words import cut as cut_column
+from longplay.catalogue.search.words import genre_words
 
 COLUMNS = pa.schema(
     {
@@ -115,8 +117,14 @@ def _terms(row: Mapping[str, Any]) -> set[str]:
         terms.add(f"year:{row['year']:04}")
     if row.get("explicit") is not None:
         terms.add("explicit:yes" if row["explicit"] else "explicit:no")
-    terms |= {f"genre:{word}" for genre in row.get("genres") or () for word in cut(genre)}
+    terms |= {word for genre in row.get("genres") or () for word in genre_words(genre)}
     return terms
+
+
+def cut(text: str) -> list[str]:
+    found = cut_column(pa.array([text]))
+    ends = [0, *found.ends.tolist()]
+    return [found.data.tobytes()[a:b].decode() for a, b in pairwise(ends)]
 
 
 @lru_cache(500_000)

@@ -137,7 +137,12 @@ def test_control_characters_are_spaces() -> None:
     assert parse("love\x00me\x1bdo\r\n").words == ("love", "me", "do")
 
 
-@pytest.mark.parametrize("text", ["", "   ", "\x00", "!!!", '""'])
+def test_signs_are_looked_for_only_where_there_are_no_words() -> None:
+    assert parse("!!!").words == ("!!!",)
+    assert parse("Björk - Jóga !").words == ("bjork", "joga")
+
+
+@pytest.mark.parametrize("text", ["", "   ", "\x00", '""'])
 def test_a_query_can_be_empty(text: str) -> None:
     assert parse(text).empty
 

@@ -19,10 +19,9 @@ import pyarrow as pa
 
 from longplay import clock
 from longplay.catalogue import ids
-from longplay.catalogue.search import forgiving, ranking
+from longplay.catalogue.search import forgiving, ranking, words
 from longplay.catalogue.search.forgiving import Reading
 from longplay.catalogue.search.query import LAST_YEAR, Query, Range
-from longplay.catalogue.search.words import words as cut
 from longplay.errors import UsageError
 
 WINDOW = 200
@@ -121,6 +120,10 @@ class Layer:
     index: Index
 
 
+_VOCABULARY = ranking.Vocabulary()
+"""Shared by all searches: what it knows depends on nothing but the names."""
+
+
 @dataclass(frozen=True, slots=True)
 class _Asked:
     """What every window is searched for."""
@@ -129,6 +132,7 @@ class _Asked:
     query: Query
     readings: Sequence[Reading]
     held: Keys | None
+    vocabulary: ranking.Vocabulary
 
 
 class _Place(NamedTuple):
@@ -165,7 +169,7 @@ def find(
     meant = None
     if not (query.empty or query.nothing):
         for readings in forgiving.readings(query, _All(layers)):
-            asked = _Asked(layers, query, readings, held)
+            asked = _Asked(layers, query, readings, held, _VOCABULARY)
             places, total = _gather(asked, limit + offset)
             if places:
                 meant = _meant(asked, places[0]) if readings[0].changed else None
@@ -235,11 +239,11 @@ def _filter_groups(query: Query) -> Iterator[Group]:
         low = max(math.ceil(query.years.low), 0) if math.isfinite(query.years.low) else 0
         high = int(query.years.high) if math.isfinite(query.years.high) else LAST_YEAR
         years = (year for year in range(low, high + 1) if query.years.holds(year))
-        yield Group(tuple(f"year:{year:04}" for year in years))
+        yield Group(tuple(words.year_word(year) for year in years))
     for genre in query.genres:
-        yield from (Group((f"genre:{word}",)) for word in cut(genre))
+        yield Group((words.genre_words(genre)[0],))
     if query.explicit is not None:
-        yield Group(("explicit:yes" if query.explicit else "explicit:no",))
+        yield Group((words.explicit_word(query.explicit),))
 
 
 def _candidates(asked: _Asked, number: int, documents: Documents) -> Iterator[_Place]:
@@ -251,9 +255,7 @@ def _candidates(asked: _Asked, number: int, documents: Documents) -> Iterator[_P
         documents, recordings = documents[kept], recordings[kept]
     columns = index.rows(documents).to_pydict()
     popularities = columns["popularity"]
-    names = zip(columns["title"], columns["artists"], columns["album"], strict=True)
-    for row, (title, artists, album) in enumerate(names):
-        track = ranking.track(title or "", tuple(artists or ()), album or "")
+    for row, track in enumerate(asked.vocabulary.tracks(_names(columns))):
         popularity = popularities[row] or 0.0
         if asked.query.popularity and not (
             popularities[row] is not None and asked.query.popularity.holds(popularity)
@@ -262,6 +264,11 @@ def _candidates(asked: _Asked, number: int, documents: Documents) -> Iterator[_P
         best = _best(asked, track, popularity)
         if best is not None:
             yield _Place(-best, number, int(documents[row]), row, int(recordings[row]), columns)
+
+
+def _names(columns: dict[str, list[Any]]) -> list[ranking.Names]:
+    names = zip(columns["title"], columns["artists"], columns["album"], strict=True)
+    return [ranking.Names(title, artists or (), album) for title, artists, album in names]
 
 
 def _best(asked: _Asked, track: ranking.Track, popularity: float) -> float | None:
@@ -310,8 +317,8 @@ def _hit(layers: Sequence[Layer], place: _Place, held: Keys | None) -> Hit:
 
 def _meant(asked: _Asked, place: _Place) -> str:
     """The words that the best hit answers, where they are others than those that were typed."""
-    names = [place.columns[name][place.row] for name in ("title", "artists", "album")]
-    track = ranking.track(names[0] or "", tuple(names[1] or ()), names[2] or "")
+    row = {name: values[place.row : place.row + 1] for name, values in place.columns.items()}
+    (track,) = asked.vocabulary.tracks(_names(row))
     terms = [*track.title, *(term for words in track.artists for term in words), *track.album]
     reading = max(asked.readings, key=lambda each: ranking.text_score(each.words, track))
     best = (

@@ -13,6 +13,7 @@ from typing import Protocol
 
 from longplay.catalogue.search.query import Query
 from longplay.catalogue.search.ranking import Word
+from longplay.catalogue.search.words import is_sign
 
 LETTERS_FOR_ONE = 4
 LETTERS_FOR_TWO = 8
@@ -51,8 +52,9 @@ class Reading:
 
 def readings(query: Query, terms: Terms) -> Iterator[tuple[Reading, ...]]:
     """The readings of a query, in steps: the next step is for when the one before finds nothing."""
+    last = len(query.words) - 1
     exact = tuple(
-        Word({word: 0}, word if query.prefix and at == len(query.words) - 1 else None, word)
+        Word({word: 0}, word if is_sign(word) or (query.prefix and at == last) else None, word)
         for at, word in enumerate(query.words)
     )
     yield (Reading(exact, changed=False),)

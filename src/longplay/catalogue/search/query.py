@@ -142,6 +142,7 @@ class _Reader:
     def __init__(self, typing: bool) -> None:
         self.typing = typing
         self.words: list[str] = []
+        self.signs: list[str] = []
         self.prefix = False
         self.phrases: list[Phrase] = []
         self.years: Range | None = None
@@ -176,7 +177,7 @@ class _Reader:
         """What was read, as a value."""
         return Query(
             text,
-            tuple(self.words),
+            tuple(self.words or self.signs[:1]),
             self.prefix,
             tuple(self.phrases),
             self.years,
@@ -191,6 +192,10 @@ class _Reader:
 
     def _add_words(self, text: str, field: FieldName | None, *, quoted: bool, prefix: bool) -> None:
         found = cut(text)
+        if not field and not any(map(str.isalnum, text)):
+            # A dash between artist and title is nothing to look for; the band `!!!` is.
+            self.signs += found
+            return
         room = MAX_WORDS - len(self.words)
         if len(found) > room:
             self.cut, prefix, found = True, False, found[:room]

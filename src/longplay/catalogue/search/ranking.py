@@ -8,12 +8,13 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from functools import lru_cache
 from itertools import pairwise
 from typing import NamedTuple
 
+import pyarrow as pa
+
 from longplay.catalogue.search.query import FieldName
-from longplay.catalogue.search.words import words as cut
+from longplay.catalogue.search.words import cut
 
 FOUND = 10.0
 """What it is worth that all words are found in title and artists: more than all else together, so
@@ -39,7 +40,7 @@ POPULARITY = 3.0
 """What the highest popularity is worth."""
 
 KEPT = 65_536
-"""Texts whose words are kept: popular tracks are found again and again (some 30 MB)."""
+"""Names whose words are kept, some 30 MB: then they are forgotten, all at once."""
 
 _CORE = re.compile(
     r"(?<=\S)(?:\s*[(\[{]|\s+[-–—]\s|\s+(?:feat|ft|featuring)\b).*", re.IGNORECASE | re.DOTALL
@@ -66,6 +67,14 @@ class Word:
         return 0.0
 
 
+class Names(NamedTuple):
+    """What a track is called."""
+
+    title: str | None
+    artists: Sequence[str]
+    album: str | None
+
+
 class Track(NamedTuple):
     """The words of a track: of its title (of which the first `core` are no version or guest), of
     each of its artists, of its album."""
@@ -85,23 +94,46 @@ class _Places:
     at: list[int] = field(default_factory=list)
 
 
-@lru_cache(KEPT)
-def words_of(text: str) -> tuple[str, ...]:
-    """The words of a name, as they are indexed."""
-    return tuple(cut(text))
+class Vocabulary:
+    """The words of names, kept: popular tracks are found again and again, and names are cut by the
+    column faster than one by one."""
 
+    def __init__(self) -> None:
+        self._words: dict[str, tuple[str, ...]] = {}
 
-@lru_cache(KEPT)
-def _title(text: str) -> tuple[tuple[str, ...], int, bool]:
-    whole = words_of(text)
-    core = _CORE.sub("", text)
-    rest = text[len(core) :]
-    return whole, len(words_of(core)) or len(whole), bool(rest) and not _GUEST.match(rest)
+    def tracks(self, names: Sequence[Names]) -> list[Track]:
+        """Tracks as they are compared with a query."""
+        titles = [each.title or "" for each in names]
+        cores = [_CORE.sub("", title) for title in titles]
+        self._learn(
+            {*titles, *cores}.union(*(each.artists for each in names))
+            | {each.album or "" for each in names}
+        )
+        known = self._words
+        return [
+            Track(
+                known[title],
+                len(known[core]) or len(known[title]),
+                core != title and not _GUEST.match(title[len(core) :]),
+                tuple(known[artist] for artist in each.artists),
+                known[each.album or ""],
+            )
+            for each, title, core in zip(names, titles, cores, strict=True)
+        ]
 
-
-def track(title: str, artists: Sequence[str], album: str) -> Track:
-    """A track as it is compared with a query."""
-    return Track(*_title(title), tuple(words_of(each) for each in artists), words_of(album))
+    def _learn(self, texts: set[str]) -> None:
+        if len(self._words) + len(texts) > KEPT:
+            self._words.clear()
+        new = [text for text in texts if text not in self._words]
+        if not new:
+            return
+        found = cut(pa.array(new, pa.string()), indexing=False)
+        raw, ends = found.data.tobytes(), found.ends.tolist()
+        words = [raw[one:two].decode() for one, two in pairwise([0, *ends])]
+        last = 0
+        for text, count in zip(new, found.counts.tolist(), strict=True):
+            self._words[text] = tuple(words[last : last + count])
+            last += count
 
 
 def score(asked: Sequence[Word | None], found: Track, popularity: float) -> float:
