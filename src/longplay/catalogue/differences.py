@@ -8,10 +8,13 @@ rows, so it is applied to the right one or not at all.
 from __future__ import annotations
 
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
+import duckdb
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -194,7 +197,8 @@ def apply(
                         where=str(copy_folder),
                         hint="apply the differences in order, or a full copy",
                     )
-                _check_result(connection, _Rows(copy_folder, copy, mine, wanted[name]))
+                with _readable(copy_folder):
+                    _check_result(connection, _Rows(copy_folder, copy, mine, wanted[name]))
             for name in todo:
                 licence = wanted[name].licence if copy.terms == "any" else None
                 rows = _Rows(copy_folder, copy, mine, wanted[name])
@@ -211,6 +215,18 @@ def apply(
         sum(wanted[name].tables["tracks"].rows for name in todo),
         open_current(folder).number,
     )
+
+
+@contextmanager
+def _readable(folder: Path) -> Iterator[None]:
+    """Files that are no Parquet, or of other columns, in one line."""
+    try:
+        yield
+    except duckdb.Error as error:
+        words = str(error).splitlines()[0]
+        raise InputError(
+            f"cannot be read: {words}", where=str(folder), hint="nothing was changed"
+        ) from error
 
 
 def _emptied(name: str) -> Origin:
