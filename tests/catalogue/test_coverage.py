@@ -1,0 +1,67 @@
+"""What is held against what is declared; every row is accounted for."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from longplay.catalogue import coverage
+from longplay.catalogue.importers import columns
+from longplay.catalogue.importers.table import import_table
+from longplay.catalogue.snapshot import open_current
+from tests.catalogue import made
+
+REJECTS = [
+    {"place": "a:7", "own_id": "7", "reason": "no duration", "content": "x"},
+    {"place": "a:8", "own_id": "8", "reason": "no duration", "content": "x"},
+    {"place": "a:9", "own_id": "1", "reason": "not a count", "content": "x"},
+    {"place": "a:10", "own_id": None, "reason": "no id", "content": "x"},
+]
+
+
+def test_every_row_is_accounted_for(catalogue: Path) -> None:
+    tracks = [*made.TRACKS, made.TRACKS[0]]
+    made.bring(catalogue, tracks=tracks, rejects=REJECTS, declared=20)
+    found = coverage.stats(open_current(catalogue))
+    (songs,) = found.sources
+    assert (songs.input, songs.rows, songs.duplicates, songs.rejected) == (9, 4, 1, 4)
+    assert songs.input == songs.rows + songs.duplicates + songs.rejected
+    assert songs.coverage == pytest.approx(5 / 20)
+    assert {each.reason: each.rows for each in songs.reasons} == {
+        "no duration": 2, "not a count": 1, "no id": 1,
+    }  # fmt: skip
+    assert (songs.missing, songs.missing_ids) == (2, ("7", "8"))
+    tables = {each.table: (each.rows, each.declared) for each in songs.tables}
+    assert tables == {"tracks": (4, 20), "albums": (2, None), "artists": (3, None)}
+    assert (found.tracks, found.albums, found.artists, found.isrcs) == (4, 2, 3, 3)
+
+
+def test_recordings_are_counted_once_over_all_sources(catalogue: Path) -> None:
+    made.bring(catalogue)
+    assert coverage.stats(open_current(catalogue)).recordings == 4
+    made.bring(catalogue, "other", tracks=made.TRACKS[:2])
+    assert coverage.stats(open_current(catalogue)).recordings == 4
+
+
+def test_nothing_is_known_of_an_empty_catalogue(catalogue: Path) -> None:
+    found = coverage.stats(open_current(catalogue))
+    assert (found.tracks, found.recordings, found.isrcs, found.sources) == (0, 0, 0, ())
+
+
+@pytest.mark.real
+@pytest.mark.parametrize(
+    ("name", "shipped", "lines"),
+    [("spotify_songs.csv.zst", "spotify_songs", 32_833), ("nigerian_tracks.csv", None, 790),
+     ("liked_tracks_kofort9.csv.zst", "liked_tracks", 7_785),
+     ("salami_metadata.csv.zst", "salami_metadata", 1_446)],
+)  # fmt: skip
+def test_the_sum_balances_over_real_catalogues(
+    data: Path, catalogue: Path, name: str, shipped: str | None, lines: int
+) -> None:
+    maps = Path(coverage.__file__).parent / "maps"
+    table_map = columns.load(maps / f"{shipped or 'nigerian_tracks'}.toml")
+    import_table(catalogue, "real", [data / "catalogues" / name], table_map=table_map)
+    (real,) = coverage.stats(open_current(catalogue)).sources
+    assert real.input == lines == real.rows + real.duplicates + real.rejected
+    assert sum(each.rows for each in real.reasons) == real.rejected
