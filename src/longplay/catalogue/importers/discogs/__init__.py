@@ -1,0 +1,1 @@
+"""Discogs' monthly dumps: four gzipped XML files, read record by record."""
