@@ -7,10 +7,13 @@ works on whole columns, in Arrow kernels and DuckDB macros.
 
 from __future__ import annotations
 
+import unicodedata
+from functools import cache
 from typing import Literal
 
 import duckdb
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 from duckdb.func import PythonUDFType
@@ -27,6 +30,9 @@ DIACRITICS = (
 )
 """Marks that names are compared without: Latin, Greek, Cyrillic, Hebrew points, Arabic vowels.
 Not the marks of Indic scripts or kana, which make other words."""
+
+APOSTROPHES = "'’‘`´ʼ"
+"""Signs that words are written with or without."""
 
 GUEST = r"(?:feat|ft|featuring|feat\.|ft\.)"
 PLACEHOLDER_ARTISTS = (
@@ -57,6 +63,49 @@ def fold(names: pa.Array) -> pa.Array:
     for letter, plain in LETTERS.items():
         folded = pc.replace_substring(folded, pattern=letter, replacement=plain)
     return pc.utf8_normalize(folded, form="NFKC")
+
+
+HARD, APART, NOTHING, AND, LETTER, ITSELF = range(6)
+"""What a sign is to a plain name: it depends on its neighbours; it separates words; it vanishes; it
+is a word; it has letters of its own in the table; it stays as it is."""
+
+SIGNS = 0xD7A4
+"""Signs that the table covers: the alphabets, punctuation, kana, Han and Hangul."""
+
+
+@cache
+def signs() -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.uint8]]:
+    """What each sign becomes when it stands anywhere in a name: its kind, and at four times its
+    number up to three bytes of UTF-8 with their count. Made by `fold`, so that it says the same."""
+    kinds = np.full(SIGNS, HARD, np.uint8)
+    letters = np.zeros(4 * SIGNS, np.uint8)
+    # The rest is rare, joins with what is beside it, or is younger than some tables of Unicode.
+    alphabets = [*range(0x0700), *range(0x1E00, 0x2070)]
+    for sign, folded in zip(
+        alphabets, fold(pa.array([chr(sign) for sign in alphabets])).to_pylist(), strict=True
+    ):
+        kinds[sign], found = _becomes(chr(sign), folded)
+        letters[4 * sign : 4 * sign + len(found)] = list(found)
+        letters[4 * sign + 3] = len(found)
+    for first, last in ((0x3041, 0x3096), (0x30A1, 0x30FA), (0x4E00, 0x9FFF), (0xAC00, 0xD7A3)):
+        kinds[first : last + 1] = ITSELF
+    return kinds, letters
+
+
+def _becomes(sign: str, folded: str) -> tuple[int, bytes]:
+    if unicodedata.category(sign)[0] == "M" or unicodedata.category(sign) == "Cn":
+        return HARD, b""
+    if folded in APOSTROPHES:
+        return NOTHING, b""
+    if folded == "&":
+        return AND, b"and"
+    found = folded.encode()
+    words = all(unicodedata.category(each)[0] in "LN" for each in folded)
+    if words and 0 < len(found) <= 3 and not set(folded) & set(APOSTROPHES):
+        return LETTER, found
+    if all(unicodedata.category(each)[0] not in "LNM" for each in folded) and folded:
+        return (APART, b"") if not set(folded) & {*APOSTROPHES, "&"} else (HARD, b"")
+    return HARD, b""
 
 
 def register(connection: duckdb.DuckDBPyConnection) -> None:
