@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from longplay import clock
-from longplay.catalogue import database, inline, joins, layers, layout, previous
+from longplay.catalogue import database, heard, inline, joins, layers, layout, previous
 from longplay.catalogue.database import Connection
 from longplay.catalogue.keys import Hashes
 from longplay.catalogue.numbering import Documents
@@ -24,15 +24,18 @@ SOURCE_NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,62}")
 @dataclass(frozen=True, slots=True)
 class Staged:
     """What an importer says when it has staged everything: how many rows its source gave, and how
-    many it says there are (None: it does not say)."""
+    many it says there are (None: it does not say). Of a history, `duplicates` repeat a play."""
 
     input: int
     declared: int | None
+    duplicates: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class Imported:
-    """What an import did. `coverage` is the share held of the rows that the source declares."""
+    """What an import did. `coverage` is the share held of the rows that the source declares;
+    `listens` are the plays that a history counts, and `matched` those of recordings that are in
+    the catalogue."""
 
     source: str
     snapshot: int
@@ -43,6 +46,8 @@ class Imported:
     rejected: int
     coverage: float | None
     seconds: float
+    listens: int = 0
+    matched: int = 0
 
 
 def run(
@@ -93,7 +98,7 @@ def run(
             kind,
             licence,
             staged.input,
-            repeats + written.duplicates,
+            repeats + written.duplicates + staged.duplicates,
             small["rejects"][0][1],
             staged.declared,
             tables,
@@ -108,10 +113,15 @@ def run(
         if not same(current.layers.get(source), layer):
             sources = dict(sorted({**current.layers, source: layer}.items()))
             runs = joins.update(connection, folder, scratch, current, sources, source, before)
-            layout.commit(folder, layout.Manifest(number, made, sources, runs))
+            popularity = heard.update(
+                connection, folder, scratch, sources, runs, current.joins["popularity"], number
+            )
+            following = layout.Manifest(number, made, sources, {**runs, "popularity": popularity})
+            layout.commit(folder, following)
         else:
-            number = current.number
-    return summary(layer, number, clock.monotonic() - started)
+            number, following = current.number, current
+        matched = heard.share(connection, folder, layer, following.joins["popularity"])
+    return summary(layer, number, clock.monotonic() - started, matched)
 
 
 def _since(before: previous.Tracks, keys: Hashes, number: int) -> Documents:
@@ -150,8 +160,10 @@ def same(before: layout.Layer | None, after: layout.Layer) -> bool:
     return nameless[0] == nameless[1]
 
 
-def summary(layer: layout.Layer, number: int, seconds: float) -> Imported:
-    """An import's result from its layer."""
+def summary(layer: layout.Layer, number: int, seconds: float, matched: float = 0.0) -> Imported:
+    """An import's result from its layer; `matched` is the share of its listens that is of
+    recordings in the catalogue."""
+    listens = layer.input - layer.duplicates - layer.rejected if layer.rows("listens") else 0
     return Imported(
         layer.source,
         number,
@@ -162,6 +174,8 @@ def summary(layer: layout.Layer, number: int, seconds: float) -> Imported:
         layer.rejected,
         coverage(layer),
         round(seconds, 3),
+        listens,
+        round(listens * matched),
     )
 
 
@@ -169,5 +183,4 @@ def coverage(layer: layout.Layer) -> float | None:
     """Rows held / rows that the source declares; rows that repeat an id are held as that one."""
     if not layer.declared:
         return None
-    held = layer.rows("tracks") + layer.duplicates
-    return min(held / layer.declared, 1.0)
+    return min((layer.input - layer.rejected) / layer.declared, 1.0)

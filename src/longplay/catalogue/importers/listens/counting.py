@@ -14,7 +14,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from longplay.catalogue import identifiers, keys, schema
+from longplay.catalogue import identifiers, keys, names
 from longplay.catalogue.compiled import compiled
 from longplay.catalogue.database import Connection, one, quoted
 from longplay.catalogue.importers.listens.forms import Form
@@ -151,9 +151,8 @@ class Counter:
         connection.execute(_counted(half_life_days))
         cursor = connection.cursor()
         reader = cursor.sql(_LISTENS).to_arrow_reader(500_000)
-        wanted = schema.LAYER["listens"]
         for batch in reader:
-            self.stage.listens(batch.select([n for n in batch.schema.names if n in wanted]))
+            self.stage.listens(batch)
         cursor.close()
         return kept, plays - kept
 
@@ -192,8 +191,12 @@ def _keyed(found: pa.Table, connection: Connection) -> pa.Table:
     plays = found.combine_chunks()
     mbid, isrc = identifiers.mbids(plays["mbid"]), identifiers.isrcs(plays["isrc"])
     ids = [keys.text_hashes(_one(column)) for column in (plays["track"], mbid, isrc)]
-    artist = keys.name_hashes(_one(plays["artist"]), lambda t: _plain(connection, t, "artist"))
-    title = keys.name_hashes(_one(plays["title"]), lambda t: _plain(connection, t, "title"))
+    artist = keys.name_hashes(
+        _one(plays["artist"]), lambda texts: names.plain(connection, texts, "placeholder_artist")
+    )
+    title = keys.name_hashes(
+        _one(plays["title"]), lambda texts: names.plain(connection, texts, "placeholder_title")
+    )
     key, kind = combined(ids[0], ids[1], ids[2], artist, title)
     nameless = pc.if_else(pa.array(kind == len(KINDS)), NAMELESS, None)
     problem = pc.coalesce(plays["problem"], nameless)
@@ -230,15 +233,3 @@ def _one(column: pa.Array | pa.ChunkedArray) -> pa.Array:
     if not isinstance(column, pa.ChunkedArray):
         return column
     return column.combine_chunks() if column.num_chunks != 1 else column.chunk(0)
-
-
-def _plain(connection: Connection, texts: pa.Array, what: str) -> pa.Array:
-    """Names made comparable; null for those that stand where nobody knew better."""
-    cursor = connection.cursor()
-    cursor.register("hard", pa.table({"name": texts}))
-    found = cursor.sql(
-        f"SELECT CASE WHEN NOT placeholder_{what}(plain) THEN plain END AS plain"
-        " FROM (SELECT plain_title(name) AS plain FROM hard)"
-    ).to_arrow_table()
-    cursor.close()
-    return _one(found["plain"])
