@@ -8,7 +8,8 @@ same in whatever order the sources come. Only what an import touches is matched 
   of their recordings: nothing outside shares a key with them, so nothing outside can change;
 - of the recordings that fall together, the one minted first stays (then the smaller key), and the
   others become redirects to it; of one that falls apart, the part with more members keeps the id
-  (then the one with the smallest track), and the split is recorded.
+  (then the one with the smallest track), and the split is recorded;
+- what a curator joined is one recording, and what a curator split never is (`corrections`).
 """
 
 from __future__ import annotations
@@ -20,8 +21,18 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from longplay.catalogue import database, ids, layout, previous, schema, scope
+from longplay.catalogue import (
+    constrained,
+    corrections,
+    database,
+    ids,
+    layout,
+    previous,
+    schema,
+    scope,
+)
 from longplay.catalogue.clusters import STEP_MS
+from longplay.catalogue.corrections import Constraints
 from longplay.catalogue.database import Connection
 from longplay.catalogue.keys import Hashes
 from longplay.catalogue.layout import Layer, Manifest, Part
@@ -72,9 +83,47 @@ def update(
     others = sum(each.rows("tracks") for name, each in layers.items() if name != source)
     if not others and not len(before.keys) and not any(current.joins.values()):
         return dict(current.joins)
+    fresh = previous.read(folder, layers[source])
+    gone = np.flatnonzero(fresh.find(before.by_document()) < 0)
+    bound = corrections.constraints(folder, current)
+    seeds = _seeds(layers, source, before, fresh, gone)
+    old_keys = before.by_document()
+    named = np.zeros(0, np.uint64)
+    if source in seeds and len(seeds[source]) < len(fresh.keys):
+        # What was said of its tracks may hold of new ones, too: they stand for each other.
+        named = np.concatenate([named, bound.forced.ravel(), bound.forbidden.ravel()])
+    found = _scope_of(connection, folder, current, layers, bound)
+    left = found.members_of(old_keys[gone], old_keys[before.same[gone]])
+    found.grow(seeds, np.concatenate([named, left]))
+    _find_scope(connection, folder, current, source, before, gone, found)
+    return _matched(connection, folder, scratch, current, bound)
+
+
+def reconsider(
+    connection: Connection,
+    folder: Path,
+    scratch: Path,
+    current: Manifest,
+    layers: dict[str, Layer],
+    tracks: Hashes,
+) -> Runs:
+    """Match these tracks again, since a curator said something of them; returns the next runs."""
+    bound = corrections.constraints(folder, Manifest(current.number, current.made, layers))
+    found = _scope_of(connection, folder, current, layers, bound)
+    found.grow({}, tracks)
+    nothing = previous.read(folder, None)
+    _find_scope(
+        connection, folder, current, corrections.SOURCE, nothing, np.zeros(0, np.int64), found
+    )
+    return _matched(connection, folder, scratch, current, bound)
+
+
+def _matched(
+    connection: Connection, folder: Path, scratch: Path, current: Manifest, bound: Constraints
+) -> Runs:
+    """Match what is in scope; returns the next snapshot's runs."""
     number = current.number + 1
-    _find_scope(connection, folder, current, layers, source, before)
-    _find_parts(connection)
+    _find_parts(connection, bound)
     _assign(connection)
     _mint(connection)
     next_runs = dict(current.joins)
@@ -90,22 +139,30 @@ def update(
     return next_runs
 
 
-def _find_scope(
+def _scope_of(
     connection: Connection,
     folder: Path,
     current: Manifest,
     layers: dict[str, Layer],
+    bound: Constraints,
+) -> scope.Scope:
+    """An empty scope over the next snapshot's layers."""
+    runs = scope.overrides(connection, latest(folder, "members", current.joins["members"]))
+    return scope.Scope(connection, folder, layers, runs, bound.forced)
+
+
+def _find_scope(
+    connection: Connection,
+    folder: Path,
+    current: Manifest,
     source: str,
     before: previous.Tracks,
+    gone: npt.NDArray[np.int64],
+    found: scope.Scope,
 ) -> None:
     """`scope`: all tracks that are matched again; `scope_keys`: what they are matched by;
     `dropped`: tracks that are no more; `old_members` and `old_recordings` of all of these."""
-    runs = scope.overrides(connection, latest(folder, "members", current.joins["members"]))
-    fresh = previous.read(folder, layers[source])
     old_keys = before.by_document()
-    gone = np.flatnonzero(fresh.find(old_keys) < 0)
-    found = scope.Scope(connection, folder, layers, runs)
-    found.grow(*_seeds(layers, source, before, fresh, gone))
     tracks, keys = found.tables()
     connection.register("found_tracks", tracks)
     connection.register("found_keys", keys)
@@ -128,14 +185,14 @@ def _seeds(
     before: previous.Tracks,
     fresh: previous.Tracks,
     gone: npt.NDArray[np.int64],
-) -> tuple[dict[str, Documents], Hashes]:
+) -> dict[str, Documents]:
     """Where matching begins: with all tracks of the new layer, or, where it is the bigger side,
-    with all others and with what changed within it. And the tracks that have gone."""
+    with all others and with what changed within it."""
     old_keys, new_keys = before.by_document(), fresh.by_document()
     others = {name: each.rows("tracks") for name, each in layers.items() if name != source}
     count = len(new_keys)
     if count <= max(sum(others.values()), SMALL):
-        return {source: np.arange(count, dtype=np.uint32)}, old_keys[gone]
+        return {source: np.arange(count, dtype=np.uint32)}
     seeds = {name: np.arange(rows, dtype=np.uint32) for name, rows in others.items()}
     was = before.find(new_keys)
     changed = np.zeros(count, np.bool_)
@@ -145,7 +202,7 @@ def _seeds(
     broken = np.isin(before.same, before.same[gone])
     changed |= np.isin(new_keys, old_keys[broken])
     seeds[source] = np.flatnonzero(changed).astype(np.uint32)
-    return seeds, old_keys[gone]
+    return seeds
 
 
 _OLD = f"""
@@ -173,13 +230,14 @@ CREATE TABLE old_recordings AS SELECT recording, min(minted) AS minted FROM
 """
 
 
-def _find_parts(connection: Connection) -> None:
+def _find_parts(connection: Connection, bound: Constraints) -> None:
     """`parts`: each track in scope with the smallest track of its component."""
     connection.execute(
         """
-        CREATE TABLE links AS SELECT track, dense_rank() OVER (ORDER BY key, chain) - 1 AS link
-        FROM (SELECT track, key, chain, count(*) OVER (PARTITION BY key, chain) AS members FROM
-            (SELECT track, key, CASE WHEN exact THEN 0 WHEN duration_ms IS NULL THEN -1 ELSE
+        CREATE TABLE links AS SELECT track,
+            dense_rank() OVER (ORDER BY exact DESC, key, chain) - 1 AS link
+        FROM (SELECT *, count(*) OVER (PARTITION BY key, chain) AS members FROM
+            (SELECT track, key, exact, CASE WHEN exact THEN 0 WHEN duration_ms IS NULL THEN -1 ELSE
                 sum(step) OVER (PARTITION BY key ORDER BY duration_ms, track) END AS chain
             FROM (SELECT *, coalesce(duration_ms - lag(duration_ms) OVER
                 (PARTITION BY key ORDER BY duration_ms, track) > $step, false)::INTEGER AS step
@@ -189,13 +247,39 @@ def _find_parts(connection: Connection) -> None:
         """.replace("$step", str(STEP_MS))
     )
     linked = connection.sql("SELECT track, link FROM links").to_arrow_table()
-    tracks, roots = components(linked["track"].to_numpy(), linked["link"].to_numpy())
+    here = connection.sql("SELECT track FROM scope").to_arrow_table()["track"].to_numpy()
+    # Tracks that no source has any more wait outside, until one has them again.
+    forced = bound.forced[np.isin(bound.forced, here).all(axis=1)]
+    tracks, roots = _bound_components(
+        linked["track"].to_numpy(), linked["link"].to_numpy(), Constraints(forced, bound.forbidden)
+    )
     connection.register("component", pa.table({"track": tracks, "root": roots}))
     connection.execute(
         "CREATE TABLE parts AS SELECT track, coalesce(root, track) AS root FROM scope"
         " LEFT JOIN component USING (track)"
     )
     connection.unregister("component")
+
+
+def _bound_components(
+    tracks: npt.NDArray[np.uint64], links: npt.NDArray[np.int64], bound: Constraints
+) -> tuple[npt.NDArray[np.uint64], npt.NDArray[np.uint64]]:
+    """`components` as a curator's word allows; links with smaller numbers are stronger."""
+    forced = bound.forced
+    more = int(links.max()) + 1 if len(links) else 0
+    names, roots = components(
+        np.concatenate([tracks, forced.ravel()]),
+        np.concatenate([links, more + np.repeat(np.arange(len(forced)), 2)]),
+    )
+    again = np.isin(roots, constrained.torn(names, roots, bound.forbidden))
+    if again.any():
+        inside = np.isin(tracks, names[again])
+        order = np.argsort(links[inside], kind="stable")
+        cuts = np.flatnonzero(np.diff(links[inside][order])) + 1
+        groups = [group.tolist() for group in np.split(tracks[inside][order], cuts)]
+        apart = constrained.components(names[again].tolist(), groups, bound)
+        roots[again] = [apart[track] for track in names[again].tolist()]
+    return names, roots
 
 
 def components(

@@ -74,11 +74,13 @@ class Scope:
         folder: Path,
         layers: Mapping[str, Layer],
         runs: Overrides,
+        forced: npt.NDArray[np.uint64],
     ) -> None:
         self._connection = connection
         self._folder = folder
         self._layers = {name: layer for name, layer in layers.items() if layer.rows("tracks")}
         self._runs = runs
+        self._forced = forced
         self._lookups = {
             (name, kind): Lookup.open(_lookup_path(folder, layer, kind))
             for name, layer in self._layers.items()
@@ -89,6 +91,12 @@ class Scope:
         }
         self._asked: dict[str, Hashes] = {}
         self.found: dict[str, list[Matched]] = {name: [] for name in self._layers}
+
+    def members_of(self, tracks: Hashes, standing: Hashes) -> Hashes:
+        """Tracks that may share a recording with these, for which those with the keys `standing`
+        stand: these may be in no layer any more."""
+        recordings = np.unique(self._runs.of(tracks, standing))
+        return np.concatenate([ids.minted(recordings), self._runs.members(recordings)])
 
     def grow(self, seeds: Mapping[str, Documents], tracks: Hashes) -> None:
         """Take in `seeds` (documents of layers) and `tracks` (keys), and all that they touch."""
@@ -111,10 +119,9 @@ class Scope:
         self.found[name].append(found)
         for kind in KINDS:
             self._add(following, kind, found.evidence[kind][1])
-        recordings = np.unique(self._runs.of(found.tracks, found.standing))
-        standing = ids.minted(recordings)
-        elsewhere = standing[~np.isin(standing, found.tracks)]
-        self._add(following, "tr", np.concatenate([elsewhere, self._runs.members(recordings)]))
+        joined = self._forced[np.isin(self._forced, found.tracks).any(axis=1)].ravel()
+        together = np.concatenate([self.members_of(found.tracks, found.standing), joined])
+        self._add(following, "tr", together[~np.isin(together, found.tracks)])
 
     def _add(self, following: dict[str, Documents], kind: str, hashes: Hashes) -> None:
         """Put all tracks that have one of these hashes into `following`."""
