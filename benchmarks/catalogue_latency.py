@@ -17,8 +17,9 @@ import numpy as np
 from benchmarks.catalogue_queries import Questions, load
 from benchmarks.watching import memory
 from longplay.catalogue import ids
-from longplay.catalogue.search import finding
+from longplay.catalogue.search import finding, showing
 from longplay.catalogue.snapshot import open_current
+from longplay.errors import InputError
 
 SOURCE = "reference"
 
@@ -56,14 +57,16 @@ def opened(archive: Path) -> dict[str, Ask]:
         return list(finding.search(snapshot, text, limit=10).hits)
 
     def by_id(own_id: str) -> list[Any]:
-        key = ids.text("tr", ids.row_key("tr", SOURCE, own_id))
-        return [finding.show(snapshot, key)]
+        return show(ids.text("tr", ids.row_key("tr", SOURCE, own_id)))
 
-    def by_isrc(code: str) -> list[Any]:
-        return [finding.show(snapshot, code)]
+    def show(text: str) -> list[Any]:
+        try:
+            return list(showing.show(snapshot, text).found)
+        except InputError:
+            return []
 
     asks = dict.fromkeys(("two words", "as you type", "one word", "title and artist"), search)
-    return {**asks, "id": by_id, "ISRC": by_isrc}
+    return {**asks, "id": by_id, "ISRC": show}
 
 
 def measured(ask: Ask, made: Questions) -> dict[str, Any]:
