@@ -13,11 +13,15 @@ from typing import Any
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
+from rich.text import Text
 
 from longplay import clock
 
 PLAIN_SECONDS = 5.0
 """Seconds between two lines of progress where the output is no terminal."""
+
+CONTROLS = dict.fromkeys((*range(0x20), *range(0x7F, 0xA0)), "\N{REPLACEMENT CHARACTER}")
+"""Control characters, as they are shown in tables."""
 
 err = Console(stderr=True, highlight=False, soft_wrap=True)
 out = Console(highlight=False, soft_wrap=True)
@@ -35,12 +39,13 @@ def line(text: str = "") -> None:
 
 def table(columns: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
     """Print rows for people; numbers stand to the right."""
-    view = Table(*columns, box=None, pad_edge=False, header_style="bold")
+    named = (Text(_visible(column)) for column in columns)
+    view = Table(*named, box=None, pad_edge=False, header_style="bold")
     for at, column in enumerate(view.columns):
         if rows and all(isinstance(row[at], int | float) or row[at] is None for row in rows):
             column.justify = "right"
     for row in rows:
-        view.add_row(*(_cell(value) for value in row))
+        view.add_row(*(Text(_visible(_cell(value))) for value in row))
     out.print(view)
 
 
@@ -94,6 +99,11 @@ def progress(what: str) -> Iterator[Callable[[int, int, str], None]]:
             err.print(f"{what}: {done:,} of {total:,} {words}".rstrip(), markup=False)
 
     yield update
+
+
+def _visible(text: str) -> str:
+    """A text without what a terminal obeys: names come from strangers, and may have anything."""
+    return text.translate(CONTROLS)
 
 
 def _cell(value: object) -> str:
