@@ -12,7 +12,7 @@ from typing import Any
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-from rich.table import Table
+from rich.table import Column, Table
 from rich.text import Text
 
 from longplay import clock
@@ -39,7 +39,7 @@ def line(text: str = "") -> None:
 
 def table(columns: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
     """Print rows for people; numbers stand to the right."""
-    named = (Text(_visible(column)) for column in columns)
+    named = (Column(Text(_visible(column))) for column in columns)
     view = Table(*named, box=None, pad_edge=False, header_style="bold")
     for at, column in enumerate(view.columns):
         if rows and all(isinstance(row[at], int | float) or row[at] is None for row in rows):
