@@ -1,1 +1,1 @@
-"""Finding what exists: words, look-ups and counts over the layers of a snapshot."""
+"""Search: an inverted index for each layer, whose documents stand in order of popularity."""
