@@ -1,5 +1,6 @@
-"""Rows that name their artists and albums themselves, as tables and tags do: staged in DuckDB, where
-whole columns are neatened, repeated ids counted, and artists and albums told apart.
+"""Rows that name their artists and albums themselves, as tables and tags do.
+
+They are staged in DuckDB, where repeated ids are counted, and artists and albums told apart.
 """
 
 from __future__ import annotations

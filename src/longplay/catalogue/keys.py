@@ -144,14 +144,14 @@ _FT, _FEAT, _EATURING = np.uint64(0x6674), np.uint64(0x66656174), np.uint64(0x65
 
 
 @compiled
-def _sign(data: npt.NDArray[np.uint8], at: int, end: int) -> tuple[int, int]:
+def _sign(data: npt.NDArray[np.uint8], at: int, end: int) -> tuple[np.int64, int]:
     """The sign that begins at a byte of UTF-8, and where the next begins; -1 where none does."""
     byte = np.int64(data[at])
     if byte < 0x80:
         return byte, at + 1
     length = 2 if byte < 0xE0 else 3 if byte < 0xF0 else 4
     if byte < 0xC2 or at + length > end:
-        return -1, at + 1
+        return np.int64(-1), at + 1
     sign = byte & (0x7F >> length)
     for i in range(1, length):
         sign = sign << 6 | (np.int64(data[at + i]) & 0x3F)

@@ -151,8 +151,8 @@ def _write_albums(target: Path, albums: Numbered, artists: Numbers) -> int:
         for batch in albums.batches():
             numbers, lost = _resolved(batch["artist_refs"], artists)
             dangling += lost
-            batch = batch.append_column("artists", numbers)
-            _write(writer, batch.select(list(schema.LAYER["albums"])))
+            credited = batch.append_column("artists", numbers)
+            _write(writer, credited.select(list(schema.LAYER["albums"])))
     return dangling
 
 

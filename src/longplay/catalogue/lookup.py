@@ -23,7 +23,7 @@ MAGIC = b"longplay lookup 2\0\0\0\0\0\0\0"
 HEADER = np.dtype([("magic", "S24"), ("entries", "<u8"), ("bits", "<u8")])
 
 BUCKET_ENTRIES = 32
-"""Entries in a bucket on average: one page fault finds them, and their marks are compared at once."""
+"""Entries in a bucket on average: one page fault finds them; their marks are compared at once."""
 
 BLOCK = 1 << 22
 """Entries that are written at once."""

@@ -146,7 +146,7 @@ class Scope:
         once, places = np.unique(documents, return_inverse=True)
         found = rows.matched(self._connection, self._folder, layer, once)
         if kind == "tr":
-            return found.tracks[places] == hashes
+            return np.asarray(found.tracks[places] == hashes)
         whose, theirs = found.evidence[kind]
         pairs = np.empty(len(whose), [("place", "<i8"), ("hash", "<u8")])
         pairs["place"], pairs["hash"] = whose, theirs

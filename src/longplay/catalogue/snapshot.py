@@ -33,9 +33,9 @@ class Snapshot:
         `offers`, `rights`, `rejects`, `listens` and `aliases` as in `schema.LAYER`, each row with
         its `source`; `tracks`, `albums` and `artists` also with their keys and with numbers that
         are unique in the snapshot, so that they can be joined; `track_artists(track, position,
-        artist)`; `track_credits(track, names)` and `album_credits(album, names)`; `named_tracks` and `named_albums`
-        with the artists' names; `members(track, recording)` and `recordings(recording, minted)` of what is in the
-        catalogue now; `redirects(recording, successor)` with the id that stands now;
+        artist)`; `track_credits(track, names)` and `album_credits(album, names)`; `named_tracks`
+        and `named_albums` with the artists' names; `members(track, recording)` and
+        `recordings(recording, minted)` of what is in the catalogue now; `redirects(recording, successor)` with the id that stands now;
         `splits(recording, part, snapshot)`; and `all_members`, `all_recordings`, which also have
         what has gone.
         """
@@ -92,7 +92,7 @@ def _shown(table: str, source: str, base: int, first: int) -> str:
 
 def _nothing(table: str, columns: schema.Columns) -> str:
     """A view of no rows."""
-    numbers = {name: "UBIGINT" for name in _KEYED.get(table, ())[:2]}
+    numbers = dict.fromkeys(_KEYED.get(table, ())[:2], "UBIGINT")
     wide = {name: kind.replace("UINTEGER", "UBIGINT") for name, kind in columns.items()}
     return schema.empty({"source": "VARCHAR", **numbers, **wide})
 

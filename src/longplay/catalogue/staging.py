@@ -1,4 +1,4 @@
-"""What an importer fills: batches of artists, albums and tracks, spooled until the layer is written.
+"""What an importer fills: artists, albums and tracks, spooled until the layer is written.
 
 Every batch of tracks lies in one Arrow file, cut by standing (how popular its tracks are), so that
 the layer can be written most popular first without sorting it as a whole.
@@ -9,8 +9,9 @@ from __future__ import annotations
 import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
-from typing import Literal
+from typing import Literal, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -19,7 +20,7 @@ import pyarrow as pa
 from longplay.catalogue import identifiers, keys, names, schema
 from longplay.catalogue.database import Connection
 
-Batch = pa.Table | pa.RecordBatch
+Batch: TypeAlias = pa.Table | pa.RecordBatch
 Kind = Literal["artists", "albums", "tracks"]
 
 SCHEMAS = {
@@ -161,7 +162,7 @@ class Staging:
         with self._lock:
             place = max(taken, default=-1) + 1 if place is None else place
             path = self._folder / f"{kind}-{place:08d}.arrow"
-            counts = tuple(end - start for start, end in zip(cuts, cuts[1:], strict=False))
+            counts = tuple(end - start for start, end in pairwise(cuts))
             taken[place] = Spooled(path, rows.num_rows, tuple(present), counts)
         with pa.OSFile(str(path), "wb") as file, pa.ipc.new_file(file, rows.schema) as writer:
             for start, count in zip(cuts, counts, strict=False):

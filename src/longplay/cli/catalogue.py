@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -16,9 +15,14 @@ app = typer.Typer(no_args_is_help=True, help="The catalogue: what music exists."
 
 @app.command("import")
 def import_paths(
-    paths: Annotated[list[Path], typer.Argument(help="A folder of files, or tables.")],
+    paths: Annotated[list[str], typer.Argument(help="A folder, files, or a repository's address.")],
     form: Annotated[
-        str | None, typer.Option("--format", metavar="tags|table", help="Else told by the path.")
+        str | None,
+        typer.Option(
+            "--format",
+            metavar="tags|table|musicbrainz|discogs|listens|oai",
+            help="Else told by the path.",
+        ),
     ] = None,
     column_map: Annotated[
         str | None,
@@ -28,14 +32,40 @@ def import_paths(
     licence: Annotated[
         str | None, typer.Option(metavar="URI", help="The licence of the metadata itself.")
     ] = None,
+    declared: Annotated[
+        int | None, typer.Option(min=0, help="Rows that the source says there are.")
+    ] = None,
+    half_life: Annotated[
+        float | None, typer.Option(metavar="DAYS", help="Listens: so old, they count half.")
+    ] = None,
+    oai_set: Annotated[str | None, typer.Option("--set", help="OAI: one set only.")] = None,
+    prefix: Annotated[str, typer.Option(help="OAI: the metadata format.")] = "oai_dc",
+    since: Annotated[str | None, typer.Option(metavar="DATE", help="OAI: not before.")] = None,
+    fresh: Annotated[bool, typer.Option("--fresh", help="OAI: harvest anew.")] = False,
+    pause: Annotated[
+        float, typer.Option(min=0.0, metavar="SECONDS", help="OAI: between requests.")
+    ] = 1.0,
+    allow_private: Annotated[
+        bool, typer.Option("--allow-private", help="OAI: also addresses in private networks.")
+    ] = False,
     workers: WorkersOption = None,
     archive: ArchiveOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Import the tags of a source's files, or a table of tracks."""
+    """Import a source: tags, tables, dumps, listening histories, a repository."""
     from longplay.workflows import importing
 
-    request = importing.Request(tuple(paths), form, column_map, name, licence, workers)
+    request = importing.Request(
+        tuple(paths),
+        form,
+        column_map,
+        name,
+        licence,
+        declared,
+        workers,
+        half_life,
+        importing.Harvest(oai_set, prefix, since, fresh, pause, allow_private),
+    )
     with opened(archive) as it, output.progress("import") as update:
         report = importing.import_paths(it, request, progress=update)
     if as_json:

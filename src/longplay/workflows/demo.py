@@ -127,9 +127,9 @@ def _steps(
 
 
 def _import(archive: Archive, music: DemoMusic, workers: int | None) -> importing.ImportReport:
-    table = importing.Request((music.popularity,), "table", name="popularity")
+    table = importing.Request((str(music.popularity),), "table", name="popularity")
     importing.import_paths(archive, table, progress=_quiet)
-    tags = importing.Request((music.music,), "tags", name="demo", workers=workers)
+    tags = importing.Request((str(music.music),), "tags", name="demo", workers=workers)
     return importing.import_paths(archive, tags, progress=_quiet)
 
 

@@ -1,10 +1,10 @@
-"""`catalogue import`, `catalogue stats`: sources' tags and tables become layers."""
+"""`catalogue import`, `catalogue stats`: sources of every format become layers."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from importlib.resources import as_file, files
 from pathlib import Path
 from typing import Any
@@ -12,6 +12,10 @@ from typing import Any
 from longplay.archive import Archive
 from longplay.catalogue import coverage
 from longplay.catalogue.importers import columns
+from longplay.catalogue.importers.discogs.importing import import_discogs
+from longplay.catalogue.importers.listens.importing import import_listens
+from longplay.catalogue.importers.musicbrainz.importing import import_musicbrainz
+from longplay.catalogue.importers.oai.importing import import_oai
 from longplay.catalogue.importers.relation_map import RelationMap
 from longplay.catalogue.importers.table import import_table
 from longplay.catalogue.importers.tags import import_tags
@@ -26,16 +30,41 @@ Progress = Callable[[int, int, str], None]
 
 
 @dataclass(frozen=True, slots=True)
-class Request:
-    """What to import: a folder of files or tables of one source. `form` is `tags`, `table` or
-    None (told by the path); `column_map` a map file, or the name of one that ships."""
+class Harvest:
+    """How an OAI-PMH repository is asked: see `import_oai`."""
 
-    paths: tuple[Path, ...]
+    set: str | None = None
+    prefix: str = "oai_dc"
+    since: str | None = None
+    fresh: bool = False
+    pause: float = 1.0
+    allow_private: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What to import, of one source: a folder of files, tables, dumps, histories, or a repository's
+    address. `form` is one of `FORMS` or None (told by the path); `column_map` a map file, or the
+    name of one that ships; `half_life_days` weighs listens, and `harvest` is for repositories."""
+
+    paths: tuple[str, ...]
     form: str | None = None
     column_map: str | None = None
     name: str | None = None
     licence: str | None = None
+    declared: int | None = None
     workers: int | None = None
+    half_life_days: float | None = None
+    harvest: Harvest = Harvest()
+
+    @property
+    def files(self) -> tuple[Path, ...]:
+        """The paths. Raises InputError where one is not there."""
+        found = tuple(map(Path, self.paths))
+        missing = next((path for path in found if not path.exists()), None)
+        if missing is not None:
+            raise InputError("is not there", where=str(missing), hint="check the path")
+        return found
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,18 +86,26 @@ class ImportReport:
 
 def import_paths(archive: Archive, request: Request, *, progress: Progress) -> ImportReport:
     """Import into the catalogue, and what it says of rights into the ledger."""
-    missing = next((path for path in request.paths if not path.exists()), None)
-    if missing is not None:
-        raise InputError("is not there", where=str(missing), hint="check the path")
-    form = request.form or ("tags" if request.paths[0].is_dir() else "table")
-    if form == "tags":
-        done = _tags(archive, request, progress)
-    elif form == "table":
-        done = _table(archive, request, progress)
-    else:
-        raise UsageError(f"there is no format {form!r}", hint="tags or table")
+    form = request.form or recognise(request.paths[0])
+    importer = FORMS.get(form)
+    if importer is None:
+        raise UsageError(f"there is no format {form!r}", hint=", ".join(FORMS))
+    done = importer(archive, request, progress)
     rights.record_layer(archive, done.source)
     return _report(done)
+
+
+def recognise(path: str) -> str:
+    """The format of what lies at a path, by its name."""
+    name = path.rstrip("/").rpartition("/")[2].lower()
+    if re.match(r"https?://", path):
+        return "oai"
+    if Path(path).is_dir():
+        return "tags"
+    for form, pattern in _NAMES.items():
+        if re.search(pattern, name):
+            return form
+    return "table"
 
 
 def stats(archive: Archive) -> coverage.Stats:
@@ -77,7 +114,8 @@ def stats(archive: Archive) -> coverage.Stats:
 
 
 def _tags(archive: Archive, request: Request, progress: Progress) -> Imported:
-    if len(request.paths) != 1 or not request.paths[0].is_dir():
+    folders = request.files
+    if len(folders) != 1 or not folders[0].is_dir():
         raise UsageError("tags are read from one folder", hint="name the folder of a source")
     source = _source_of(archive, request)
     return import_tags(
@@ -87,13 +125,17 @@ def _tags(archive: Archive, request: Request, progress: Progress) -> Imported:
         licence=request.licence,
         limits=archive.settings.limits,
         workers=request.workers,
-        progress=lambda done, total: progress(done, total or 0, ""),
+        progress=_counted(progress),
     )
+
+
+def _counted(progress: Progress) -> Callable[[int, int | None], None]:
+    return lambda done, total: progress(done, total or 0, "")
 
 
 def _source_of(archive: Archive, request: Request) -> Source:
     """The source whose folder is imported."""
-    location = str(request.paths[0].resolve())
+    location = str(request.files[0].resolve())
     for source in archive.settings.sources:
         if source.location == location and request.name in (None, source.name):
             return source
@@ -104,19 +146,86 @@ def _source_of(archive: Archive, request: Request) -> Source:
     )
 
 
-def _table(archive: Archive, request: Request, progress: Progress) -> Imported:
-    name = request.name or slug(request.paths[0])
+def _name(archive: Archive, request: Request) -> str:
+    """The name of a source that is no folder of files."""
+    name = request.name or slug(Path(request.paths[0]))
     if archive.settings.source(name):
-        raise UsageError(f"{name} is a source of files", hint="give the table another --name")
+        raise UsageError(f"{name} is a source of files", hint="give this one another --name")
+    return name
+
+
+def _table(archive: Archive, request: Request, progress: Progress) -> Imported:
     return import_table(
         archive.catalogue,
-        name,
-        request.paths,
+        _name(archive, request),
+        request.files,
         table_map=_load_map(request.column_map) if request.column_map else None,
         licence=request.licence,
+        declared=request.declared,
         check_rights=rows.check_text,
         progress=progress,
     )
+
+
+def _musicbrainz(archive: Archive, request: Request, progress: Progress) -> Imported:
+    return import_musicbrainz(
+        archive.catalogue,
+        _name(archive, request),
+        request.files,
+        licence=request.licence,
+        progress=_counted(progress),
+    )
+
+
+def _discogs(archive: Archive, request: Request, progress: Progress) -> Imported:
+    return import_discogs(
+        archive.catalogue,
+        _name(archive, request),
+        request.files,
+        licence=request.licence,
+        progress=_counted(progress),
+    )
+
+
+def _listens(archive: Archive, request: Request, progress: Progress) -> Imported:
+    return import_listens(
+        archive.catalogue,
+        _name(archive, request),
+        request.files,
+        half_life_days=request.half_life_days,
+        licence=request.licence,
+        declared=request.declared,
+        progress=_counted(progress),
+    )
+
+
+def _oai(archive: Archive, request: Request, progress: Progress) -> Imported:
+    if len(request.paths) != 1:
+        raise UsageError("one repository is harvested at a time", where=request.paths[1])
+    return import_oai(
+        archive.catalogue,
+        _name(archive, request),
+        request.paths[0],
+        licence=request.licence,
+        declared=request.declared,
+        progress=_counted(progress),
+        **asdict(request.harvest),
+    )
+
+
+FORMS: dict[str, Callable[[Archive, Request, Progress], Imported]] = {
+    "tags": _tags,
+    "table": _table,
+    "musicbrainz": _musicbrainz,
+    "discogs": _discogs,
+    "listens": _listens,
+    "oai": _oai,
+}
+_NAMES = {
+    "musicbrainz": r"^mbdump.*\.tar",
+    "discogs": r"^discogs.*_(artists|labels|masters|releases)\.xml",
+    "listens": r"listens?.*\.(tar|zip|listens)|^(streaming_history|endsong)|\.listens$",
+}
 
 
 def _load_map(name: str) -> columns.TableMap | RelationMap:
@@ -136,7 +245,8 @@ def slug(path: Path) -> str:
 
 
 def _report(done: Imported) -> ImportReport:
-    brought = {name: getattr(done, name) for name in ("tracks", "albums", "artists")}
+    names = ("listens", "matched") if done.listens else ("tracks", "albums", "artists")
+    brought = {name: getattr(done, name) for name in names}
     return ImportReport(
         done.source,
         done.snapshot,

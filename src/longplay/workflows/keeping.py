@@ -52,7 +52,7 @@ def keep(folder: Path, place: Path, *, workers: int | None, progress: Progress) 
     add_source(place, source)
     with open_archive(place) as archive:
         rights.record_sources(archive)
-        request = importing.Request((folder,), "tags", name=source.name, workers=workers)
+        request = importing.Request((str(folder),), "tags", name=source.name, workers=workers)
         imported = importing.import_paths(archive, request, progress=progress)
         plan = planning.plan_archive(archive, None, only=source.name)
         captured = capturing.capture(archive, limit=None, workers=workers, progress=progress)

@@ -47,7 +47,8 @@ def import_table(
     Without a map, columns are known by `columns.DEFAULT_NAMES`. `licence` is that of the metadata
     itself; `declared` the number of rows that the source says there are (else the files' own
     count). `check_rights(text, where)` is called for each distinct text of the `licence` column
-    and raises RightsError to stop the import. `progress(done, total, words)` counts files, or the rows of a database in many tables.
+    and raises RightsError to stop the import. `progress(done, total, words)` counts files, or
+    the rows of a database in many tables.
 
     Raises InputError when a file is not of its format or no row of it is good, RightsError,
     LockedError; then nothing changes. Rows that cannot be used are kept in `rejects` with reasons.
