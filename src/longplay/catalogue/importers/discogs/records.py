@@ -19,7 +19,7 @@ _HOMONYM = re.compile(r" \([0-9]{1,6}\)$")
 _DATE = re.compile(r"([0-9]{4})(?:-([0-9]{2})(?:-([0-9]{2}))?)?", re.ASCII)
 _DURATION = re.compile(r"(?:([0-9]{1,3}):)?([0-9]{1,4}):([0-5][0-9])(?:[.,][0-9]+)?", re.ASCII)
 _DISC = re.compile(r"[A-Za-z]{0,8} ?([0-9]{1,3})-")
-_NAMED_TRACK = re.compile(r"(?i)(?:(?:track|side)s?[ :.#]*)?([a-z]?[0-9-]{1,6}[a-z]?)\b.*", re.DOTALL)
+_NAMED_TRACK = re.compile(r"(?is)(?:(?:track|side)s?[ :.#]*)?([a-z]?[0-9-]{1,6}[a-z]?)\b.*")
 _GTIN_LENGTHS = (8, 12, 13, 14)
 
 
@@ -185,7 +185,7 @@ def _tracks(
             found = _DISC.match(position)
             disc = int(found[1]) if found else None
             counts[disc] = counts.get(disc, 0) + 1
-            titles = (text(track, "title"), text(part, "title")) if parts else (text(part, "title"),)
+            titles = [text(named, "title") for named in ((track, part) if parts else (part,))]
             yield Track(
                 index=f"{place}.{part_place}" if parts else str(place),
                 title=": ".join(title for title in titles if title),

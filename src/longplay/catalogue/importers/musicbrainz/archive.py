@@ -57,8 +57,8 @@ def members(path: Path, count: Callable[[int], None]) -> Iterator[Member]:
         if not stat.S_ISREG(path.stat().st_mode):
             raise InputError("is neither a file nor a folder", where=str(path))
         chunks = _read(path, count)
-        with path.open("rb") as file:
-            compressed = file.read(len(bzip2.MAGIC)) == bzip2.MAGIC
+        with path.open("rb") as head:
+            compressed = head.read(len(bzip2.MAGIC)) == bzip2.MAGIC
         yield from _tar(bzip2.decompressed(chunks, str(path)) if compressed else chunks, path)
     except OSError as error:
         raise InputError(
@@ -93,7 +93,8 @@ def _tar(chunks: Chunks, path: Path) -> Iterator[Member]:
     while True:
         block = stream.exactly(_BLOCK)
         if not block.strip(b"\0"):
-            return  # two such blocks end an archive; whatever follows fills it up
+            stream.drain()  # two such blocks end an archive; whatever follows fills it up
+            return
         try:
             header = tarfile.TarInfo.frombuf(block, "utf-8", "surrogateescape")
         except (tarfile.HeaderError, ValueError) as error:
@@ -163,6 +164,11 @@ class _Stream:
     def exactly(self, length: int) -> bytes:
         """The next `length` bytes at once."""
         return b"".join(self.part(length))
+
+    def drain(self) -> None:
+        """Read to the end: only there a compressed file proves that it is whole."""
+        for _ in self._chunks:
+            pass
 
     def skip(self, length: int) -> None:
         """Pass over the next `length` bytes."""

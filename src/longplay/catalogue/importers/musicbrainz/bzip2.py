@@ -56,11 +56,11 @@ class Segment:
         count = -(-self.bits // 8)
         padded = np.zeros(count + 1, np.uint8)
         padded[: len(self.data)] = self.data[: count + 1]
-        moved = padded[:-1] << self.shift
+        moved: Bytes = padded[:-1] << np.uint8(self.shift)
         if self.shift:
-            moved |= padded[1:] >> (8 - self.shift)
+            moved |= padded[1:] >> np.uint8(8 - self.shift)
         if self.bits % 8:
-            moved[-1] &= 0xFF << (8 - self.bits % 8) & 0xFF
+            moved[-1] &= np.uint8(0xFF << (8 - self.bits % 8) & 0xFF)
         return moved
 
     def checksum(self) -> int:
@@ -138,7 +138,7 @@ def _segment(pending: bytes, base: int, start: tuple[int, bool], end: int) -> Se
 @compiled
 def _marks(
     data: npt.NDArray[np.uint8], window: np.uint64, seen: int
-) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.bool_], np.uint64]:
+) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.bool_], int]:
     """Bit positions of the marks that end in `data`, which of them begin a block, and the last
     bytes as a number; `seen` bytes were before, `window` the last of them."""
     found = 0
@@ -149,12 +149,12 @@ def _marks(
         window = (window << np.uint64(8)) | np.uint64(data[index])
         for shift in range(8):
             bits = (window >> np.uint64(shift)) & mask
-            if bits == block or bits == end:
+            if bits in (block, end):
                 positions[found] = 8 * (seen + index + 1) - shift - _MARK_BITS
                 blocks[found] = bits == block
                 found += 1
     order = np.argsort(positions[:found])
-    return positions[order], blocks[order], window
+    return positions[order], blocks[order], window  # type: ignore[return-value]  # as Numba has it
 
 
 def _decoded(segment: Segment) -> bytes | None:

@@ -49,7 +49,7 @@ def split(
         if sign == _ESCAPE:
             at += 2
             continue
-        if sign == _TAB or sign == _LINE:
+        if sign in (_TAB, _LINE):
             if next_wanted < wanted.size and wanted[next_wanted] == cell:
                 begins[next_wanted, row] = begin
                 ends[next_wanted, row] = at
@@ -146,7 +146,7 @@ def gids(
                 sign = data[begin + index]
                 if 65 <= sign <= 70:
                     sign += 32
-                if index == 8 or index == 13 or index == 18 or index == 23:
+                if index in (8, 13, 18, 23):
                     right &= sign == 45
                 else:
                     right &= 48 <= sign <= 57 or 97 <= sign <= 102

@@ -1,4 +1,4 @@
-"""From a dump to one Parquet file a table: only needed columns, bad rows kept aside, all counted."""
+"""From a dump to one Parquet file a table: only needed columns, bad rows aside, all counted."""
 
 from __future__ import annotations
 
