@@ -58,9 +58,7 @@ def words(text: str) -> list[str]:
     found = cut(pa.array([text]), indexing=False)
     starts = [0, *found.ends[:-1].tolist()] if len(found.ends) else []
     raw = found.data.tobytes()
-    return [
-        raw[start:end].decode() for start, end in zip(starts, found.ends.tolist(), strict=True)
-    ]
+    return [raw[start:end].decode() for start, end in zip(starts, found.ends.tolist(), strict=True)]
 
 
 def is_sign(word: str) -> bool:
