@@ -12,8 +12,8 @@ import numpy as np
 import pyarrow as pa
 
 from longplay.catalogue import ids
-from longplay.catalogue.search import finding
-from longplay.catalogue.search.finding import Documents, Group, Keys
+from longplay.catalogue.search import candidates as finding
+from longplay.catalogue.search.candidates import Documents, Group, Keys
 from longplay.catalogue.search.query import Range
 from longplay.catalogue.search.words import cut as cut_column
 from longplay.catalogue.search.words import genre_words
