@@ -269,3 +269,32 @@ def share(
         f" / (SELECT nullif(sum(listens), 0) FROM {listens})"
     ).fetchall()
     return float(found[0][0] or 0.0)
+
+
+def look_up(folder: Path, parts: tuple[Part, ...], recordings: Hashes) -> npt.NDArray[np.float32]:
+    """The popularity of some recordings by a run: the highest of its sources', NaN for none."""
+    found = np.full(len(recordings), np.nan, np.float32)
+    order = np.argsort(recordings, kind="stable")
+    wanted = recordings[order]
+    for part in parts:
+        with pq.ParquetFile(folder / part.file) as file:
+            for group in range(file.num_row_groups):
+                known = file.metadata.row_group(group).column(0).statistics
+                low, high = np.searchsorted(wanted, np.array([known.min, known.max], np.uint64))
+                inside = order[low : high + 1]
+                if not len(inside):
+                    continue
+                table = file.read_row_group(group, columns=["recording", "popularity"])
+                _best_of(table, recordings, inside, found)
+    return found
+
+
+def _best_of(
+    table: pa.Table, recordings: Hashes, inside: Places, found: npt.NDArray[np.float32]
+) -> None:
+    """Put the highest popularity of each of the recordings `inside` into `found`."""
+    once, starts = np.unique(table["recording"].to_numpy(), return_index=True)
+    best = np.maximum.reduceat(table["popularity"].to_numpy(), starts)
+    at = np.minimum(np.searchsorted(once, recordings[inside]), len(once) - 1)
+    hit = once[at] == recordings[inside]
+    found[inside[hit]] = np.fmax(found[inside[hit]], best[at[hit]])

@@ -1,15 +1,34 @@
-"""Popularity and listens of recordings, and what is offered of each: what the planner reads."""
+"""Popularity and listens of recordings, and what is offered of each: what the planner reads.
+
+What listening histories say of a recording stands before what sources of tracks say: it was counted
+here, by one rule for all recordings, and it changes with what people listen to. A recording that no
+history heard keeps its sources' own popularity.
+"""
 
 from __future__ import annotations
 
+import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 
+from longplay.catalogue import heard
 from longplay.catalogue.database import Connection
 from longplay.catalogue.snapshot import Snapshot
 
-_POPULARITY = """
+MIN_ACCOUNTS = 20
+"""Accounts that an exported rank must be made from: fewer may show what one person hears."""
+
+_HEARD = """
 SELECT recording, max(popularity) AS popularity, sum(listens) AS listens
-FROM members JOIN tracks USING (track) GROUP BY recording
+FROM popularity GROUP BY recording
+"""
+
+_POPULARITY = f"""
+SELECT recording, coalesce(h.popularity, o.popularity) AS popularity,
+    coalesce(h.listens, o.listens) AS listens
+FROM (SELECT recording, max(popularity) AS popularity, sum(listens) AS listens
+    FROM members JOIN tracks USING (track) GROUP BY recording) o
+LEFT JOIN ({_HEARD}) h USING (recording)
 """
 
 _CANDIDATES = """
@@ -20,7 +39,7 @@ FROM (SELECT o.*, m.recording, p.popularity,
         row_number() OVER (PARTITION BY source, path
             ORDER BY p.popularity DESC NULLS LAST, start_ms NULLS LAST) AS place,
         max(o.bytes) OVER (PARTITION BY source, path) AS whole
-    FROM offers o LEFT JOIN members m USING (track) LEFT JOIN popularity p USING (recording)
+    FROM offers o LEFT JOIN members m USING (track) LEFT JOIN complete p USING (recording)
     WHERE kind NOT IN ('folder', 'symlink'))
 WHERE place = 1 ORDER BY source, path
 """
@@ -30,12 +49,69 @@ SELECT source, path, recording, track, start_ms, end_ms FROM offers JOIN members
 WHERE start_ms IS NOT NULL ORDER BY source, path, start_ms
 """
 
+Recordings = npt.NDArray[np.uint64]
+
 
 def popularity_table(snapshot: Snapshot) -> pa.Table:
     """Every recording of the catalogue, offered or not: `recording` uint64, `popularity` float32
-    (the highest of its tracks) and `listens` float64 (their sum); null where no source says."""
+    and `listens` float64; null where no source says.
+
+    Of a recording that a listening history has: the highest popularity by rank, and the listens of
+    all histories. Of others: the highest popularity and the sum of the listens of its tracks.
+
+    Where histories are known, a recording that they have not heard and whose listens no source
+    counts has as many as those that were heard and are as popular (0 without popularity): a curve
+    made for other numbers would put it before what was heard.
+    """
     with snapshot.connect() as connection:
-        return connection.sql(f"{_POPULARITY} ORDER BY recording").to_arrow_table()
+        return _complete(connection)
+
+
+def _complete(connection: Connection) -> pa.Table:
+    found = connection.sql(f"{_POPULARITY} ORDER BY recording").to_arrow_table()
+    curve = connection.sql(
+        f"SELECT popularity, avg(listens) AS listens FROM ({_HEARD}) GROUP BY popularity"
+        " ORDER BY popularity"
+    ).to_arrow_table()
+    if not curve.num_rows:
+        return found
+    listens = found["listens"].fill_null(float("nan")).to_numpy().copy()
+    liked = found["popularity"].fill_null(float("nan")).to_numpy()
+    unheard = np.isnan(listens)
+    at, known = curve["popularity"].to_numpy(), curve["listens"].to_numpy()
+    # From nothing at popularity 0 to the least of those heard.
+    points = np.concatenate([[0.0], at]), np.concatenate([[0.0], known])
+    listens[unheard] = np.interp(np.nan_to_num(liked[unheard]), *points)
+    return found.set_column(2, "listens", pa.array(listens))
+
+
+def of(snapshot: Snapshot, recordings: Recordings) -> npt.NDArray[np.float32]:
+    """What listening histories say of the popularity of some recordings, in their order; NaN for
+    those that none has. In milliseconds for a page of them: only what is near them is read."""
+    return heard.look_up(snapshot.folder, snapshot.manifest.joins["popularity"], recordings)
+
+
+def exportable(connection: Connection) -> pa.Table:
+    """What may leave of listening: `recording` uint64 and `popularity` float32 of the recordings
+    that one history has from at least MIN_ACCOUNTS accounts, in the order of recordings.
+
+    Ranked among these alone, so that nothing that fewer listened to can be seen in it; neither
+    listens nor numbers of accounts. `connection` has the snapshot's views.
+    """
+    rows = connection.sql(
+        "SELECT recording, source, listens FROM popularity"
+        f" WHERE accounts >= {MIN_ACCOUNTS} ORDER BY source, recording"
+    ).to_arrow_table()
+    sources = rows["source"].to_numpy(zero_copy_only=False)
+    listens = rows["listens"].to_numpy()
+    ranks = np.zeros(len(listens), np.float32)
+    for source in dict.fromkeys(sources):
+        mine = sources == source
+        ranks[mine] = heard.by_rank(listens[mine])
+    ranked = pa.table({"recording": rows["recording"], "popularity": ranks})
+    best = ranked.group_by("recording").aggregate([("popularity", "max")])
+    named = best.rename_columns({"popularity_max": "popularity"})
+    return named.select(["recording", "popularity"]).sort_by("recording")
 
 
 def candidates(snapshot: Snapshot) -> pa.Table:
@@ -47,7 +123,7 @@ def candidates(snapshot: Snapshot) -> pa.Table:
     its parts, which `parts` lists.
     """
     with snapshot.connect() as connection:
-        _with_popularity(connection)
+        connection.register("complete", _complete(connection))
         return connection.sql(_CANDIDATES).to_arrow_table()
 
 
@@ -56,7 +132,3 @@ def parts(snapshot: Snapshot) -> pa.Table:
     `start_ms` and `end_ms` (null: to the end of the file)."""
     with snapshot.connect() as connection:
         return connection.sql(_PARTS).to_arrow_table()
-
-
-def _with_popularity(connection: Connection) -> None:
-    connection.execute(f"CREATE TEMP TABLE popularity AS {_POPULARITY}")

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from longplay.catalogue import imports, inline
+from longplay.catalogue import imports, inline, schema
 from longplay.catalogue.database import Connection
 from longplay.catalogue.importers.oai import harvesting, records, replies
 from longplay.catalogue.importers.oai.fetching import Manners
@@ -129,7 +129,7 @@ def _stage(stage: Staging) -> None:
     connection = stage.connection
     connection.execute(_PREPARE)
     # The last version first: the first row of an id is the one that is held.
-    inline.stage(connection, _TRACKS)
+    inline.stage(connection, f"{schema.empty(schema.STAGED)} UNION ALL BY NAME {_TRACKS}")
     for query, take in ((_RIGHTS, stage.rights), (_REJECTS, stage.rejects)):
         cursor = connection.cursor()
         for batch in cursor.sql(query).to_arrow_reader(BATCH):
@@ -144,10 +144,9 @@ CREATE TABLE last AS SELECT name, max(seq) AS seq, arg_max(problem IS NULL, seq)
     GROUP BY name
 """
 _TRACKS = """
-SELECT -i.seq AS record, identifier AS own_id, title, artists, album, album_artists, duration_ms,
-    isrcs, upc, label, release_date, nullif(genres, []) AS genres, rights[1] AS licence
-FROM (SELECT *, NULL::VARCHAR[] AS album_artists FROM items) i JOIN last ON identifier = name
-WHERE held
+SELECT -i.seq AS record, identifier AS own_id, title, artists, album, duration_ms, isrcs, upc,
+    label, release_date, nullif(genres, []) AS genres, rights[1] AS licence
+FROM items i JOIN last ON identifier = name WHERE held
 """
 _RIGHTS = """
 SELECT identifier AS own_id, unnest(rights) AS text, 'licence' AS field, place FROM items
