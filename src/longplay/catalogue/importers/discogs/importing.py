@@ -21,7 +21,7 @@ from longplay.errors import InputError, UsageError
 LICENCE = "https://creativecommons.org/publicdomain/zero/1.0/"
 """https://data.discogs.com: the dumps are CC0."""
 
-BATCH = 65_536
+BATCH = 32_768
 """Rows that are staged at once."""
 
 MAX_REMEMBERED = 2**26
