@@ -13,7 +13,7 @@ import pyarrow as pa
 
 from longplay.catalogue import ids
 from longplay.catalogue.search import candidates as finding
-from longplay.catalogue.search.candidates import Documents, Group, Keys
+from longplay.catalogue.search.candidates import Documents, Group
 from longplay.catalogue.search.query import Range
 from longplay.catalogue.search.words import cut as cut_column
 from longplay.catalogue.search.words import genre_words
@@ -101,9 +101,6 @@ class MemoryIndex:
         isrcs = self.table["isrcs"].to_pylist()
         found = [at for at, each in enumerate(isrcs) if kind == "isrc" and value in (each or ())]
         return np.array(found, np.uint32)
-
-    def recordings(self, documents: Documents) -> Keys:
-        return self.rows(documents)["recording"].to_numpy()
 
 
 def layer(rows: Sequence[Mapping[str, Any]], source: str = "songs") -> finding.Layer:

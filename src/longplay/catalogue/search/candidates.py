@@ -42,14 +42,11 @@ class Index(forgiving.Terms, Protocol):
         """Those of the documents (ascending) that every group has."""
 
     def rows(self, documents: Documents) -> pa.Table:
-        """What is shown and ranked: `key`, `title`, `artists`, `album`, `year`, `duration_ms`,
-        `isrcs`, `popularity`, `explicit`, `genres`."""
+        """What is shown and ranked: `key`, `recording`, `title`, `artists`, `album`, `year`,
+        `duration_ms`, `isrcs`, `popularity`, `genres`."""
 
     def identified(self, kind: str, value: str) -> Documents:
         """The documents that have an ISRC, UPC or MBID."""
-
-    def recordings(self, documents: Documents) -> Keys:
-        """The recordings of documents."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,22 +116,20 @@ def _filter_groups(query: Query) -> Iterator[Group]:
 
 def candidates(asked: Asked, number: int, documents: Documents) -> Iterator[Place]:
     """Documents of one layer with their scores, without those that their rows rule out."""
-    index = asked.layers[number].index
-    recordings = index.recordings(documents)
-    if asked.query.held is not None and asked.held is not None:
-        kept = among(recordings, asked.held) == asked.query.held
-        documents, recordings = documents[kept], recordings[kept]
-    columns = index.rows(documents).to_pydict()
-    popularities = columns["popularity"]
+    query = asked.query
+    rows = asked.layers[number].index.rows(documents)
+    if query.held is not None and asked.held is not None:
+        kept = among(rows["recording"].to_numpy(), asked.held) == query.held
+        documents, rows = documents[kept], rows.filter(pa.array(kept))
+    columns = rows.to_pydict()
     for row, track in enumerate(asked.vocabulary.tracks(names_of(columns))):
-        popularity = popularities[row] or 0.0
-        if asked.query.popularity and not (
-            popularities[row] is not None and asked.query.popularity.holds(popularity)
-        ):
+        popularity = columns["popularity"][row]
+        if query.popularity and (popularity is None or not query.popularity.holds(popularity)):
             continue
-        best = _best(asked, track, popularity)
+        best = _best(asked, track, popularity or 0.0)
         if best is not None:
-            yield Place(-best, number, int(documents[row]), row, int(recordings[row]), columns)
+            recording = columns["recording"][row]
+            yield Place(-best, number, int(documents[row]), row, recording, columns)
 
 
 def names_of(columns: dict[str, list[Any]]) -> list[ranking.Names]:

@@ -73,9 +73,7 @@ def _rows(asked: Asked, number: int) -> pa.Table:
     if query.phrases or query.popularity or query.held is not None:
         kept = sorted(place.document for place in candidates(asked, number, documents))
         documents = np.array(kept, np.uint32)
-    rows = index.rows(documents).select(["year", "genres", "popularity"])
-    recordings = pa.array(index.recordings(documents), pa.uint64())
-    return rows.append_column("recording", recordings).cast(_NOTHING.schema)
+    return index.rows(documents).select(_NOTHING.schema.names).cast(_NOTHING.schema)
 
 
 def _facets(table: pa.Table, held: Keys | None) -> Facets:
