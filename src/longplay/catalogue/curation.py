@@ -112,9 +112,9 @@ def join(folder: Path, identities: Sequence[str], hand: Hand, *, undo: bool = Fa
         raise UsageError("one id cannot be joined", hint="name two or more")
 
     def make(looked: Tracks, stands: Standing) -> list[Row]:
-        clusters = [_cluster(looked, each) for each in identities]
         if undo:
-            return _undone(stands, clusters, "join")
+            return _undone(stands, [[_anchor(each)] for each in identities], "join")
+        clusters = [_cluster(looked, each) for each in identities]
         added = _undone(stands, clusters, "split")
         first = clusters[0][0]
         for cluster in clusters[1:]:
@@ -188,6 +188,12 @@ def _cluster(looked: Tracks, text: str) -> list[int]:
     # The track that the recording was minted from stands for it, as long as it is there.
     first = int(ids.minted(np.array([recording], np.uint64))[0])
     return sorted(members, key=lambda each: (each != first, each))
+
+
+def _anchor(text: str) -> int:
+    """The track that a join of this id was said of: itself, or the one it was minted from."""
+    prefix, key = ids.parse(text)
+    return key if prefix == "tr" else int(ids.minted(np.array([key], np.uint64))[0])
 
 
 def _groups(looked: Tracks, identities: Sequence[str]) -> list[list[int]]:

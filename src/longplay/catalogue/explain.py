@@ -210,10 +210,11 @@ def candidates(snapshot: Snapshot, identity_of: str) -> list[Explanation]:
         compared = [matcher.compare(track, each) for each in near.values()]
         compared = [each for each in compared if any(piece.weight > 0 for piece in each.evidence)]
         compared.sort(key=lambda each: (-each.total, each.other))
-        return [
+        found = [
             _explained(looked, matcher, track, near[ids.parse(each.other)[1]])
             for each in compared[:MAX_NEAR]
         ]
+    return sorted(found, key=lambda each: (-each.total, each.other))
 
 
 def _explained(looked: Tracks, matcher: _Matcher, one: Track, other: Track) -> Explanation:
