@@ -1,0 +1,177 @@
+"""A layer's index, open for asking. Documents are its tracks, numbered by descending popularity."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from longplay.catalogue.search import files, matching, postings
+from longplay.catalogue.search.build import POPULARITIES, POSTINGS
+from longplay.catalogue.search.terms import NAME, Terms
+
+Documents = npt.NDArray[np.uint32]
+Group = npt.NDArray[np.int64]
+"""Terms of which a document must have one: rows of first number and end."""
+
+NOTHING: Group = np.empty((0, 2), np.int64)
+"""The group that no document matches."""
+
+_NONE = np.empty(0, np.int64)
+
+
+@dataclass(frozen=True, slots=True)
+class Postings:
+    """An open file of lists: see `postings`. Band b has the documents from `edges[b]` on, the
+    entries from `term_edges[b]` and the words from `word_edges[b]`."""
+
+    words: postings.Words
+    terms: postings.Words
+    starts: postings.Words
+    edges: postings.Numbers
+    term_edges: postings.Numbers
+    word_edges: postings.Numbers
+    floors: postings.Numbers
+    path: Path
+
+    @classmethod
+    def open(cls, path: Path) -> Postings:
+        """Map the lists. Raises ArchiveError when they are missing or damaged."""
+        file = files.open_arrays(path)
+        words, terms, starts = (file.part(name, "<u4") for name in ("words", "terms", "starts"))
+        edges, term_edges, word_edges, floors = (
+            file.part(name, "<i8") for name in ("edges", "term_edges", "word_edges", "floors")
+        )
+        sound = (
+            len(edges) == len(term_edges) == len(word_edges)
+            and len(floors) == POPULARITIES
+            and _rises(edges, file.number("documents"))
+            and _rises(term_edges, len(terms))
+            and _rises(word_edges, len(words))
+            and len(terms) == len(starts)
+            and int(np.diff(edges).max(initial=0)) <= postings.LARGEST_BAND
+            and _rises(floors[::-1], int(floors[0]), from_zero=False)
+            and 0 <= int(floors[-1]) and int(floors[0]) <= int(edges[-1])
+        )
+        if not sound:
+            raise files.damaged(path)
+        return cls(words, terms, starts, edges, term_edges, word_edges, floors, path)
+
+
+@dataclass(frozen=True, slots=True)
+class Index:
+    """An open index; it may be asked from several threads."""
+
+    terms: Terms
+    postings: Postings
+
+    @classmethod
+    def open(cls, folder: Path) -> Index:
+        """Open the index that `build` wrote. Raises ArchiveError when a file is missing or
+        damaged."""
+        terms = Terms.open(folder / NAME)
+        return cls(terms, Postings.open(folder / POSTINGS))
+
+    @property
+    def documents(self) -> int:
+        """How many there are."""
+        return int(self.postings.edges[-1])
+
+    def word(self, word: str) -> Group:
+        """The group of one word or pseudo-word."""
+        number = self.terms.find(word)
+        return NOTHING if number is None else np.array([[number, number + 1]], np.int64)
+
+    def prefix(self, beginning: str) -> Group:
+        """The group of all words with a beginning."""
+        first, after = self.terms.beginning(beginning)
+        return np.array([[first, after]], np.int64) if first < after else NOTHING
+
+    def of(self, numbers: Iterable[int]) -> Group:
+        """The group of terms given by number."""
+        each = np.unique(np.fromiter(numbers, np.int64))
+        return np.stack([each, each + 1], axis=1)
+
+    def similar(self, word: str, distance: int) -> tuple[Documents, npt.NDArray[np.uint8]]:
+        """Numbers of the terms that are near a word, and how far they are: see `Terms.similar`."""
+        return self.terms.similar(word, distance)
+
+    def frequency(self, group: Group) -> int:
+        """How many documents match a group at most."""
+        return sum(int(self.terms.counts[first:end].sum(dtype=np.int64)) for first, end in group)
+
+    def popular(self, low: float, high: float) -> tuple[int, int]:
+        """The range of documents whose popularity, rounded down, lies between `low` and `high`
+        rounded down."""
+        floors = [*self.postings.floors.tolist(), 0]
+        bottom = min(max(int(low), 0), POPULARITIES)
+        top = min(max(int(high), -1) + 1, POPULARITIES)
+        return floors[top], max(floors[bottom], floors[top])
+
+    def matches(
+        self,
+        groups: Sequence[Group],
+        limit: int,
+        *,
+        ranges: Sequence[tuple[int, int]] | None = None,
+    ) -> Documents:
+        """The first `limit` documents that match every group, ascending; with `ranges`
+        (first and end, ascending), only documents in one of them.
+
+        Raises ArchiveError when lists are damaged.
+        """
+        found: list[Documents] = []
+        for first, end in [(0, self.documents)] if ranges is None else ranges:
+            room = limit - sum(map(len, found))
+            if room <= 0:
+                break
+            first, end = max(first, 0), min(end, self.documents)
+            if not groups:
+                found.append(np.arange(first, min(end, first + room), dtype=np.uint32))
+            else:
+                found.append(self._search(groups, first, end, room, None))
+        return np.concatenate([np.empty(0, np.uint32), *found])
+
+    def within(self, groups: Sequence[Group], documents: Documents) -> Documents:
+        """Those of the documents (ascending) that match every group."""
+        if not groups or not len(documents):
+            return documents
+        return self._search(groups, 0, self.documents, len(documents), documents.astype(np.int64))
+
+    def count(self, groups: Sequence[Group], at_most: int) -> int:
+        """How many documents match every group, counted up to `at_most`."""
+        return len(self.matches(groups, at_most))
+
+    def _search(
+        self, groups: Sequence[Group], first: int, end: int, limit: int, given: Group | None
+    ) -> Documents:
+        if any(not len(group) for group in groups):
+            return np.empty(0, np.uint32)
+        lists = self.postings
+        found, sound = matching.search(
+            lists.words,
+            lists.terms,
+            lists.starts,
+            lists.edges,
+            lists.term_edges,
+            lists.word_edges,
+            np.concatenate(groups),
+            np.cumsum([len(group) for group in groups]),
+            first,
+            end,
+            limit,
+            _NONE if given is None else given,
+            given is not None,
+        )
+        if not sound:
+            raise files.damaged(lists.path)
+        return found
+
+
+def _rises(values: postings.Numbers, to: int, *, from_zero: bool = True) -> bool:
+    """Whether numbers ascend, from 0 to a number."""
+    ends = len(values) > 0 and int(values[-1]) == to and (not from_zero or int(values[0]) == 0)
+    return ends and bool((values[1:] >= values[:-1]).all())
