@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import re
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -181,10 +181,16 @@ def explain(snapshot: Snapshot, one: str, other: str) -> Explanation:
 
     Raises InputError for an id that no source has, UsageError for one that is no track's.
     """
+    return next(explanations(snapshot, [(one, other)]))
+
+
+def explanations(snapshot: Snapshot, pairs: Iterable[tuple[str, str]]) -> Iterator[Explanation]:
+    """`explain` for several pairs, with the snapshot opened once."""
     with tracks.opened(snapshot) as looked:
         matcher = _Matcher(snapshot, looked)
-        first, second = (_track(looked, each) for each in (one, other))
-        return _explained(looked, matcher, first, second)
+        for pair in pairs:
+            one, other = (_track(looked, each) for each in pair)
+            yield _explained(looked, matcher, one, other)
 
 
 def candidates(snapshot: Snapshot, identity_of: str) -> list[Explanation]:
@@ -205,8 +211,8 @@ def candidates(snapshot: Snapshot, identity_of: str) -> list[Explanation]:
         }
         for pair in matcher.forced | matcher.forbidden:
             for key in pair - {track.key} if track.key in pair else ():
-                if key not in near and (found := looked.find(key)) is not None:
-                    near[key] = found
+                if key not in near and (partner := looked.find(key)) is not None:
+                    near[key] = partner
         compared = [matcher.compare(track, each) for each in near.values()]
         compared = [each for each in compared if any(piece.weight > 0 for piece in each.evidence)]
         compared.sort(key=lambda each: (-each.total, each.other))

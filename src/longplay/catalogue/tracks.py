@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -56,6 +57,7 @@ class Tracks:
         self.snapshot = snapshot
         self.connection = connection
         self._lookups: dict[tuple[str, str], Lookup | None] = {}
+        self.plain = lru_cache(MAX_SHARING)(self._plain)
 
     def exists(self, prefix: RowPrefix, key: int) -> bool:
         """Whether a source has a track, album or artist of that key."""
@@ -120,7 +122,7 @@ class Tracks:
             for row in found
         ]
 
-    def plain(self, artist: str | None, title: str | None) -> tuple[str | None, str | None]:
+    def _plain(self, artist: str | None, title: str | None) -> tuple[str | None, str | None]:
         """An artist's name and a title as they are compared; None where it identifies nothing."""
         found = self.connection.execute(
             "SELECT CASE WHEN NOT placeholder_artist(artist) THEN nullif(artist, '') END,"
