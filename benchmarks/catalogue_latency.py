@@ -17,7 +17,8 @@ import numpy as np
 from benchmarks.catalogue_queries import Questions, load
 from benchmarks.watching import memory
 from longplay.catalogue import ids
-from longplay.catalogue.search import finding, showing
+from longplay.catalogue.search import finding, opening, showing
+from longplay.catalogue.search.query import parse
 from longplay.catalogue.snapshot import open_current
 from longplay.errors import InputError
 
@@ -54,7 +55,7 @@ def opened(archive: Path) -> dict[str, Ask]:
     snapshot = open_current(archive / "catalogue")
 
     def search(text: str) -> list[Any]:
-        return list(finding.search(snapshot, text, limit=10).hits)
+        return list(finding.find(opening.layers(snapshot), parse(text), limit=10).hits)
 
     def by_id(own_id: str) -> list[Any]:
         return show(ids.text("tr", ids.row_key("tr", SOURCE, own_id)))
