@@ -102,7 +102,7 @@ def test_everything_beside_the_sound_is_offered(
         done = import_tags(catalogue, "mine", music)
     assert (done.tracks, done.albums, done.rejected) == (3, 2, 1)
     assert rows("SELECT place, reason FROM rejects") == [("socket", "is no file, folder or link")]
-    albums = dict(rows("SELECT path, a.title FROM offers o JOIN albums a ON o.album = a.album"))
+    albums = dict(rows("SELECT path, a.title FROM offers o JOIN albums a ON o.album = a.key"))
     assert albums == {
         b"L/CD1/1.wav": "L", b"L/CD2/1.wav": "L", b"L/CD1/rip.log": "L", b"L/cover.jpg": "L",
         b"L/scans/back.png": "L", b"M/1.wav": "M", b"M/booklet.pdf": "M",
