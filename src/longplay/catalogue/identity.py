@@ -34,20 +34,25 @@ class Resolution:
 def resolve(snapshot: Snapshot, identity: str) -> Resolution | None:
     """Follow an id; None when it never existed. Raises InputError when it is no id."""
     prefix, key = ids.parse(identity)
-    asked = ids.text(prefix, key)
     with tracks.opened(snapshot) as looked:
-        if prefix == "rec":
-            return _recording(looked, asked, key)
-        if looked.exists(cast(RowPrefix, prefix), key):
-            return Resolution(asked, asked, True)
-        if prefix == "tr" and _override(looked, key) is not None:
-            return Resolution(asked, asked, False)
-    return _before(snapshot, asked, cast(RowPrefix, prefix), key)
+        return resolve_key(looked, prefix, key)
+
+
+def resolve_key(looked: Tracks, prefix: str, key: int) -> Resolution | None:
+    """`resolve` by key, in a snapshot that is open already."""
+    asked = ids.text(prefix, key)
+    if prefix == "rec":
+        return _recording(looked, asked, key)
+    if looked.exists(cast(RowPrefix, prefix), key):
+        return Resolution(asked, asked, True)
+    if prefix == "tr" and _override(looked, key) is not None:
+        return Resolution(asked, asked, False)
+    return _before(looked.snapshot, asked, cast(RowPrefix, prefix), key)
 
 
 def current(looked: Tracks, prefix: str, key: int) -> int:
     """The key that an id leads to now. Raises InputError when it never existed."""
-    found = resolve(looked.snapshot, ids.text(prefix, key))
+    found = resolve_key(looked, prefix, key)
     if found is None:
         raise InputError(
             "is not in the catalogue",

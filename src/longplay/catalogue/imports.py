@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from longplay import clock
-from longplay.catalogue import database, heard, inline, joins, layers, layout, previous
+from longplay.catalogue import corrections, database, heard, inline, joins, layers, layout, previous
 from longplay.catalogue.database import Connection
 from longplay.catalogue.keys import Hashes
 from longplay.catalogue.numbering import Documents
@@ -67,7 +67,7 @@ def run(
     When the layer turns out to be the one that is there already, the snapshot stays as it is.
     Raises UsageError for a source's name that cannot name a folder.
     """
-    if not SOURCE_NAME.fullmatch(source):
+    if not SOURCE_NAME.fullmatch(source) or source == corrections.SOURCE:
         raise UsageError(
             "is no name for a source",
             where=source[:80],
