@@ -6,7 +6,6 @@ the row store; then the words get their final numbers, and band after band is in
 
 from __future__ import annotations
 
-import itertools
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
@@ -154,7 +153,7 @@ def build(
     """
     target.mkdir(parents=True, exist_ok=True)
     artists, albums, tracks = (
-        _chunks(layer / f"{name}.parquet") for name in ("artists", "albums", "tracks")
+        _chunks(layer, name) for name in ("artists", "albums", "tracks")
     )
     documents = sum(chunk.rows for chunk in tracks)
     named = sum(chunk.rows for chunk in (*artists, *albums))
@@ -171,12 +170,17 @@ def build(
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def _chunks(path: Path) -> list[_Chunk]:
-    metadata = pq.read_metadata(path)
-    groups = range(metadata.num_row_groups)
-    sizes = [metadata.row_group(group).num_rows for group in groups]
-    firsts = itertools.accumulate(sizes, initial=0)
-    return [_Chunk(path, metadata, group, first) for group, first in zip(groups, firsts)]
+def _chunks(layer: Path, table: str) -> list[_Chunk]:
+    """The row groups of a table, which may be in several files."""
+    found, first = [], 0
+    for path in sorted(layer.glob(f"{table}*.parquet")):
+        if path.stem.rstrip("-0123456789") != table:
+            continue
+        metadata = pq.read_metadata(path)
+        for group in range(metadata.num_row_groups):
+            found.append(_Chunk(path, metadata, group, first))
+            first += metadata.row_group(group).num_rows
+    return found
 
 
 def _names(work: _Work, chunks: Sequence[_Chunk], columns: Sequence[str]) -> list[_Cut]:
