@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bisect import bisect_left
+from bisect import bisect_left, bisect_right
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from itertools import pairwise
@@ -77,6 +77,11 @@ class MemoryIndex:
         found = np.arange(self.table.num_rows, dtype=np.uint32)
         for group in groups:
             terms = [*group.terms, *(t for b in group.beginnings for t in self._beginning(b))]
+            if group.between:
+                first, last = group.between
+                terms += self.sorted[
+                    bisect_left(self.sorted, first) : bisect_right(self.sorted, last)
+                ]
             lists = [self.postings[term] for term in terms if term in self.postings]
             union = np.unique(np.concatenate(lists)) if lists else np.empty(0, np.uint32)
             found = np.intersect1d(found, union)

@@ -13,7 +13,7 @@ import pyarrow as pa
 
 from longplay.catalogue.search import forgiving, ranking, words
 from longplay.catalogue.search.forgiving import Reading
-from longplay.catalogue.search.query import LAST_YEAR, Query, Range
+from longplay.catalogue.search.query import FIRST_YEAR, LAST_YEAR, Query, Range
 
 MOST_LOOKED_AT = 10_000
 """Tracks of a layer that are looked at in all, for a page far down or for what only rows can tell
@@ -24,10 +24,12 @@ Keys = npt.NDArray[np.uint64]
 
 
 class Group(NamedTuple):
-    """Of these terms, and those with one of these beginnings, a track must have one."""
+    """A track must have one of these terms, or one with one of these beginnings, or one that
+    stands between two (both included) in the order of terms."""
 
-    terms: tuple[str, ...]
+    terms: tuple[str, ...] = ()
     beginnings: tuple[str, ...] = ()
+    between: tuple[str, str] | None = None
 
 
 class Index(forgiving.Terms, Protocol):
@@ -104,10 +106,13 @@ def _word_groups(reading: Reading) -> Iterator[Group]:
 
 def _filter_groups(query: Query) -> Iterator[Group]:
     if query.years:
-        low = max(math.ceil(query.years.low), 0) if math.isfinite(query.years.low) else 0
-        high = int(query.years.high) if math.isfinite(query.years.high) else LAST_YEAR
-        years = (year for year in range(low, high + 1) if query.years.holds(year))
-        yield Group(tuple(words.year_word(year) for year in years))
+        low, high = max(query.years.low, FIRST_YEAR), min(query.years.high, LAST_YEAR)
+        first = math.floor(low) + 1 if query.years.without_low else math.ceil(low)
+        last = math.ceil(high) - 1 if query.years.without_high else math.floor(high)
+        if first <= last:
+            yield Group(between=(words.year_word(first), words.year_word(last)))
+        else:
+            yield Group()
     for genre in query.genres:
         yield Group((words.genre_words(genre)[0],))
     if query.explicit is not None:
