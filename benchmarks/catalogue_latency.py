@@ -9,12 +9,13 @@ import json
 import os
 import time
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from benchmarks.catalogue_queries import Questions, load
+from benchmarks.catalogue_queries import KINDS, WHOLE, Questions, load
 from benchmarks.watching import memory
 from longplay.catalogue import ids
 from longplay.catalogue.search import finding, opening, showing
@@ -54,8 +55,9 @@ def opened(archive: Path) -> dict[str, Ask]:
     """How each kind of query is asked of the archive."""
     snapshot = open_current(archive / "catalogue")
 
-    def search(text: str) -> list[Any]:
-        return list(finding.find(opening.layers(snapshot), parse(text), limit=10).hits)
+    def search(text: str, typing: bool = True) -> list[Any]:
+        asked = parse(text, typing=typing)
+        return list(finding.find(opening.layers(snapshot), asked, limit=10).hits)
 
     def by_id(own_id: str) -> list[Any]:
         return show(ids.text("tr", ids.row_key("tr", SOURCE, own_id)))
@@ -66,7 +68,8 @@ def opened(archive: Path) -> dict[str, Ask]:
         except InputError:
             return []
 
-    asks = dict.fromkeys(("two words", "as you type", "one word", "title and artist"), search)
+    asks = dict.fromkeys(KINDS, search)
+    asks |= dict.fromkeys(WHOLE, partial(search, typing=False))
     return {**asks, "id": by_id, "ISRC": show}
 
 

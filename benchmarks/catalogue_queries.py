@@ -125,8 +125,11 @@ def by_isrc(row: Row, generator: np.random.Generator) -> list[str]:
     return [row.isrc] if row.isrc else []
 
 
+WHOLE = ("two whole words",)
+"""Kinds whose last word is no beginning; of all others it may be, as when people type."""
 KINDS = {
     "two words": (two_words, QUERIES),
+    "two whole words": (two_words, QUERIES),
     "as you type": (typed, TITLES_TYPED),
     "one word": (one_word, QUERIES),
     "title and artist": (whole_title, QUERIES),
