@@ -85,7 +85,7 @@ def run(
         target = scratch / "layer"
         written = layers.write(stage, target, since=lambda keys: _since(before, keys, number))
         small = _write_small(connection, target)
-        index = written.lookups
+        index = [*written.lookups, *_build_index(target, source, scratch)]
         tables = {
             table: tuple(
                 layout.publish_part(folder, path, f"{layout.LAYERS}/{name}/{path.name}", rows)
@@ -122,6 +122,16 @@ def run(
             number, following = current.number, current
         matched = heard.share(connection, folder, layer, following.joins["popularity"])
     return summary(layer, number, clock.monotonic() - started, matched)
+
+
+def _build_index(target: Path, source: str, scratch: Path) -> list[Path]:
+    """Build the search index of a layer that has tracks."""
+    from longplay.catalogue.search import build
+
+    index = target / layout.INDEX
+    return [
+        index / each.name for each in build.build(target, index, source=source, scratch=scratch)
+    ]
 
 
 def _since(before: previous.Tracks, keys: Hashes, number: int) -> Documents:

@@ -164,7 +164,11 @@ class Staging:
             path = self._folder / f"{kind}-{place:08d}.arrow"
             counts = tuple(end - start for start, end in pairwise(cuts))
             taken[place] = Spooled(path, rows.num_rows, tuple(present), counts)
-        with pa.OSFile(str(path), "wb") as file, pa.ipc.new_file(file, rows.schema) as writer:
+        options = pa.ipc.IpcWriteOptions(compression="lz4")
+        with (
+            pa.OSFile(str(path), "wb") as file,
+            pa.ipc.new_file(file, rows.schema, options=options) as writer,
+        ):
             for start, count in zip(cuts, counts, strict=False):
                 writer.write_batch(rows.slice(start, count))
 
