@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from longplay import __version__
-from longplay.cli import catalogue, curate, export, keep, output, release, source, work
+from longplay.cli import catalogue, curate, export, keep, output, release, search, source, work
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -18,7 +18,7 @@ app = typer.Typer(
 )
 app.add_typer(source.app, name="source")
 app.add_typer(catalogue.app, name="catalogue")
-for name, command in export.COMMANDS.items():
+for name, command in (search.COMMANDS | export.COMMANDS).items():
     catalogue.app.command(name)(command)
 catalogue.app.command("explain")(curate.explain)
 app.add_typer(release.app, name="release")

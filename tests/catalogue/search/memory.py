@@ -96,6 +96,9 @@ class MemoryIndex:
             found = found[[each is not None and popularity.holds(each) for each in known]]
         return found[:limit]
 
+    def risen(self, groups: Sequence[Group]) -> Documents:
+        return np.empty(0, np.uint32)
+
     def within(self, groups: Sequence[Group], documents: Documents) -> Documents:
         return np.intersect1d(documents, self._all(groups))
 

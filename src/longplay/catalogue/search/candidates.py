@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import reduce
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
@@ -39,6 +40,10 @@ class Index(forgiving.Terms, Protocol):
         self, groups: Sequence[Group], limit: int, *, popularity: Range | None = None
     ) -> Documents:
         """The first documents that every group has, ascending."""
+
+    def risen(self, groups: Sequence[Group]) -> Documents:
+        """The documents that every group has, of those that listening histories made popular: they
+        may stand far down."""
 
     def within(self, groups: Sequence[Group], documents: Documents) -> Documents:
         """Those of the documents (ascending) that every group has."""
@@ -85,16 +90,28 @@ class Place(NamedTuple):
     columns: dict[str, list[Any]]
 
 
-def documents_of(index: Index, query: Query, reading: Reading, limit: int) -> Documents:
-    """The layer's most popular documents that a reading of the query may mean."""
-    groups = [*_word_groups(reading), *_filter_groups(query)]
-    if not query.identifiers:
-        return index.matches(groups, limit, popularity=query.popularity)
-    kind, value = query.identifiers[0]
-    documents = index.identified(kind, value)
-    for kind, value in query.identifiers[1:]:
-        documents = np.intersect1d(documents, index.identified(kind, value))
-    return (index.within(groups, documents) if groups else documents)[:limit]
+def documents_of(asked: Asked, number: int, start: int, stop: int) -> tuple[Documents, bool]:
+    """The documents of one layer that may be meant, from the `start`-th most popular to before the
+    `stop`-th, with those that have risen; and whether there may be more after them."""
+    index, query = asked.layers[number].index, asked.query
+    parts, more = [], False
+    for reading in asked.readings:
+        groups = [*_word_groups(reading), *_filter_groups(query)]
+        if query.identifiers:
+            found = index.within(groups, _identified(index, query))[:stop]
+        else:
+            found = index.matches(groups, stop, popularity=query.popularity)
+            if not start:
+                parts.append(index.risen(groups))
+        more |= len(found) == stop
+        parts.append(found[start:])
+    return np.unique(np.concatenate(parts)), more
+
+
+def _identified(index: Index, query: Query) -> Documents:
+    """The documents that have all identifiers that are asked for."""
+    each = [index.identified(kind, value) for kind, value in query.identifiers]
+    return reduce(np.intersect1d, each)
 
 
 def _word_groups(reading: Reading) -> Iterator[Group]:

@@ -11,7 +11,6 @@ import pyarrow.compute as pc
 
 from longplay.catalogue.search.candidates import (
     Asked,
-    Documents,
     Keys,
     Layer,
     among,
@@ -66,8 +65,7 @@ _NOTHING = pa.schema(
 def _rows(asked: Asked, number: int) -> pa.Table:
     """What is counted of one layer: one track more than `MOST_COUNTED` says that there are more."""
     index, query = asked.layers[number].index, asked.query
-    parts = [documents_of(index, query, each, MOST_COUNTED + 1) for each in asked.readings]
-    documents: Documents = np.unique(np.concatenate(parts))
+    documents, _ = documents_of(asked, number, 0, MOST_COUNTED + 1)
     if not len(documents):
         return _NOTHING
     if query.phrases or query.popularity or query.held is not None:

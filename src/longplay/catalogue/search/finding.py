@@ -16,7 +16,7 @@ import numpy as np
 
 from longplay import clock
 from longplay.catalogue import ids
-from longplay.catalogue.search import forgiving, ranking
+from longplay.catalogue.search import forgiving, opening, ranking
 from longplay.catalogue.search.candidates import (
     MOST_LOOKED_AT,
     VOCABULARY,
@@ -30,7 +30,8 @@ from longplay.catalogue.search.candidates import (
     documents_of,
     names_of,
 )
-from longplay.catalogue.search.query import Query
+from longplay.catalogue.search.query import Query, parse
+from longplay.catalogue.snapshot import Snapshot
 from longplay.errors import UsageError
 
 WINDOW = 200
@@ -83,6 +84,23 @@ class Found:
             "meant": self.meant,
             "notes": list(self.notes),
         }
+
+
+def search(
+    snapshot: Snapshot,
+    text: str,
+    *,
+    limit: int = 10,
+    offset: int = 0,
+    held: Keys | None = None,
+    typing: bool = True,
+) -> Found:
+    """Search a snapshot: `find` in its layers, which stay open, with `query.parse` of the text.
+
+    Raises UsageError for a filter that means nothing, ArchiveError for a damaged index.
+    """
+    layers = opening.layers(snapshot)
+    return find(layers, parse(text, typing=typing), limit=limit, offset=offset, held=held)
 
 
 def find(
@@ -148,12 +166,9 @@ def _window(asked: Asked, start: int, stop: int) -> tuple[list[Place], bool]:
     """The candidates of one window of every layer, and whether there are more after it."""
     found: list[Place] = []
     more = False
-    for number, layer in enumerate(asked.layers):
-        parts = [
-            documents_of(layer.index, asked.query, reading, stop) for reading in asked.readings
-        ]
-        more |= any(len(part) == stop for part in parts)
-        documents = np.unique(np.concatenate([part[start:] for part in parts]))
+    for number in range(len(asked.layers)):
+        documents, some = documents_of(asked, number, start, stop)
+        more |= some
         if len(documents):
             found += candidates(asked, number, documents)
     return found, more
