@@ -15,7 +15,7 @@ from longplay.catalogue.search.query import Query
 from longplay.catalogue.search.ranking import Word
 from longplay.catalogue.search.words import is_sign
 
-LETTERS_FOR_ONE = 4
+LETTERS_FOR_ONE = 3
 LETTERS_FOR_TWO = 8
 """Letters of a word in which one is forgiven, or two: shorter words are near too many others."""
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from itertools import pairwise
 from typing import NamedTuple
 
@@ -86,12 +86,10 @@ class Track(NamedTuple):
     album: tuple[str, ...]
 
 
-@dataclass(slots=True)
-class _Places:
-    """Where the words of a query were found: `at` counts through title, artists and album."""
-
-    worth: list[float] = field(default_factory=list)
-    at: list[int] = field(default_factory=list)
+class _Title(NamedTuple):
+    words: tuple[str, ...]
+    core: int
+    version: bool
 
 
 class Vocabulary:
@@ -100,26 +98,31 @@ class Vocabulary:
 
     def __init__(self) -> None:
         self._words: dict[str, tuple[str, ...]] = {}
+        self._titles: dict[str, _Title] = {}
 
     def tracks(self, names: Sequence[Names]) -> list[Track]:
         """Tracks as they are compared with a query."""
-        titles = [each.title or "" for each in names]
-        cores = [_CORE.sub("", title) for title in titles]
-        self._learn(
-            {*titles, *cores}.union(*(each.artists for each in names))
-            | {each.album or "" for each in names}
-        )
         known = self._words
+        self._learn({name for each in names for name in (*each.artists, each.album or "")})
+        self._learn_titles({each.title or "" for each in names})
         return [
             Track(
-                known[title],
-                len(known[core]) or len(known[title]),
-                core != title and not _GUEST.match(title[len(core) :]),
-                tuple(known[artist] for artist in each.artists),
+                *self._titles[each.title or ""],
+                tuple([known[artist] for artist in each.artists]),
                 known[each.album or ""],
             )
-            for each, title, core in zip(names, titles, cores, strict=True)
+            for each in names
         ]
+
+    def _learn_titles(self, titles: set[str]) -> None:
+        if len(self._titles) + len(titles) > KEPT:
+            self._titles.clear()
+        cores = {title: _CORE.sub("", title) for title in titles if title not in self._titles}
+        self._learn({*cores, *cores.values()})
+        for title, core in cores.items():
+            words = self._words[title]
+            version = core != title and not _GUEST.match(title[len(core) :])
+            self._titles[title] = _Title(words, len(self._words[core]) or len(words), version)
 
     def _learn(self, texts: set[str]) -> None:
         if len(self._words) + len(texts) > KEPT:
@@ -145,18 +148,65 @@ def text_score(asked: Sequence[Word | None], found: Track) -> float:
     """How well a track's words answer those of a query; None is a word that was left out."""
     if not asked:
         return 0.0
-    fields = (found.title, *found.artists, found.album)
-    places = _places(asked, fields)
-    in_title, in_artists = _fullness(found, places)
-    joined = sum(two == one + 1 for one, two in pairwise(places.at))
-    unasked = found.version and not _version_asked(found, places)
+    flat: list[str] = [*found.title, ""]
+    for words in found.artists:
+        flat += words
+        flat.append("")
+    album = len(flat)
+    flat += found.album
+    got = [0.0] * (len(flat) + 1)
+    places = _places(asked, flat, album, got)
+    joined = sum([two == one + 1 for one, two in pairwise(places)])
+    unasked = found.version and not any(got[found.core : len(found.title)])
     return (
-        FOUND * sum(places.worth) / len(asked)
-        + WHOLE_TITLE * in_title
-        + WHOLE_ARTIST * in_artists
+        FOUND * sum(got) / len(asked)
+        + WHOLE_TITLE * sum(got[: found.core]) / max(found.core, 1)
+        + WHOLE_ARTIST * _whole_artist(found, got)
         + ORDER * joined / max(len(asked) - 1, 1)
         - VERSION * unasked
     )
+
+
+def _places(
+    asked: Sequence[Word | None], flat: list[str], album: int, got: list[float]
+) -> list[int]:
+    """Where each word is found best among the words of all fields, which have an empty one between
+    them; puts what it is worth there in `got`. A place is taken by one word only."""
+    places: list[int] = []
+    for word in asked:
+        after = places[-1] + 1 if places else -1
+        best, best_at = 0.0, -2 * len(places) - 2
+        if word is not None:
+            best, best_at = _best_place(word, flat, album, got, after, best_at)
+        got[best_at if best else -1] += best
+        places.append(best_at)
+    return places
+
+
+def _best_place(
+    word: Word, flat: list[str], album: int, got: list[float], after: int, nowhere: int
+) -> tuple[float, int]:
+    """What a word is worth where it is found best, preferably at `after`; and that place."""
+    if 0 <= after < album and flat[after] == word.typed and not got[after]:
+        return word.worth(word.typed), after
+    best, best_at = 0.0, nowhere
+    terms, beginning = word.terms, word.beginning
+    for at, term in enumerate(flat):
+        # What `worth` says first, too: most terms are not what was asked for.
+        if term in terms or (beginning is not None and term.startswith(beginning)):
+            worth = word.worth(term) * (ALBUM_SHARE if at >= album else 1.0)
+            if not got[at] and (worth > best or (worth == best and at == after)):
+                best, best_at = worth, at
+    return best, best_at
+
+
+def _whole_artist(found: Track, got: list[float]) -> float:
+    """How much of one artist's name was asked for."""
+    best, start = 0.0, len(found.title) + 1
+    for words in found.artists:
+        best = max(best, sum(got[start : start + len(words)]) / max(len(words), 1))
+        start += len(words) + 1
+    return best
 
 
 def holds(asked: Sequence[Word], words: Sequence[str]) -> bool:
@@ -180,43 +230,3 @@ def holds_in(asked: Sequence[Word], found: Track, where: FieldName | None) -> bo
         case None:
             fields = (found.title, *found.artists, found.album)
     return any(holds(asked, words) for words in fields)
-
-
-def _places(asked: Sequence[Word | None], fields: Sequence[Sequence[str]]) -> _Places:
-    """Where each word is found best; a place is taken by one word only."""
-    places = _Places()
-    taken: set[int] = set()
-    last = len(fields) - 1
-    for word in asked:
-        best, best_at, offset = 0.0, -2 * len(places.at) - 2, 0
-        after = places.at[-1] + 1 if places.at else -1
-        for number, words in enumerate(fields):
-            for at, term in enumerate(words, offset):
-                worth = word.worth(term) if word else 0.0
-                if worth and at not in taken:
-                    if number == last:
-                        worth *= ALBUM_SHARE
-                    if worth > best or (worth == best and at == after):
-                        best, best_at = worth, at
-            # A gap of one: the last word of a field and the first of the next are not joined.
-            offset += len(words) + 1
-        taken.add(best_at)
-        places.worth.append(best)
-        places.at.append(best_at)
-    return places
-
-
-def _fullness(found: Track, places: _Places) -> tuple[float, float]:
-    """How much of the title (without versions and guests) and of one artist was asked for."""
-    worth = dict(zip(places.at, places.worth, strict=True))
-    title = sum(worth.get(at, 0.0) for at in range(found.core)) / max(found.core, 1)
-    best, offset = 0.0, len(found.title) + 1
-    for words in found.artists:
-        whole = sum(worth.get(offset + at, 0.0) for at in range(len(words))) / max(len(words), 1)
-        best = max(best, whole)
-        offset += len(words) + 1
-    return title, best
-
-
-def _version_asked(found: Track, places: _Places) -> bool:
-    return any(found.core <= at < len(found.title) for at in places.at)
