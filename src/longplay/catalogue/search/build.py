@@ -14,6 +14,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from queue import SimpleQueue
+from threading import Lock
 from typing import Any, BinaryIO, TypeVar
 
 import numpy as np
@@ -22,8 +23,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from longplay.catalogue.compiled import compiled, string_buffers
-from longplay.catalogue.search import files, inverting, postings, terms
+from longplay.catalogue.search import files, inverting, postings, rowstore, terms
 from longplay.catalogue.search.inverting import Names, Own, Spilled
+from longplay.catalogue.search.rowstore import ALBUMS, ARTISTS, COLUMNS, TRACKS, Encoded
 from longplay.catalogue.search.vocabulary import Vocabulary, merged
 from longplay.catalogue.search.words import cut, explicit_word, genre_words, year_word
 
@@ -48,9 +50,6 @@ Progress = Callable[[int, int], None]
 Years = npt.NDArray[np.uint16]
 Result = TypeVar("Result")
 Item = TypeVar("Item")
-
-_NAMED = ("title", "artists", "album", "release_date", "genres", "explicit", "popularity")
-"""Columns of tracks that their documents are found by."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,17 +95,18 @@ class _Cut:
 class _Work:
     """What the threads share: their vocabularies, and how far they are."""
 
-    def __init__(self, progress: Progress, total: int) -> None:
+    def __init__(self, source: str, progress: Progress, total: int) -> None:
+        self.source = source
         self.vocabularies = [Vocabulary() for _ in range(THREADS)]
         self.years: set[int] = set()
+        self.popularities = np.zeros(POPULARITIES, np.int64)
+        self._lock = Lock()
         self._free: SimpleQueue[int] = SimpleQueue()
         for number in range(THREADS):
             self._free.put(number)
         self._progress, self._total, self._done = progress, total, 0
 
-    def each(
-        self, items: Sequence[Item], one: Callable[[int, Item], Result]
-    ) -> Iterator[Result]:
+    def each(self, items: Sequence[Item], one: Callable[[int, Item], Result]) -> Iterator[Result]:
         """`one(thread, item)` for each item, in order, a few ahead."""
 
         def run(item: Item) -> Result:
@@ -130,6 +130,13 @@ class _Work:
         self.years.update(np.unique(found).tolist())
         return found
 
+    def count(self, popularity: pa.Array) -> None:
+        """Count tracks by whole popularity."""
+        known = popularity.drop_null().to_numpy()
+        steps = np.clip(np.floor(known), 0, POPULARITIES - 1).astype(np.int64)
+        with self._lock:
+            self.popularities += np.bincount(steps, minlength=POPULARITIES)
+
     def did(self, steps: int) -> None:
         """Tell that so many more steps are done."""
         self._done += steps
@@ -152,20 +159,19 @@ def build(
     `progress` is called with steps done and steps in all; files in `scratch` are removed again.
     """
     target.mkdir(parents=True, exist_ok=True)
-    artists, albums, tracks = (
-        _chunks(layer, name) for name in ("artists", "albums", "tracks")
-    )
+    artists, albums, tracks = (_chunks(layer, name) for name in ("artists", "albums", "tracks"))
     documents = sum(chunk.rows for chunk in tracks)
     named = sum(chunk.rows for chunk in (*artists, *albums))
-    work = _Work(progress, named + 2 * documents)
+    work = _Work(source, progress, named + 2 * documents)
     folder = Path(tempfile.mkdtemp(prefix="index-", dir=scratch))
     try:
-        artist_names = _names(work, artists, ["name"])
-        album_names = _names(work, albums, ["title", "release_date"])
-        spilled, floors = _tracks(work, tracks, folder)
-        sources, dictionary = _sources(work, artist_names, album_names, spilled)
+        artist_names, artist_rows = _stored(work, artists, target / ARTISTS, _name_words)
+        album_names, album_rows = _stored(work, albums, target / ALBUMS, _name_words)
+        own, track_rows = _stored(work, tracks, target / TRACKS, _Tracks(folder))
+        sources, dictionary = _sources(work, artist_names, album_names, own)
         edges = postings.bands(documents, first_band, largest_band)
-        return _write(work, target, folder, sources, dictionary, edges, floors)
+        found = _write(work, target, folder, sources, dictionary, edges)
+        return [artist_rows, album_rows, track_rows, *found]
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 
@@ -183,41 +189,60 @@ def _chunks(layer: Path, table: str) -> list[_Chunk]:
     return found
 
 
-def _names(work: _Work, chunks: Sequence[_Chunk], columns: Sequence[str]) -> list[_Cut]:
-    """The words of a column of names; and the years of a second column, if there is one."""
+def _stored(
+    work: _Work,
+    chunks: Sequence[_Chunk],
+    path: Path,
+    words: Callable[[_Work, int, _Chunk, pa.RecordBatch], Result],
+) -> tuple[list[Result], Written]:
+    """Write a table to the row store; and what `words` makes of each chunk of it."""
+    columns = COLUMNS[path.name]
+    sampled = (
+        [chunks[place] for place in sorted({0, len(chunks) // 2, len(chunks) - 1})]
+        if chunks
+        else []
+    )
+    names = [
+        chunk.read(["name" if path.name == ARTISTS else "title"]).column(0) for chunk in sampled
+    ]
+    table = rowstore.learn(pa.concat_arrays([pa.array([], pa.string()), *names]))
 
-    def one(number: int, chunk: _Chunk) -> _Cut:
+    def one(number: int, chunk: _Chunk) -> tuple[Encoded, Result]:
         rows = chunk.read(columns)
-        found = cut(rows.column(0))
-        numbers = work.vocabularies[number].numbers(found)
-        dates = rows.column(1) if len(columns) > 1 else pa.array([], pa.string())
-        return _Cut(number, found.counts, numbers, work.years_of(dates))
+        encoded = rowstore.encode(path.name, rows, chunk.first, table, work.source)
+        return encoded, words(work, number, chunk, rows)
 
-    results = []
-    for each in work.each(chunks, one):
-        results.append(each)
-        work.did(len(each.counts))
-    return results
+    found: list[Result] = []
+
+    def parts() -> Iterator[Encoded]:
+        for encoded, result in work.each(chunks, one):
+            found.append(result)
+            work.did(encoded.rows)
+            yield encoded
+
+    size = rowstore.Writer(path, table).write(parts())
+    return found, Written(path.name, size)
 
 
-def _tracks(
-    work: _Work, chunks: Sequence[_Chunk], folder: Path
-) -> tuple[list[Spilled], npt.NDArray[np.int64]]:
-    """What tracks say themselves, spilled; and how many have each popularity or more."""
-    floors = np.zeros(POPULARITIES, np.int64)
+def _name_words(work: _Work, number: int, chunk: _Chunk, rows: pa.RecordBatch) -> _Cut:
+    """The words of artists or albums, and the years of these."""
+    albums = "title" in rows.schema.names
+    cut_names = cut(rows["title" if albums else "name"])
+    numbers = work.vocabularies[number].numbers(cut_names)
+    dates = rows["release_date"] if albums else pa.array([], pa.string())
+    return _Cut(number, cut_names.counts, numbers, work.years_of(dates))
 
-    def one(number: int, chunk: _Chunk) -> tuple[Spilled, npt.NDArray[np.int64]]:
-        rows = chunk.read(_NAMED)
-        own = _own(work, number, rows)
-        path = folder / f"{chunk.group:06d}"
-        return inverting.spill(own, path, chunk.first, number), _floors(rows["popularity"])
 
-    results = []
-    for spilled, steps in work.each(chunks, one):
-        floors += steps
-        results.append(spilled)
-        work.did(spilled.rows)
-    return results, floors
+@dataclass(frozen=True, slots=True)
+class _Tracks:
+    """Spills what tracks say themselves to files in `folder`."""
+
+    folder: Path
+
+    def __call__(self, work: _Work, number: int, chunk: _Chunk, rows: pa.RecordBatch) -> Spilled:
+        work.count(rows["popularity"])
+        path = self.folder / f"{chunk.first:010d}"
+        return inverting.spill(_own(work, number, rows), path, chunk.first, number)
 
 
 def _own(work: _Work, number: int, rows: pa.RecordBatch) -> Own:
@@ -307,7 +332,6 @@ def _write(
     sources: inverting.Sources,
     dictionary: pa.Array,
     edges: npt.NDArray[np.int64],
-    floors: npt.NDArray[np.int64],
 ) -> list[Written]:
     """Invert all bands and write them, and the dictionary."""
     counts = np.zeros(len(dictionary), np.uint32)
@@ -333,7 +357,7 @@ def _write(
         writer.array("starts", "<u4", _pieces(start_file))
     for name, values in (("edges", edges), ("term_edges", entries), ("word_edges", words)):
         writer.array(name, "<i8", [np.array(values, np.int64)])
-    writer.array("floors", "<i8", [floors])
+    writer.array("floors", "<i8", [np.cumsum(work.popularities[::-1])[::-1]])
     size = writer.finish({"documents": int(edges[-1])})
     term_size = terms.write(target / terms.NAME, dictionary, counts)
     return [Written(POSTINGS, size), Written(terms.NAME, term_size)]
@@ -343,14 +367,6 @@ def _pieces(file: BinaryIO) -> Iterator[npt.NDArray[np.uint32]]:
     file.seek(0)
     while len(piece := np.fromfile(file, np.uint32, PIECE)):
         yield piece
-
-
-def _floors(popularity: pa.Array) -> npt.NDArray[np.int64]:
-    """How many tracks have a popularity of p or more, for each whole p."""
-    known = popularity.drop_null().to_numpy()
-    steps = np.clip(np.floor(known), 0, POPULARITIES - 1).astype(np.int64)
-    counts = np.bincount(steps, minlength=POPULARITIES)
-    return np.cumsum(counts[::-1])[::-1].astype(np.int64)
 
 
 @compiled

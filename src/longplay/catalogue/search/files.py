@@ -91,6 +91,13 @@ def damaged(path: Path) -> ArchiveError:
     )
 
 
+def rises(values: npt.NDArray[np.int64], to: int, *, start: int = 0) -> bool:
+    """Whether numbers ascend from `start` or more to `to`: what offsets must do."""
+    if not len(values) or int(values[0]) < start or int(values[-1]) != to:
+        return False
+    return bool((values[1:] >= values[:-1]).all())
+
+
 def open_arrays(path: Path) -> Arrays:
     """Map a file. Raises ArchiveError when it is missing, cut short or something else."""
     try:

@@ -8,9 +8,11 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
+import pyarrow as pa
 
 from longplay.catalogue.search import files, matching, postings
 from longplay.catalogue.search.build import POPULARITIES, POSTINGS
+from longplay.catalogue.search.rowstore import RowStore
 from longplay.catalogue.search.terms import NAME, Terms
 
 Documents = npt.NDArray[np.uint32]
@@ -48,13 +50,13 @@ class Postings:
         sound = (
             len(edges) == len(term_edges) == len(word_edges)
             and len(floors) == POPULARITIES
-            and _rises(edges, file.number("documents"))
-            and _rises(term_edges, len(terms))
-            and _rises(word_edges, len(words))
+            and files.rises(edges, file.number("documents"))
+            and files.rises(term_edges, len(terms))
+            and files.rises(word_edges, len(words))
             and len(terms) == len(starts)
             and int(np.diff(edges).max(initial=0)) <= postings.LARGEST_BAND
-            and _rises(floors[::-1], int(floors[0]), from_zero=False)
-            and 0 <= int(floors[-1]) and int(floors[0]) <= int(edges[-1])
+            and files.rises(floors[::-1], int(floors[0]))
+            and int(floors[0]) <= int(edges[-1])
         )
         if not sound:
             raise files.damaged(path)
@@ -67,13 +69,17 @@ class Index:
 
     terms: Terms
     postings: Postings
+    store: RowStore
 
     @classmethod
     def open(cls, folder: Path) -> Index:
         """Open the index that `build` wrote. Raises ArchiveError when a file is missing or
         damaged."""
         terms = Terms.open(folder / NAME)
-        return cls(terms, Postings.open(folder / POSTINGS))
+        index = cls(terms, Postings.open(folder / POSTINGS), RowStore.open(folder))
+        if len(index.store.tracks) != index.documents:
+            raise files.damaged(index.store.tracks.path)
+        return index
 
     @property
     def documents(self) -> int:
@@ -145,6 +151,22 @@ class Index:
         """How many documents match every group, counted up to `at_most`."""
         return len(self.matches(groups, at_most))
 
+    def rows(self, documents: Documents) -> pa.Table:
+        """What is shown of documents: see `RowStore.track_rows`."""
+        return self.store.track_rows(documents)
+
+    def keys(self, documents: Documents) -> npt.NDArray[np.uint64]:
+        """The keys of documents (`ids.row_key`)."""
+        return self.store.tracks.keys[documents]
+
+    def albums(self, numbers: Documents) -> pa.Table:
+        """What is shown of albums: see `RowStore.album_rows`."""
+        return self.store.album_rows(numbers)
+
+    def artists(self, numbers: Documents) -> pa.Table:
+        """What is shown of artists: see `RowStore.artist_rows`."""
+        return self.store.artist_rows(numbers)
+
     def _search(
         self, groups: Sequence[Group], first: int, end: int, limit: int, given: Group | None
     ) -> Documents:
@@ -169,9 +191,3 @@ class Index:
         if not sound:
             raise files.damaged(lists.path)
         return found
-
-
-def _rises(values: postings.Numbers, to: int, *, from_zero: bool = True) -> bool:
-    """Whether numbers ascend, from 0 to a number."""
-    ends = len(values) > 0 and int(values[-1]) == to and (not from_zero or int(values[0]) == 0)
-    return ends and bool((values[1:] >= values[:-1]).all())

@@ -178,26 +178,35 @@ def _gather(  # noqa: PLR0912 - the order of the sources of a document's words
     for row in range(begin):
         word += counts[row]
         artist += artist_counts[row]
-    found = np.empty(16 * (end - begin) + 1024, np.uint32)
+    room, place = 2 * (end - begin), artist
+    for row in range(begin, end):
+        room += counts[row]
+        album = np.int64(albums[row])
+        if album < len(album_ends):
+            room += album_ends[album] - (album_ends[album - 1] if album else 0)
+        for k in range(place, place + artist_counts[row]):
+            number = np.int64(artists[k])
+            if number < len(artist_ends):
+                room += artist_ends[number] - (artist_ends[number - 1] if number else 0)
+        place += artist_counts[row]
+    found = np.empty(room, np.uint32)
     size = 0
     for row in range(begin, end):
         document = first + row - begin
         stamp = np.uint32(document + 1)
         before = size
-        if size + 70000 > len(found):
-            found = np.concatenate((found, np.empty(len(found) // 2 + 70000, np.uint32)))
         for k in range(word, word + counts[row]):
             size = _add(places[words[k]], stamp, stamps, term_counts, found, size)
         word += counts[row]
         year = years[row]
-        album = albums[row]
-        if np.int64(album) < len(album_ends):
+        album = np.int64(albums[row])
+        if album < len(album_ends):
             year = year if year else album_years[album]
             for k in range(album_ends[album - 1] if album else 0, album_ends[album]):
                 size = _add(album_terms[k], stamp, stamps, term_counts, found, size)
         for place in range(artist, artist + artist_counts[row]):
-            number = artists[place]
-            if np.int64(number) < len(artist_ends):
+            number = np.int64(artists[place])
+            if number < len(artist_ends):
                 for k in range(artist_ends[number - 1] if number else 0, artist_ends[number]):
                     size = _add(artist_terms[k], stamp, stamps, term_counts, found, size)
         artist += artist_counts[row]
@@ -227,9 +236,7 @@ def _add(
 
 
 @compiled
-def _scatter(
-    found: Numbers, sizes: Shorts, row: int, places: Offsets, documents: Numbers
-) -> int:
+def _scatter(found: Numbers, sizes: Shorts, row: int, places: Offsets, documents: Numbers) -> int:
     """Write each document to the lists of its terms; the row to go on with."""
     at = 0
     while at < len(found) or (row < len(sizes) and sizes[row] == 0):

@@ -57,8 +57,10 @@ class Terms:
         """A term by its number."""
         begin = int(self.ends[number - 1]) if number else 0
         raw = self.data[begin : int(self.ends[number])].tobytes()
-        return raw.removeprefix(PSEUDO).decode(errors="replace") if b":" in raw else raw.decode(
-            errors="replace"
+        return (
+            raw.removeprefix(PSEUDO).decode(errors="replace")
+            if b":" in raw
+            else raw.decode(errors="replace")
         )
 
     def find(self, word: str) -> int | None:
@@ -200,27 +202,30 @@ def _similar(
     """All terms within `most` of `word`: by their marks first, then by their signs."""
     wanted = _mark(word, len(word))
     limit = np.uint32(2 * most)
-    near = np.empty(1024, np.uint32)
+    size = 0
+    for number in range(len(marks)):
+        size += _bits(marks[number] ^ wanted) <= limit
+    near = np.empty(size, np.uint32)
     size = 0
     for number in range(len(marks)):
         if _bits(marks[number] ^ wanted) <= limit:
             begin = np.int64(ends[number - 1]) if number else 0
             length = np.int64(ends[number]) - begin
-            if length < len(word) - most or length > 4 * (len(word) + most) or data[begin] == 58:
-                continue
-            if size == len(near):
-                near = np.concatenate((near, np.empty(size, np.uint32)))
-            near[size] = number
-            size += 1
+            if len(word) - most <= length <= 4 * (len(word) + most) and data[begin] != 58:
+                near[size] = number
+                size += 1
     distances = np.empty(size, np.uint8)
     signs = np.empty(_MOST_SIGNS, np.int64)
-    rows = np.empty((3, _MOST_SIGNS + 1), np.int64)
+    masks = np.zeros(128, np.uint64)
+    for k in range(len(word)):
+        if word[k] < 128:
+            masks[word[k]] |= np.uint64(1) << np.uint64(k)
     kept = 0
     for place in range(size):
         number = np.int64(near[place])
         begin = np.int64(ends[number - 1]) if number else 0
         count = _signs(data, begin, np.int64(ends[number]), signs)
-        far = _distance(word, signs, count, most, rows)
+        far = _distance(word, masks, signs, count)
         if 0 < far <= most:
             near[kept], distances[kept] = number, far
             kept += 1
@@ -230,33 +235,31 @@ def _similar(
 @compiled
 def _distance(
     word: npt.NDArray[np.int64],
+    masks: npt.NDArray[np.uint64],
     signs: npt.NDArray[np.int64],
     count: int,
-    most: int,
-    rows: npt.NDArray[np.int64],
 ) -> int:
-    """The optimal string alignment distance, or `most` + 1 if it is more: only cells within `most`
-    of the diagonal matter."""
-    if abs(len(word) - count) > most:
-        return most + 1
-    far = most + 1
-    for j in range(count + 1):
-        rows[0, j] = min(j, far)
-    for i in range(1, len(word) + 1):
-        here, above, twice = rows[i % 3], rows[(i - 1) % 3], rows[(i - 2) % 3]
-        low, high = max(1, i - most), min(count, i + most)
-        here[low - 1] = i if low == 1 and i <= most else far
-        best = here[low - 1]
-        for j in range(low, high + 1):
-            cost = 0 if word[i - 1] == signs[j - 1] else 1
-            value = above[j - 1] + cost
-            if j < i + most:
-                value = min(value, above[j] + 1)
-            value = min(value, here[j - 1] + 1)
-            if i > 1 and j > 1 and word[i - 1] == signs[j - 2] and word[i - 2] == signs[j - 1]:
-                value = min(value, twice[j - 2] + 1)
-            here[j] = min(value, far)
-            best = min(best, here[j])
-        if best >= far:
-            return far
-    return rows[len(word) % 3, count]
+    """The optimal string alignment distance, a column of its table at once as bits of a word
+    (Hyyro 2003). `masks` says where the word has each sign of ASCII."""
+    one = np.uint64(1)
+    top = one << np.uint64(len(word) - 1)
+    rises, falls = ~np.uint64(0), np.uint64(0)
+    diagonal, before = np.uint64(0), np.uint64(0)
+    distance = len(word)
+    for j in range(count):
+        sign = signs[j]
+        same = np.uint64(0)
+        if sign < 128:
+            same = masks[sign]
+        else:
+            for k in range(len(word)):
+                if word[k] == sign:
+                    same |= one << np.uint64(k)
+        exchanged = ((~diagonal & same) << one) & before
+        diagonal = (((same & rises) + rises) ^ rises) | same | falls | exchanged
+        across, back = falls | ~(diagonal | rises), diagonal & rises
+        distance += np.int64(across & top != 0) - np.int64(back & top != 0)
+        across, back = across << one | one, back << one
+        rises, falls = back | ~(diagonal | across), across & diagonal
+        before = same
+    return distance
