@@ -139,7 +139,9 @@ def _join(parents: Documents, ones: Documents, others: Documents) -> None:
 def standing_for(parents: Documents, keys: Hashes) -> Documents:
     """For each document the one that stands for its recording: of its tree, the one with the
     smallest key. `parents` is used up."""
-    best = np.arange(len(parents)).astype(np.uint32)
+    best = np.empty(len(parents), np.uint32)
+    for document in range(len(parents)):
+        best[document] = document
     for document in range(len(parents)):
         top = root(parents, np.uint32(document))
         if keys[document] < keys[best[top]]:

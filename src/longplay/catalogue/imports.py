@@ -136,6 +136,8 @@ def _build_index(target: Path, source: str, scratch: Path) -> list[Path]:
 
 def _since(before: previous.Tracks, keys: Hashes, number: int) -> Documents:
     """Which snapshot had each track first."""
+    if not len(before.keys):
+        return np.broadcast_to(np.uint32(number), len(keys))
     documents = before.find(keys)
     known = documents >= 0
     since = np.full(len(keys), number, np.uint32)
