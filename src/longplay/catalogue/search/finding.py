@@ -34,7 +34,7 @@ from longplay.catalogue.search.query import Query, parse
 from longplay.catalogue.snapshot import Snapshot
 from longplay.errors import UsageError
 
-WINDOW = 200
+WINDOW = 128
 """Tracks of a layer that are compared at first. The best answer to words that many tracks have is
 among the most popular of them."""
 

@@ -12,7 +12,8 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from longplay.catalogue import database, ids, joins, keys, layout
+from longplay.catalogue import corrections, database, ids, joins, keys, layout
+from longplay.catalogue.corrections import Edits, Subjects
 from longplay.catalogue.lookup import Lookup
 from longplay.catalogue.search.candidates import Documents, Group, Keys, Layer, among
 from longplay.catalogue.search.index import Group as Stretches
@@ -60,6 +61,7 @@ class OpenIndex:
     recordings: Said
     popularity: Said
     raised: Documents
+    edits: Edits
 
     def has(self, term: str) -> bool:
         """Whether any track has the word."""
@@ -111,7 +113,7 @@ class OpenIndex:
             place = table.schema.get_field_index("popularity")
             shown = pa.array(said, pa.float32(), from_pandas=True)
             table = table.set_column(place, "popularity", shown)
-        return table
+        return corrections.apply(table, self.edits, _SUBJECTS) if self.edits.values else table
 
     def identified(self, kind: str, value: str) -> Documents:
         """The documents that have an ISRC, UPC or MBID."""
@@ -132,6 +134,16 @@ class OpenIndex:
             parts.append(np.array([[first[0], last[1]]], np.int64))
         return _merged(np.concatenate([np.empty((0, 2), np.int64), *parts]))
 
+
+_COLUMNS = {
+    name: name
+    for name in ("title", "artists", "year", "duration_ms", "isrcs", "popularity", "genres")
+}
+_SUBJECTS = (
+    Subjects("rec", "recording", _COLUMNS),
+    Subjects("tr", "key", _COLUMNS),
+)
+"""What is said of a track stands before what is said of its recording."""
 
 MOST_SIMILAR = 64
 """Terms that are near a word and looked at: the nearest, then the most frequent."""
@@ -161,15 +173,17 @@ def layers(snapshot: Snapshot) -> Sequence[Layer]:
 @lru_cache(OPEN)
 def _opened(folder: Path, number: int, _made: str) -> tuple[Layer, ...]:
     snapshot = open_number(folder, number)
-    recordings, popularity = _members(snapshot), _popularity(snapshot)
+    recordings, popularity, edits = _members(snapshot), _popularity(snapshot), _edits(snapshot)
     return tuple(
-        Layer(source, _open_index(snapshot, source, recordings, popularity))
+        Layer(source, _open_index(snapshot, source, recordings, popularity, edits))
         for source, layer in snapshot.manifest.layers.items()
         if layer.rows("tracks")
     )
 
 
-def _open_index(snapshot: Snapshot, source: str, recordings: Said, popularity: Said) -> OpenIndex:
+def _open_index(
+    snapshot: Snapshot, source: str, recordings: Said, popularity: Said, edits: Edits
+) -> OpenIndex:
     layer = snapshot.manifest.layers[source]
     folder = (snapshot.folder / layer.tables["tracks"][0].file).parent / layout.INDEX
     lookups = {
@@ -180,7 +194,7 @@ def _open_index(snapshot: Snapshot, source: str, recordings: Said, popularity: S
     index = Index.open(folder)
     reader = Reader(snapshot, layer)
     raised = _raised(reader, lookups, popularity)
-    return OpenIndex(index, reader, lookups, recordings, popularity, raised)
+    return OpenIndex(index, reader, lookups, recordings, popularity, raised, edits)
 
 
 def _members(snapshot: Snapshot) -> Said:
@@ -204,6 +218,21 @@ def _popularity(snapshot: Snapshot) -> Said:
         )
         table = found.to_arrow_table()
     return Said(table["recording"].to_numpy(), table["popularity"].to_numpy())
+
+
+def _edits(snapshot: Snapshot) -> Edits:
+    """The values that curators gave, with years for dates; of recordings as they are called now."""
+    table = corrections.load(snapshot.folder, snapshot.manifest)
+    if not len(table):
+        return Edits()
+    with snapshot.connect() as connection:
+        successors = dict(connection.sql("SELECT recording, successor FROM redirects").fetchall())
+    values = dict(corrections.edits(table, successors).values)
+    for prefix in ("tr", "rec"):
+        dated = values.get((prefix, "release_date"))
+        if dated:
+            values[prefix, "year"] = dated[0], [int(date[:4]) for date in dated[1]]
+    return Edits(values)
 
 
 def _raised(reader: Reader, lookups: dict[str, Lookup], popularity: Said) -> Documents:
