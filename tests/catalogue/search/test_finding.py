@@ -94,6 +94,9 @@ def test_the_last_word_may_be_a_beginning_only_while_typing(songs: list[Layer]) 
         ("byork joga", "bjork joga"),
         ("beatlse yellow", "beatles yellow"),
         ("miles daviss what", "miles davis what"),
+        ("beatles yelow su", "beatles yellow submarine"),
+        ("miles dvai", "miles davis"),
+        ("beatles submrai", "beatles submarine"),
     ],
 )
 def test_typos_are_forgiven_where_nothing_matches(

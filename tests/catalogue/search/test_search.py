@@ -128,7 +128,10 @@ def test_facets(songs: Path) -> None:
 
 def test_layers_together_show_each_recording_once(tmp_path: Path) -> None:
     bring(tmp_path / "c", tracks=TRACKS, albums=ALBUMS, artists=ARTISTS)
-    other = [track(1, "Yellow submarine!", 1, 90, isrcs=["GBAYE0601498"]), track(2, "Yellow", 0, 60)]
+    other = [
+        track(1, "Yellow submarine!", 1, 90, isrcs=["GBAYE0601498"]),
+        track(2, "Yellow", 0, 60),
+    ]
     bring(tmp_path / "c", "others", tracks=other, albums=[], artists=ARTISTS)
     hits = ask(tmp_path / "c", "yellow").hits
     assert [(hit.title, hit.source) for hit in hits] == [

@@ -117,8 +117,7 @@ def _identified(index: Index, query: Query) -> Documents:
 def _word_groups(reading: Reading) -> Iterator[Group]:
     for word in reading.words:
         if word is not None:
-            beginnings = () if word.beginning is None else (word.beginning,)
-            yield Group(tuple(word.terms), beginnings)
+            yield Group(tuple(word.terms), word.beginnings)
 
 
 def _filter_groups(query: Query) -> Iterator[Group]:

@@ -19,11 +19,17 @@ LETTERS_FOR_ONE = 3
 LETTERS_FOR_TWO = 8
 """Letters of a word in which one is forgiven, or two: shorter words are near too many others."""
 
+LETTERS_OF_BEGINNING = 4
+"""Letters of the beginning of a word in which one is forgiven."""
+
 MOST_ALTERNATIVES = 64
 """Terms that one word may stand for; the nearest come first."""
 
 WORDS_TO_DROP_ONE = 4
 """Words that a query must have for one of them to be left out."""
+
+
+_LETTERS = "abcdefghijklmnopqrstuvwxyz"
 
 
 class Terms(Protocol):
@@ -54,7 +60,7 @@ def readings(query: Query, terms: Terms) -> Iterator[tuple[Reading, ...]]:
     """The readings of a query, in steps: the next step is for when the one before finds nothing."""
     last = len(query.words) - 1
     exact = tuple(
-        Word({word: 0}, word if is_sign(word) or (query.prefix and at == last) else None, word)
+        Word({word: 0}, (word,) if is_sign(word) or (query.prefix and at == last) else (), word)
         for at, word in enumerate(query.words)
     )
     yield (Reading(exact, changed=False),)
@@ -93,7 +99,7 @@ def _fixed(query: Query) -> set[int]:
 
 
 def _begins(word: Word, terms: Terms) -> bool:
-    return word.beginning is not None and terms.begins(word.beginning)
+    return any(map(terms.begins, word.beginnings))
 
 
 def _alternatives(word: Word, terms: Terms) -> Word:
@@ -102,5 +108,18 @@ def _alternatives(word: Word, terms: Terms) -> Word:
     if letters < LETTERS_FOR_ONE or word.typed.isdigit():
         return word
     distance = 2 if letters >= LETTERS_FOR_TWO else 1
-    found = terms.similar(word.typed, distance)[:MOST_ALTERNATIVES]
-    return Word({**dict(found), **word.terms}, word.beginning, word.typed)
+    found = dict(terms.similar(word.typed, distance)[:MOST_ALTERNATIVES])
+    beginnings = word.beginnings
+    if beginnings and letters >= LETTERS_OF_BEGINNING:
+        beginnings += tuple(each for each in _near(word.typed) if terms.begins(each))
+    return Word({**found, **word.terms}, beginnings, word.typed)
+
+
+def _near(typed: str) -> list[str]:
+    """What was meant where one of the letters typed is wrong, missing, too much, or exchanged."""
+    halves = [(typed[:at], typed[at:]) for at in range(len(typed))]
+    without = {one + two[1:] for one, two in halves}
+    exchanged = {one + two[1] + two[0] + two[2:] for one, two in halves if len(two) > 1}
+    replaced = {one + letter + two[1:] for one, two in halves for letter in _LETTERS}
+    longer = {one + letter + two for one, two in halves for letter in _LETTERS}
+    return sorted((without | exchanged | replaced | longer) - {typed})

@@ -51,10 +51,10 @@ _GUEST = re.compile(r"[(\[{\s](?:feat|ft|featuring|with|prod)\b", re.IGNORECASE)
 @dataclass(frozen=True, slots=True)
 class Word:
     """A word that is asked for: the terms that answer it with how many letters they change, and
-    the beginning that does."""
+    the beginnings that do (another than what was `typed` changes a letter)."""
 
     terms: dict[str, int]
-    beginning: str | None = None
+    beginnings: tuple[str, ...] = ()
     typed: str = ""
 
     def worth(self, term: str) -> float:
@@ -62,8 +62,9 @@ class Word:
         changes = self.terms.get(term)
         if changes is not None:
             return max(1.0 - CHANGE * changes, 0.1)
-        if self.beginning is not None and term.startswith(self.beginning):
-            return BEGINNING + (1 - BEGINNING) * len(self.beginning) / len(term)
+        if self.beginnings and term.startswith(self.beginnings):
+            part = BEGINNING + (1 - BEGINNING) * min(len(self.typed) / len(term), 1.0)
+            return part if term.startswith(self.typed) else part - CHANGE
         return 0.0
 
 
@@ -190,10 +191,10 @@ def _best_place(
     if 0 <= after < album and flat[after] == word.typed and not got[after]:
         return word.worth(word.typed), after
     best, best_at = 0.0, nowhere
-    terms, beginning = word.terms, word.beginning
+    terms, beginnings = word.terms, word.beginnings
     for at, term in enumerate(flat):
         # What `worth` says first, too: most terms are not what was asked for.
-        if term in terms or (beginning is not None and term.startswith(beginning)):
+        if term in terms or (beginnings and term.startswith(beginnings)):
             worth = word.worth(term) * (ALBUM_SHARE if at >= album else 1.0)
             if not got[at] and (worth > best or (worth == best and at == after)):
                 best, best_at = worth, at
