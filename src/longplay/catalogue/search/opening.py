@@ -15,11 +15,11 @@ import pyarrow as pa
 from longplay.catalogue import corrections, database, ids, joins, keys, layout
 from longplay.catalogue.corrections import Edits, Subjects
 from longplay.catalogue.lookup import Lookup
+from longplay.catalogue.search.albums import Albums
 from longplay.catalogue.search.candidates import Documents, Group, Keys, Layer, among
 from longplay.catalogue.search.index import Group as Stretches
 from longplay.catalogue.search.index import Index
 from longplay.catalogue.search.query import Range
-from longplay.catalogue.search.reading import Reader
 from longplay.catalogue.snapshot import Snapshot, open_number
 
 OPEN = 2
@@ -56,7 +56,7 @@ class OpenIndex:
     """
 
     index: Index
-    reader: Reader
+    albums: Albums
     lookups: dict[str, Lookup]
     recordings: Said
     popularity: Said
@@ -102,7 +102,7 @@ class OpenIndex:
 
     def rows(self, documents: Documents) -> pa.Table:
         """What is shown and ranked of documents."""
-        table = self.reader.rows(documents)
+        table = self.index.rows(documents).select(_ROWS)
         recordings = self.recordings.over(
             table["key"].to_numpy(), ids.minted(table["standing"].to_numpy())
         )
@@ -116,8 +116,17 @@ class OpenIndex:
         return corrections.apply(table, self.edits, _SUBJECTS) if self.edits.values else table
 
     def identified(self, kind: str, value: str) -> Documents:
-        """The documents that have an ISRC, UPC or MBID."""
-        return self.reader.identified(kind, value, self._possible(kind, value))
+        """The documents that have an ISRC, UPC or MBID: of those that may, the ones whose rows say
+        so, and the tracks of an album that has it."""
+        possible = self._possible(kind, value)
+        column = {"isrc": "isrcs", "mbid": "recording_mbid"}.get(kind)
+        if column and len(possible):
+            said = self.index.rows(possible)[column].to_pylist()
+            has = [value in each if isinstance(each, list) else value == each for each in said]
+            possible = possible[np.array(has, np.bool_)]
+        if kind == "isrc":
+            return possible
+        return np.union1d(possible, self.albums.tracks("upc" if kind == "upc" else "mbid", value))
 
     def _possible(self, kind: str, value: str) -> Documents:
         lookup = self.lookups.get(kind)
@@ -135,6 +144,10 @@ class OpenIndex:
         return _merged(np.concatenate([np.empty((0, 2), np.int64), *parts]))
 
 
+_ROWS = [
+    "key", "standing", "title", "artists", "album", "year", "duration_ms", "isrcs", "popularity",
+    "genres",
+]  # fmt: skip
 _COLUMNS = {
     name: name
     for name in ("title", "artists", "year", "duration_ms", "isrcs", "popularity", "genres")
@@ -192,9 +205,9 @@ def _open_index(
         if (folder / f"{kind}.lookup").exists()
     }
     index = Index.open(folder)
-    reader = Reader(snapshot, layer)
-    raised = _raised(reader, lookups, popularity)
-    return OpenIndex(index, reader, lookups, recordings, popularity, raised, edits)
+    raised = _raised(index, lookups, popularity)
+    albums = Albums(snapshot.folder, layer)
+    return OpenIndex(index, albums, lookups, recordings, popularity, raised, edits)
 
 
 def _members(snapshot: Snapshot) -> Said:
@@ -235,7 +248,7 @@ def _edits(snapshot: Snapshot) -> Edits:
     return Edits(values)
 
 
-def _raised(reader: Reader, lookups: dict[str, Lookup], popularity: Said) -> Documents:
+def _raised(index: Index, lookups: dict[str, Lookup], popularity: Said) -> Documents:
     """The documents that stand for the recordings that histories made the most popular."""
     if not len(popularity.keys) or "tr" not in lookups:
         return NO_DOCUMENTS
@@ -243,4 +256,4 @@ def _raised(reader: Reader, lookups: dict[str, Lookup], popularity: Said) -> Doc
     tracks = ids.minted(popularity.keys[order])
     _, documents = lookups["tr"].find(tracks)
     possible = np.unique(documents)
-    return possible[among(reader.keys(possible), np.sort(tracks))]
+    return possible[among(index.rows(possible)["key"].to_numpy(), np.sort(tracks))]
