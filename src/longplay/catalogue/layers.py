@@ -109,6 +109,7 @@ def write(stage: Staging, target: Path, *, since: Callable[[Hashes], Documents])
         for prefix, each in (("ar", artists), ("al", albums))
     ]
     files, lost = _write_tracks(target, tracks, artists.numbers, albums.numbers)
+    stage.clear()
     return Written(
         {
             "tracks": files,

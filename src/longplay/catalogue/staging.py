@@ -6,6 +6,7 @@ the layer can be written most popular first without sorting it as a whole.
 
 from __future__ import annotations
 
+import shutil
 import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -132,6 +133,11 @@ class Staging:
     def spooled(self, kind: Kind) -> list[Spooled]:
         """What has been staged of a kind, in the source's order."""
         return [self._spooled[kind][place] for place in sorted(self._spooled[kind])]
+
+    def clear(self) -> None:
+        """Remove what has been spooled: it is as large as the layer."""
+        shutil.rmtree(self._folder)
+        self._spooled = {"artists": {}, "albums": {}, "tracks": {}}
 
     def _insert(self, table: str, batch: Batch) -> None:
         rows = pa.table(batch.columns, schema=batch.schema)
