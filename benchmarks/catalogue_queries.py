@@ -125,8 +125,13 @@ def by_isrc(row: Row, generator: np.random.Generator) -> list[str]:
     return [row.isrc] if row.isrc else []
 
 
+def searched_isrc(row: Row, generator: np.random.Generator) -> list[str]:
+    return [f"isrc:{row.isrc}"] if row.isrc else []
+
+
 WHOLE = ("two whole words",)
 """Kinds whose last word is no beginning; of all others it may be, as when people type."""
+IDENTIFIERS = ("id", "ISRC", "ISRC as a search")
 KINDS = {
     "two words": (two_words, QUERIES),
     "two whole words": (two_words, QUERIES),
@@ -135,6 +140,7 @@ KINDS = {
     "title and artist": (whole_title, QUERIES),
     "id": (by_id, QUERIES),
     "ISRC": (by_isrc, QUERIES),
+    "ISRC as a search": (searched_isrc, QUERIES),
 }
 
 
