@@ -299,11 +299,11 @@ def keys(prefix: str, column: pa.Array) -> Keys:
     if column.null_count or (lengths != width).any():
         raise InputError(f"a column of {prefix} ids has something else in it")
     data = np.frombuffer(column.buffers()[2] or b"", np.uint8, count=len(column) * width)
-    letters = data.reshape(len(column), width)[:, len(prefix) :]
+    heads, letters = np.split(data.reshape(len(column), width), [len(prefix)], axis=1)
     values = np.full(256, 255, np.uint8)
     values[np.frombuffer(ids.ALPHABET.encode(), np.uint8)] = np.arange(32)
     found = values[letters].astype(np.uint64)
-    if (found == 255).any():
+    if (found == 255).any() or (heads != np.frombuffer(prefix.encode(), np.uint8)).any():
         raise InputError(f"a column of {prefix} ids has something else in it")
     made = np.zeros(len(column), np.uint64)
     for place in range(ids.LETTERS):

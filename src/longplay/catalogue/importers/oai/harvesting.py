@@ -117,6 +117,7 @@ def harvest(
     """
     _check(wanted)
     with files.writer_lock(folder / LOCK, "harvest"):
+        files.sweep(folder, set(), pattern=f"*{files.TEMPORARY}")
         state = None if fresh else load(folder)
         with Client(manners) as client:
             state = _begin(folder, client, wanted) if state is None else _again(state, wanted)
