@@ -54,7 +54,7 @@ def search(archive: Archive, request: Request) -> Answer:
 
 def show(archive: Archive, asked: str) -> Shown:
     """What an id or identifier stands for. Raises InputError."""
-    return showing.show(open_current(archive.catalogue), asked)
+    return showing.show(open_current(archive.catalogue), asked, full=True)
 
 
 def _held(archive: Archive, snapshot: Snapshot) -> Keys:

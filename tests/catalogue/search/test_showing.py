@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from longplay.catalogue import ids
+from longplay.catalogue import curation, ids
+from longplay.catalogue.curation import Hand
 from longplay.catalogue.search.showing import Shown, show
 from longplay.catalogue.snapshot import open_current
 from longplay.errors import InputError
@@ -34,7 +35,7 @@ def test_a_track_with_its_facts_its_album_and_its_recording(catalogue: Path) -> 
     assert facts["title"] == "Blå"
     assert facts["artists"] == ["Ærlig"]
     assert facts["explicit"] is False
-    assert facts["album_title"] == "Først"
+    assert facts["album"] == "Først"
     assert "licence" not in facts
     assert {fact.source for fact in thing.facts} == {"songs"}
     assert thing.recording == thing.tracks[0].recording
@@ -114,3 +115,49 @@ def test_a_track_that_has_gone_is_said_to_have(catalogue: Path) -> None:
 def test_what_is_not_there_is_an_error(catalogue: Path, asked: str) -> None:
     with pytest.raises(InputError, match=r"is not in the catalogue|is not an id"):
         shown(catalogue, asked)
+
+
+def test_with_the_tables_there_is_more(catalogue: Path) -> None:
+    other = ids.text("al", ids.row_key("al", "songs", "b2"))
+    (thing,) = show(open_current(catalogue), other, full=True).found
+    facts = {fact.field: fact.value for fact in thing.facts}
+    assert (facts["label"], facts["own_id"]) == ("Nord", "b2")
+    (thing,) = show(open_current(catalogue), thing.tracks[0].id, full=True).found
+    assert {fact.field: fact.value for fact in thing.facts}["disc_number"] == 1
+
+
+def test_a_recording_has_what_its_layer_repeats(tmp_path: Path) -> None:
+    """The first has the ISRC of the second, which has the name of the third."""
+    tracks = [
+        {"own_id": "1", "title": "Une", "isrcs": ["NOABC2300001"]},
+        {"own_id": "2", "title": "Deux (feat. X)", "isrcs": ["NOABC2300001"], "artist_refs": [1]},
+        {"own_id": "3", "title": "deux!", "artist_refs": [1], "popularity": 9.0},
+        {"own_id": "4", "title": "Deux", "artist_refs": [2]},
+    ]
+    bring(tmp_path / "c", tracks=tracks, albums=[])
+    (thing,) = shown(tmp_path / "c", "NOABC2300001").found
+    assert [line.title for line in thing.tracks] == ["deux!", "Une", "Deux (feat. X)"]
+    for line in thing.tracks:
+        (one,) = shown(tmp_path / "c", line.id).found
+        assert one.recording == thing.id
+
+
+def test_what_curators_said_has_their_source(catalogue: Path) -> None:
+    curation.edit(catalogue, TRACK, ["title=Blått"], Hand("me"))
+    (thing,) = shown(catalogue, TRACK).found
+    titles = [(fact.source, fact.value) for fact in thing.facts if fact.field == "title"]
+    assert titles == [("songs", "Blå"), ("corrections", "Blått")]
+    assert thing.tracks[0].title == "Blått"
+
+
+def test_split_recordings_name_their_parts(catalogue: Path) -> None:
+    one, two = ({"own_id": n, "title": n, "isrcs": ["NOABC2300077"]} for n in "56")
+    bring(catalogue, "pair", tracks=[one, two], albums=[], artists=[])
+    whole = shown(catalogue, "NOABC2300077").found[0]
+    curation.split(catalogue, [whole.id], Hand("me"))
+    (thing,) = shown(catalogue, whole.id).found
+    assert len(thing.tracks) == 1
+    (part,) = thing.parts
+    assert [line.title for line in shown(catalogue, part).found[0].tracks] != [
+        line.title for line in thing.tracks
+    ]

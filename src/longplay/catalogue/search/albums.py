@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 
-from longplay.catalogue import database
+from longplay.catalogue import database, ids, keys, rows, schema
+from longplay.catalogue.ids import RowPrefix
 from longplay.catalogue.layout import Layer
 from longplay.catalogue.search.candidates import Documents
 
@@ -19,6 +20,41 @@ class Albums:
 
     folder: Path
     layer: Layer
+
+    def row_of(self, prefix: RowPrefix, possible: Documents, key: int) -> int | None:
+        """Of the rows that may have a key, the one that has it."""
+        if not len(possible):
+            return None
+        parts = self.layer.tables[{"tr": "tracks", "al": "albums", "ar": "artists"}[prefix]]
+        own_ids = rows.take(self.folder, parts, possible, ["own_id"])["own_id"].combine_chunks()
+        found = np.flatnonzero(keys.row_keys(prefix, self.layer.source, own_ids) == key)
+        return int(possible[found[0]]) if len(found) else None
+
+    def key_of(self, prefix: Literal["al", "ar"], row: int) -> int:
+        """The key of an album or artist."""
+        own_id = self.said("albums" if prefix == "al" else "artists", row)["own_id"]
+        return ids.row_key(prefix, self.layer.source, own_id)
+
+    def said(self, table: str, row: int) -> dict[str, Any]:
+        """Everything that a table says in one row."""
+        parts = self.layer.tables[table]
+        columns = list(schema.LAYER[table])
+        taken = rows.take(self.folder, parts, np.array([row]), columns)
+        return dict(taken.to_pylist()[0])
+
+    def numbers(self, table: str, column: str, value: str) -> list[int]:
+        """The rows of a table that have a value. Reads the whole column."""
+        with database.opened() as connection:
+            query = f"SELECT row FROM ({self._numbered(table, column)}) WHERE {column} = ?"
+            found = connection.sql(query, params=[value]).to_arrow_table()
+        return sorted(found["row"].to_pylist())
+
+    def of_album(self, album: int) -> Documents:
+        """The tracks of an album, ascending. Reads a whole column."""
+        with database.opened() as connection:
+            query = f"SELECT row::UINTEGER AS row FROM ({self._numbered('tracks', 'album')})"
+            found = connection.sql(f"{query} WHERE album = {album} ORDER BY row")
+            return np.asarray(found.to_arrow_table()["row"].to_numpy(), np.uint32)
 
     def tracks(self, column: Literal["upc", "mbid"], value: str) -> Documents:
         """The tracks of the albums that have a value, ascending. Reads whole columns."""

@@ -14,7 +14,7 @@ import pyarrow as pa
 
 from longplay.catalogue.search import forgiving, ranking, words
 from longplay.catalogue.search.forgiving import Reading
-from longplay.catalogue.search.query import FIRST_YEAR, LAST_YEAR, Query, Range
+from longplay.catalogue.search.query import FIRST_YEAR, LAST_YEAR, IdentifierKind, Query, Range
 
 MOST_LOOKED_AT = 10_000
 """Tracks of a layer that are looked at in all, for a page far down or for what only rows can tell
@@ -52,7 +52,7 @@ class Index(forgiving.Terms, Protocol):
         """What is shown and ranked: `key`, `recording`, `title`, `artists`, `album`, `year`,
         `duration_ms`, `isrcs`, `popularity`, `genres`."""
 
-    def identified(self, kind: str, value: str) -> Documents:
+    def identified(self, kind: IdentifierKind, value: str) -> Documents:
         """The documents that have an ISRC, UPC or MBID."""
 
 

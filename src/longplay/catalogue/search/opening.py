@@ -3,23 +3,25 @@ tracks (recordings as they are now, popularity as listening histories have it)."
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pyarrow as pa
 
-from longplay.catalogue import corrections, database, ids, joins, keys, layout
-from longplay.catalogue.corrections import Edits, Subjects
+from longplay.catalogue import corrections, ids, keys, layout
+from longplay.catalogue.corrections import Subjects
 from longplay.catalogue.lookup import Lookup
+from longplay.catalogue.search import ranking, said, words
 from longplay.catalogue.search.albums import Albums
-from longplay.catalogue.search.candidates import Documents, Group, Keys, Layer, among
+from longplay.catalogue.search.candidates import Documents, Group, Layer, among
 from longplay.catalogue.search.index import Group as Stretches
 from longplay.catalogue.search.index import Index
-from longplay.catalogue.search.query import Range
+from longplay.catalogue.search.query import IdentifierKind, Range
+from longplay.catalogue.search.said import Said, Told
 from longplay.catalogue.snapshot import Snapshot, open_number
 
 OPEN = 2
@@ -33,22 +35,6 @@ NO_DOCUMENTS = np.zeros(0, np.uint32)
 
 
 @dataclass(frozen=True, slots=True)
-class Said:
-    """What a snapshot says of some keys (ascending): other recordings of tracks, or popularities of
-    recordings. In memory, 16 or 12 bytes each."""
-
-    keys: Keys
-    values: Any
-
-    def over(self, asked: Keys, otherwise: Any) -> Any:
-        """The value of each key asked for, or what it is otherwise."""
-        if not len(self.keys):
-            return otherwise
-        places = np.minimum(np.searchsorted(self.keys, asked), len(self.keys) - 1)
-        return np.where(self.keys[places] == asked, self.values[places], otherwise)
-
-
-@dataclass(frozen=True, slots=True)
 class OpenIndex:
     """A layer's index with what the snapshot says: `candidates.Index`.
 
@@ -58,10 +44,8 @@ class OpenIndex:
     index: Index
     albums: Albums
     lookups: dict[str, Lookup]
-    recordings: Said
-    popularity: Said
+    told: Told
     raised: Documents
-    edits: Edits
 
     def has(self, term: str) -> bool:
         """Whether any track has the word."""
@@ -103,30 +87,84 @@ class OpenIndex:
     def rows(self, documents: Documents) -> pa.Table:
         """What is shown and ranked of documents."""
         table = self.index.rows(documents).select(_ROWS)
-        recordings = self.recordings.over(
+        recordings = self.told.recordings.over(
             table["key"].to_numpy(), ids.minted(table["standing"].to_numpy())
         )
         table = table.append_column("recording", pa.array(recordings, pa.uint64()))
-        if len(self.popularity.keys):
+        if len(self.told.popularity.keys):
             own = table["popularity"].cast(pa.float32()).fill_null(np.nan).to_numpy()
-            said = self.popularity.over(recordings, own)
+            heard = self.told.popularity.over(recordings, own)
             place = table.schema.get_field_index("popularity")
-            shown = pa.array(said, pa.float32(), from_pandas=True)
+            shown = pa.array(heard, pa.float32(), from_pandas=True)
             table = table.set_column(place, "popularity", shown)
-        return corrections.apply(table, self.edits, _SUBJECTS) if self.edits.values else table
+        return (
+            corrections.apply(table, self.told.edits, _SUBJECTS)
+            if self.told.edits.values
+            else table
+        )
 
-    def identified(self, kind: str, value: str) -> Documents:
-        """The documents that have an ISRC, UPC or MBID: of those that may, the ones whose rows say
-        so, and the tracks of an album that has it."""
+    def identified(self, kind: IdentifierKind, value: str) -> Documents:
+        """The documents that have an ISRC, UPC or MBID, themselves or by their album."""
+        match kind:
+            case "isrc":
+                return self.having(kind, value)
+            case "upc":
+                return self.albums.tracks(kind, value)
+            case "mbid":
+                return np.union1d(self.having(kind, value), self.albums.tracks(kind, value))
+
+    def having(self, kind: Literal["isrc", "mbid"], value: str) -> Documents:
+        """The documents that have an ISRC or MBID themselves: of those that may, the ones whose
+        rows say so."""
         possible = self._possible(kind, value)
-        column = {"isrc": "isrcs", "mbid": "recording_mbid"}.get(kind)
-        if column and len(possible):
-            said = self.index.rows(possible)[column].to_pylist()
-            has = [value in each if isinstance(each, list) else value == each for each in said]
-            possible = possible[np.array(has, np.bool_)]
-        if kind == "isrc":
-            return possible
-        return np.union1d(possible, self.albums.tracks("upc" if kind == "upc" else "mbid", value))
+        found = self.index.rows(possible)["isrcs" if kind == "isrc" else "recording_mbid"]
+        has = [value in (each or ()) for each in found.to_pylist()]
+        return possible[np.array(has, np.bool_)]
+
+    def document(self, key: int) -> int | None:
+        """The document of the track of that key."""
+        lookup = self.lookups.get("tr")
+        if lookup is None:
+            return None
+        _, possible = lookup.find(np.array([key], np.uint64))
+        keys_there = self.index.rows(possible)["key"].to_pylist()
+        return next(
+            (int(at) for at, there in zip(possible, keys_there, strict=True) if there == key), None
+        )
+
+    def row(self, prefix: Literal["al", "ar"], key: int) -> int | None:
+        """The number of the album or artist of that key."""
+        lookup = self.lookups.get(prefix)
+        if lookup is None:
+            return None
+        _, possible = lookup.find(np.array([key], np.uint64))
+        return self.albums.row_of(prefix, possible, key)
+
+    def standing_with(self, document: int) -> Documents:
+        """The documents that stand for one recording with `document`, in this layer alone: they
+        share identifiers, or words of title and artist, with one another."""
+        found, left = {document}, [document]
+        standing = self.index.rows(np.array([document], np.uint32))["standing"][0].as_py()
+        while left and len(found) < MOST_TOGETHER:
+            row = self.index.rows(np.array([left.pop()], np.uint32)).to_pylist()[0]
+            near = np.unique(np.concatenate([NO_DOCUMENTS, *self._near(row)]))
+            same = self.index.rows(near)["standing"].to_numpy() == standing
+            new = set(near[same].tolist()) - found
+            found |= new
+            left += new
+        return np.array(sorted(found), np.uint32)
+
+    def _near(self, row: dict[str, Any]) -> Iterator[Documents]:
+        """Documents that may be the same recording as a row."""
+        for isrc in row["isrcs"] or ():
+            yield self._possible("isrc", isrc)
+        if row["recording_mbid"]:
+            yield self._possible("mbid", row["recording_mbid"])
+        named = [*words.words(ranking.core(row["title"] or ""))]
+        if named and row["artists"]:
+            named += words.words(row["artists"][0] or "")
+            groups = [self.index.word(word) for word in named]
+            yield self.index.matches(groups, MOST_TOGETHER)
 
     def _possible(self, kind: str, value: str) -> Documents:
         lookup = self.lookups.get(kind)
@@ -158,6 +196,9 @@ _SUBJECTS = (
 )
 """What is said of a track stands before what is said of its recording."""
 
+MOST_TOGETHER = 1000
+"""Tracks of one recording in one layer that are listed."""
+
 MOST_SIMILAR = 64
 """Terms that are near a word and looked at: the nearest, then the most frequent."""
 
@@ -175,8 +216,22 @@ def _merged(stretches: Stretches) -> Stretches:
     return np.array(kept, np.int64).reshape(-1, 2)
 
 
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """A snapshot, open for searching: the layers that have tracks, and what it says of them."""
+
+    layers: tuple[Layer, ...]
+    indexes: tuple[OpenIndex, ...]
+    told: Told
+
+
 def layers(snapshot: Snapshot) -> Sequence[Layer]:
-    """The layers of a snapshot that have tracks. They stay open for the next search.
+    """The layers of a snapshot that have tracks: see `opened`."""
+    return opened(snapshot).layers
+
+
+def opened(snapshot: Snapshot) -> Opened:
+    """Open a snapshot for searching; it stays open for the next search.
 
     Raises ArchiveError when an index is missing or damaged.
     """
@@ -184,68 +239,33 @@ def layers(snapshot: Snapshot) -> Sequence[Layer]:
 
 
 @lru_cache(OPEN)
-def _opened(folder: Path, number: int, _made: str) -> tuple[Layer, ...]:
+def _opened(folder: Path, number: int, _made: str) -> Opened:
     snapshot = open_number(folder, number)
-    recordings, popularity, edits = _members(snapshot), _popularity(snapshot), _edits(snapshot)
-    return tuple(
-        Layer(source, _open_index(snapshot, source, recordings, popularity, edits))
+    told = said.read(snapshot)
+    indexes = {
+        source: _open_index(snapshot, source, told)
         for source, layer in snapshot.manifest.layers.items()
         if layer.rows("tracks")
+    }
+    return Opened(
+        tuple(Layer(source, index) for source, index in indexes.items()),
+        tuple(indexes.values()),
+        told,
     )
 
 
-def _open_index(
-    snapshot: Snapshot, source: str, recordings: Said, popularity: Said, edits: Edits
-) -> OpenIndex:
+def _open_index(snapshot: Snapshot, source: str, told: Told) -> OpenIndex:
     layer = snapshot.manifest.layers[source]
     folder = (snapshot.folder / layer.tables["tracks"][0].file).parent / layout.INDEX
     lookups = {
-        kind: Lookup.open(folder / f"{kind}.lookup")
-        for kind in ("tr", "isrc", "mbid")
-        if (folder / f"{kind}.lookup").exists()
+        kind: Lookup.open(path)
+        for kind in ("tr", "al", "ar", "isrc", "mbid")
+        if (path := folder / f"{kind}.lookup").exists()
     }
     index = Index.open(folder)
-    raised = _raised(index, lookups, popularity)
+    raised = _raised(index, lookups, told.popularity)
     albums = Albums(snapshot.folder, layer)
-    return OpenIndex(index, albums, lookups, recordings, popularity, raised, edits)
-
-
-def _members(snapshot: Snapshot) -> Said:
-    """The recordings that the joins give to tracks, where they are others than layers say."""
-    runs = snapshot.manifest.joins["members"]
-    query = joins.latest(snapshot.folder, "members", runs)
-    with database.opened() as connection:
-        found = connection.sql(f"SELECT track, recording FROM ({query}) ORDER BY track")
-        table = found.to_arrow_table()
-    return Said(table["track"].to_numpy(), table["recording"].to_numpy())
-
-
-def _popularity(snapshot: Snapshot) -> Said:
-    """Popularity by recording, as listening histories have it."""
-    runs = snapshot.manifest.joins["popularity"]
-    query = joins.latest(snapshot.folder, "popularity", runs)
-    with database.opened() as connection:
-        found = connection.sql(
-            f"SELECT recording, max(popularity) AS popularity FROM ({query})"
-            " WHERE popularity IS NOT NULL GROUP BY recording ORDER BY recording"
-        )
-        table = found.to_arrow_table()
-    return Said(table["recording"].to_numpy(), table["popularity"].to_numpy())
-
-
-def _edits(snapshot: Snapshot) -> Edits:
-    """The values that curators gave, with years for dates; of recordings as they are called now."""
-    table = corrections.load(snapshot.folder, snapshot.manifest)
-    if not len(table):
-        return Edits()
-    with snapshot.connect() as connection:
-        successors = dict(connection.sql("SELECT recording, successor FROM redirects").fetchall())
-    values = dict(corrections.edits(table, successors).values)
-    for prefix in ("tr", "rec"):
-        dated = values.get((prefix, "release_date"))
-        if dated:
-            values[prefix, "year"] = dated[0], [int(date[:4]) for date in dated[1]]
-    return Edits(values)
+    return OpenIndex(index, albums, lookups, told, raised)
 
 
 def _raised(index: Index, lookups: dict[str, Lookup], popularity: Said) -> Documents:
@@ -256,4 +276,4 @@ def _raised(index: Index, lookups: dict[str, Lookup], popularity: Said) -> Docum
     tracks = ids.minted(popularity.keys[order])
     _, documents = lookups["tr"].find(tracks)
     possible = np.unique(documents)
-    return possible[among(index.rows(possible)["key"].to_numpy(), np.sort(tracks))]
+    return possible[among(index.keys(possible), np.sort(tracks))]

@@ -118,12 +118,12 @@ class Vocabulary:
     def _learn_titles(self, titles: set[str]) -> None:
         if len(self._titles) + len(titles) > KEPT:
             self._titles.clear()
-        cores = {title: _CORE.sub("", title) for title in titles if title not in self._titles}
+        cores = {title: core(title) for title in titles if title not in self._titles}
         self._learn({*cores, *cores.values()})
-        for title, core in cores.items():
+        for title, short in cores.items():
             words = self._words[title]
-            version = core != title and not _GUEST.match(title[len(core) :])
-            self._titles[title] = _Title(words, len(self._words[core]) or len(words), version)
+            version = short != title and not _GUEST.match(title[len(short) :])
+            self._titles[title] = _Title(words, len(self._words[short]) or len(words), version)
 
     def _learn(self, texts: set[str]) -> None:
         if len(self._words) + len(texts) > KEPT:
@@ -138,6 +138,11 @@ class Vocabulary:
         for text, count in zip(new, found.counts.tolist(), strict=True):
             self._words[text] = tuple(words[last : last + count])
             last += count
+
+
+def core(title: str) -> str:
+    """A title without what stands in brackets or after a dash: guests, versions."""
+    return _CORE.sub("", title)
 
 
 def score(asked: Sequence[Word | None], found: Track, popularity: float) -> float:

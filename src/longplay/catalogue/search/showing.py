@@ -2,43 +2,50 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import numpy as np
-import pyarrow as pa
 
-from longplay.catalogue import identifiers, identity, ids, tracks
-from longplay.catalogue.identity import Resolution
+from longplay.catalogue import corrections, identifiers, identity, ids
+from longplay.catalogue.search import opening, words
+from longplay.catalogue.search.candidates import Documents, Keys
+from longplay.catalogue.search.opening import Opened, OpenIndex
 from longplay.catalogue.snapshot import Snapshot
-from longplay.catalogue.tracks import Tracks
 from longplay.errors import InputError
 
 Kind = Literal["track", "album", "artist", "recording"]
 
 MOST_TRACKS = 1000
-"""Tracks that are listed of one thing: an artist may have more, and they are counted."""
+"""Tracks that are listed of one thing: an artist may have more."""
 
 MOST_THINGS = 100
 """Recordings or albums that are shown for one identifier: a code that more share is misused."""
 
-_TRACK_FIELDS = (
-    "title", "artists", "disc_number", "track_number", "duration_ms", "isrcs", "recording_mbid",
-    "iswcs", "release_date", "genres", "explicit", "popularity", "listens", "licence",
+MOST_NAMED = 10_000
+"""Tracks with the words of an album's title, or of an artist's name, that are looked at."""
+
+_KINDS: dict[str, Kind] = {"tr": "track", "al": "album", "ar": "artist", "rec": "recording"}
+_SHOWN = (
+    "title", "artists", "album", "release_date", "duration_ms", "isrcs", "recording_mbid",
+    "genres", "explicit", "popularity",
 )  # fmt: skip
-_ALBUM_FIELDS = ("title", "artists", "release_date", "upc", "mbid", "label")
-_ARTIST_FIELDS = ("name", "mbid")
+"""What search indexes say of a track; the tables say more."""
+
+_NUMBERS = ("artists", "album", "same_as", "since")
+"""Columns of tables that are numbers of other rows."""
 
 
 @dataclass(frozen=True, slots=True)
 class Fact:
-    """One value of a field, and the source (with the id there) that says it."""
+    """One value of a field: the source that says it, and of which of its tracks, albums, artists.
+    What curators said has the source `corrections`."""
 
     field: str
     value: Any
     source: str
-    own_id: str
+    of: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,17 +67,17 @@ class Line:
 class Thing:
     """A track, album, artist or recording. `was` is the id that was asked for, where it has become
     another; `parts` are the recordings that were split from it; `gone` says that no source has it
-    any more. `tracks` are at most `MOST_TRACKS`, the most popular first, of `track_count`."""
+    any more. `tracks` are the most popular `MOST_TRACKS` of `track_count`."""
 
     kind: Kind
     id: str
-    was: str | None
-    gone: bool
-    parts: tuple[str, ...]
-    recording: str | None
-    facts: tuple[Fact, ...]
-    tracks: tuple[Line, ...]
-    track_count: int
+    was: str | None = None
+    gone: bool = False
+    parts: tuple[str, ...] = ()
+    recording: str | None = None
+    facts: tuple[Fact, ...] = ()
+    tracks: tuple[Line, ...] = ()
+    track_count: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,14 +88,24 @@ class Shown:
     found: tuple[Thing, ...]
 
 
-def show(snapshot: Snapshot, asked: str) -> Shown:
+Found = tuple[str, OpenIndex, int]
+"""A row of a layer: the source, its index, the number."""
+
+
+def show(snapshot: Snapshot, asked: str, *, full: bool = False) -> Shown:
     """What a `tr`, `al`, `ar` or `rec` id, an ISRC, a UPC or a MusicBrainz id stands for.
 
-    Raises InputError when it is none of these, or nothing in the catalogue has it.
+    Milliseconds for tracks and recordings, whatever the catalogue's size; with `full`, also what
+    only the tables say (positions, labels, licences, the sources' own ids), which are read.
+    Raises InputError when the text is none of these, or nothing in the catalogue has it.
     """
     text = asked.strip()
-    with tracks.opened(snapshot) as looked:
-        found = tuple(_things(looked, text))
+    known = opening.opened(snapshot)
+    kind = identifiers.kind_of(text)
+    if kind is None:
+        found = _by_id(snapshot, known, text, full)
+    else:
+        found = tuple(_identified(known, kind, text, full))
     if not found:
         raise InputError(
             "is not in the catalogue",
@@ -98,171 +115,235 @@ def show(snapshot: Snapshot, asked: str) -> Shown:
     return Shown(text, found)
 
 
-def _things(looked: Tracks, text: str) -> Iterator[Thing]:
-    """What a text names. Raises InputError when it can name nothing."""
-    kind = identifiers.kind_of(text)
-    if kind is None:
-        prefix, _ = ids.parse(text)
-        became = identity.resolve(looked.snapshot, text)
-        if became is not None:
-            yield _SHOWN[prefix](looked, became)
-        return
-    number = {
-        "isrc": identifiers.isrc,
-        "gtin": identifiers.gtin,
-        "iswc": identifiers.iswc,
-        "mbid": identifiers.mbid,
-    }[kind](text)
-    queries = {
-        "isrc": [("rec", _RECORDINGS.format("list_contains(isrcs, $1)"))],
-        "iswc": [("rec", _RECORDINGS.format("list_contains(iswcs, $1)"))],
-        "gtin": [("al", "SELECT key FROM albums WHERE upc = $1")],
-        "mbid": [
-            ("rec", _RECORDINGS.format("recording_mbid = $1")),
-            ("al", "SELECT key FROM albums WHERE mbid = $1"),
-            ("ar", "SELECT key FROM artists WHERE mbid = $1"),
-        ],
-    }[kind]
-    for prefix, query in queries:
-        keys = looked.connection.execute(f"{query} LIMIT {MOST_THINGS}", [number]).fetchall()
-        for (key,) in keys:
-            identity_text = ids.text(prefix, key)
-            yield _SHOWN[prefix](looked, Resolution(identity_text, identity_text, True))
+def _by_id(snapshot: Snapshot, known: Opened, text: str, full: bool) -> tuple[Thing, ...]:
+    prefix, key = ids.parse(text)
+    now = key
+    if prefix == "rec":
+        now = int(known.told.redirects.over(_one(key), _one(key))[0])
+    thing = _thing(known, prefix, now, full)
+    was = ids.text(prefix, key)
+    if thing is not None:
+        return (_followed(known, thing, was, (key, now)),)
+    became = identity.resolve(snapshot, text)
+    if became is None:
+        return ()
+    return (
+        Thing(
+            _KINDS[prefix],
+            became.now,
+            None if became.now == was else was,
+            gone=True,
+            parts=became.parts,
+        ),
+    )
 
 
-_RECORDINGS = "SELECT DISTINCT recording FROM tracks JOIN members USING (track) WHERE {}"
+def _followed(known: Opened, thing: Thing, was: str, recordings: tuple[int, int]) -> Thing:
+    """A thing that was asked for by an id: what became of that."""
+    parts: tuple[str, ...] = ()
+    if thing.kind == "recording":
+        splits = known.told.splits
+        found = splits.values[np.isin(splits.keys, recordings)]
+        parts = tuple(ids.text("rec", int(part)) for part in found)
+    return replace(thing, was=None if thing.id == was else was, parts=parts)
 
 
-def _thing(
-    looked: Tracks,
-    kind: Kind,
-    became: Resolution,
-    facts: Iterator[Fact],
-    which: str,
-    parameter: object,
-    recording: str | None = None,
-) -> Thing:
-    lines, count = _lines(looked, which, parameter)
+def _identified(known: Opened, kind: identifiers.Kind, text: str, full: bool) -> Iterator[Thing]:
+    """What has an identifier: recordings, then albums, then artists."""
+    value = identifiers.SCALARS[kind](text) or ""
+    if kind == "isrc":
+        yield from _recordings(known, kind, value, full)
+    elif kind == "gtin":
+        yield from _having(known, "al", "upc", value, full)
+    elif kind == "mbid":
+        yield from _recordings(known, kind, value, full)
+        yield from _having(known, "al", "mbid", value, full)
+        yield from _having(known, "ar", "mbid", value, full)
+
+
+def _having(
+    known: Opened, prefix: Literal["al", "ar"], column: str, value: str, full: bool
+) -> Iterator[Thing]:
+    """The albums or artists that have a value."""
+    table = "albums" if prefix == "al" else "artists"
+    for layer, index in zip(known.layers, known.indexes, strict=True):
+        for row in index.albums.numbers(table, column, value)[:MOST_THINGS]:
+            key = index.albums.key_of(prefix, row)
+            yield _row_thing(known, prefix, key, [(layer.source, index, row)], full)
+
+
+def _recordings(
+    known: Opened, kind: Literal["isrc", "mbid"], value: str, full: bool
+) -> Iterator[Thing]:
+    """The recordings whose tracks have an ISRC, or an MBID of their own."""
+    found: dict[int, None] = {}
+    for index in known.indexes:
+        documents = index.having(kind, value)
+        found |= dict.fromkeys(index.rows(documents)["recording"].to_pylist())
+    for recording in list(found)[:MOST_THINGS]:
+        thing = _thing(known, "rec", recording, full)
+        if thing is not None:
+            yield thing
+
+
+def _thing(known: Opened, prefix: str, key: int, full: bool) -> Thing | None:
+    """What has a key in some layer; None where nothing has."""
+    if prefix in ("tr", "rec"):
+        tracks = _tracks(known, [key]) if prefix == "tr" else _members(known, key)
+        return _track_thing(known, prefix, key, tracks, full) if tracks else None
+    rows = [
+        (layer.source, index, row)
+        for layer, index in zip(known.layers, known.indexes, strict=True)
+        if (row := index.row("al" if prefix == "al" else "ar", key)) is not None
+    ]
+    return _row_thing(known, prefix, key, rows, full) if rows else None
+
+
+def _tracks(known: Opened, track_keys: Sequence[int]) -> list[Found]:
+    """The rows of tracks by their keys."""
+    return [
+        (layer.source, index, document)
+        for key in track_keys
+        for layer, index in zip(known.layers, known.indexes, strict=True)
+        if (document := index.document(key)) is not None
+    ]
+
+
+def _members(known: Opened, recording: int) -> list[Found]:
+    """The tracks of a recording over all layers: those that the joins give to it, and those that
+    their layer does, where the joins do not say otherwise."""
+    joined = known.told.recordings
+    given = joined.keys[joined.values == np.uint64(recording)].tolist()
+    found = {(source, row): (source, index, row) for source, index, row in _tracks(known, given)}
+    (standing,) = ids.minted(_one(recording)).tolist()
+    for source, index, document in _tracks(known, [standing]):
+        together = index.standing_with(document)
+        mine = index.rows(together)["recording"].to_numpy() == np.uint64(recording)
+        found |= {(source, int(row)): (source, index, int(row)) for row in together[mine]}
+    return list(found.values())
+
+
+def _track_thing(known: Opened, prefix: str, key: int, tracks: list[Found], full: bool) -> Thing:
+    """A track or a recording with what its rows say."""
+    facts: list[Fact] = []
+    for source, index, document in tracks[:MOST_THINGS]:
+        row = index.index.rows(_numbers([document])).to_pylist()[0]
+        of = ids.text("tr", row["key"])
+        facts += (Fact(name, row[name], source, of) for name in _SHOWN)
+        if full:
+            facts += _table_facts(index, "tracks", document, source, of)
+    facts += _corrected(known, prefix, key)
+    lines = _lines(tracks)
+    recording = lines[0].recording if prefix == "tr" else None
     return Thing(
-        kind,
-        became.now,
-        None if became.now == became.asked else became.asked,
-        not became.live,
-        became.parts,
-        recording,
-        tuple(facts),
-        lines,
-        count,
+        _KINDS[prefix],
+        ids.text(prefix, key),
+        recording=recording,
+        facts=_known(facts),
+        tracks=lines[:MOST_TRACKS],
+        track_count=len(lines),
     )
 
 
-def _track(looked: Tracks, became: Resolution) -> Thing:
-    key = ids.parse(became.now)[1]
-    row = _facts(looked, "named_tracks", "track", key, _TRACK_FIELDS)
-    album = _album_facts(looked, "key", _album_of(looked, key))
-    recording = ids.text("rec", identity.recording_of(looked, key)) if became.live else None
-    facts = [*row, *(Fact(f"album_{each.field}", *_rest(each)) for each in album)]
-    return _thing(looked, "track", became, iter(facts), "t.track = $1", key, recording)
-
-
-def _rest(fact: Fact) -> tuple[Any, str, str]:
-    return fact.value, fact.source, fact.own_id
-
-
-def _album_of(looked: Tracks, track: int) -> int | None:
-    found = looked.connection.execute(
-        "SELECT a.key FROM tracks t JOIN albums a USING (album) WHERE track = ?", [track]
-    ).fetchone()
-    return found[0] if found else None
-
-
-def _recording(looked: Tracks, became: Resolution) -> Thing:
-    members = identity.members(looked, ids.parse(became.now)[1])
-    facts = (
-        fact
-        for key in members[:MOST_THINGS]
-        for fact in _facts(looked, "named_tracks", "track", key, _TRACK_FIELDS)
+def _row_thing(known: Opened, prefix: str, key: int, rows: list[Found], full: bool) -> Thing:
+    """An album or an artist with what its rows say, and its tracks."""
+    of = ids.text(prefix, key)
+    facts: list[Fact] = []
+    tracks: list[Found] = []
+    for source, index, row in rows:
+        if prefix == "al":
+            said = index.index.albums(_numbers([row])).to_pylist()[0]
+            names = ["title", "artists", "release_date"]
+            documents = _album_tracks(index, row, said["title"])
+        else:
+            said = index.index.artists(_numbers([row])).to_pylist()[0]
+            names = ["name"]
+            documents = _artist_tracks(index, row, said["name"])
+        facts += (Fact(name, said[name], source, of) for name in names)
+        if full:
+            table = "albums" if prefix == "al" else "artists"
+            facts += _table_facts(index, table, row, source, of)
+        tracks += ((source, index, int(document)) for document in documents)
+    facts += _corrected(known, prefix, key)
+    return Thing(
+        _KINDS[prefix],
+        of,
+        facts=_known(facts),
+        tracks=_lines(tracks[:MOST_TRACKS]),
+        track_count=len(tracks),
     )
-    asked = members or [0]
-    return _thing(looked, "recording", became, facts, "t.track IN (SELECT unnest($1))", asked)
 
 
-def _album(looked: Tracks, became: Resolution) -> Thing:
-    key = ids.parse(became.now)[1]
-    which = "t.album IN (SELECT album FROM albums WHERE key = $1)"
-    return _thing(looked, "album", became, _album_facts(looked, "key", key), which, key)
+def _album_tracks(index: OpenIndex, album: int, title: str | None) -> Documents:
+    """The tracks of an album: of those with the words of its title, or by reading the column."""
+    groups = [index.index.word(word) for word in words.words(title or "")]
+    documents = index.index.matches(groups, MOST_NAMED) if groups else _numbers([])
+    if not groups or len(documents) == MOST_NAMED:
+        return index.albums.of_album(album)
+    found = index.index.rows(documents)["album_number"].to_pylist()
+    return documents[np.array([each == album for each in found], np.bool_)]
 
 
-def _album_facts(looked: Tracks, column: str, key: int | None) -> Iterator[Fact]:
-    return _facts(looked, "named_albums", column, key, _ALBUM_FIELDS)
+def _artist_tracks(index: OpenIndex, artist: int, name: str | None) -> Documents:
+    """The tracks of an artist: the most popular with the words of the name."""
+    groups = [index.index.word(word) for word in words.words(name or "")]
+    documents = index.index.matches(groups, MOST_NAMED) if groups else _numbers([])
+    found = index.index.rows(documents)["artist_numbers"].to_pylist()
+    return documents[np.array([artist in (each or ()) for each in found], np.bool_)]
 
 
-def _artist(looked: Tracks, became: Resolution) -> Thing:
-    key = ids.parse(became.now)[1]
-    which = "list_has_any(t.artists, (SELECT list(artist) FROM artists WHERE key = $1))"
-    facts = _facts(looked, "artists", "key", key, _ARTIST_FIELDS)
-    return _thing(looked, "artist", became, facts, which, key)
+def _table_facts(index: OpenIndex, table: str, row: int, source: str, of: str) -> Iterator[Fact]:
+    """What only a table says of a row."""
+    said = index.albums.said(table, row)
+    for name, value in said.items():
+        if name not in _SHOWN and name not in _NUMBERS and name != "name":
+            yield Fact(name, value, source, of)
 
 
-_SHOWN = {"tr": _track, "rec": _recording, "al": _album, "ar": _artist}
+def _corrected(known: Opened, prefix: str, key: int) -> Iterator[Fact]:
+    """What curators said of an id."""
+    for (kind, name), (subjects, values) in known.told.edits.values.items():
+        if kind == prefix and name != "year":
+            for place in np.flatnonzero(subjects == np.uint64(key)):
+                yield Fact(name, values[place], corrections.SOURCE, ids.text(prefix, key))
 
 
-def _facts(
-    looked: Tracks, view: str, column: str, key: int | None, fields: tuple[str, ...]
-) -> Iterator[Fact]:
-    """What is said of a row; nothing of what is unknown."""
-    query = f"SELECT source, own_id, {', '.join(fields)} FROM {view} WHERE {column} = ?"
-    for row in _table(looked, query, key).to_pylist():
-        source, own_id = row["source"], row["own_id"]
-        for name in fields:
-            if row[name] is not None and row[name] != []:
-                yield Fact(name, row[name], source, own_id)
+def _known(facts: list[Fact]) -> tuple[Fact, ...]:
+    """The facts that say something."""
+    return tuple(fact for fact in facts if fact.value is not None and fact.value != [])
 
 
-def _lines(looked: Tracks, which: str, parameter: object) -> tuple[tuple[Line, ...], int]:
-    """The tracks that a condition names, the most popular first, and how many there are."""
-    query = (
-        f"SELECT t.track, t.source, t.title, a.title AS album, t.duration_ms, t.isrcs,"
-        f" t.popularity, t.artists, count(*) OVER () AS count FROM tracks t"
-        f" LEFT JOIN albums a USING (album) WHERE {which}"
-        f" ORDER BY t.popularity DESC NULLS LAST, t.number LIMIT {MOST_TRACKS}"
+def _lines(tracks: list[Found]) -> tuple[Line, ...]:
+    """Tracks as they are listed, the most popular first."""
+    by_source: dict[str, list[int]] = {}
+    indexes = {source: index for source, index, _ in tracks}
+    for source, _, document in tracks:
+        by_source.setdefault(source, []).append(document)
+    found = [
+        _line(source, row)
+        for source, documents in by_source.items()
+        for row in indexes[source].rows(_numbers(documents)).to_pylist()
+    ]
+    return tuple(sorted(found, key=lambda line: -(line.popularity or 0)))
+
+
+def _line(source: str, row: dict[str, Any]) -> Line:
+    return Line(
+        ids.text("tr", row["key"]),
+        ids.text("rec", row["recording"]),
+        source,
+        row["title"],
+        tuple(row["artists"] or ()),
+        row["album"],
+        row["duration_ms"],
+        tuple(row["isrcs"] or ()),
+        row["popularity"],
     )
-    found = _table(looked, query, parameter)
-    names = _artist_names(looked, found["artists"])
-    recordings = _recordings(looked, found["track"])
-    lines = tuple(
-        Line(
-            ids.text("tr", row["track"]),
-            ids.text("rec", recordings[row["track"]]),
-            row["source"],
-            row["title"],
-            tuple(names[each] for each in row["artists"] or () if names.get(each)),
-            row["album"],
-            row["duration_ms"],
-            tuple(row["isrcs"] or ()),
-            row["popularity"],
-        )
-        for row in found.to_pylist()
-    )
-    return lines, found["count"][0].as_py() if len(found) else 0
 
 
-def _artist_names(looked: Tracks, artists: pa.ChunkedArray) -> dict[int, str]:
-    numbers = sorted({each for row in artists.to_pylist() for each in row or ()})
-    looked.connection.register("credited", pa.table({"artist": np.array(numbers, np.uint64)}))
-    rows = looked.connection.sql(
-        "SELECT artist, name FROM artists SEMI JOIN credited USING (artist)"
-    )
-    return dict(rows.fetchall())
+def _numbers(rows: Sequence[int]) -> Documents:
+    return np.array(rows, np.uint32)
 
 
-def _recordings(looked: Tracks, keys: pa.ChunkedArray) -> dict[int, int]:
-    looked.connection.register("listed", pa.table({"track": keys}))
-    rows = looked.connection.sql(
-        "SELECT track, recording FROM members SEMI JOIN listed USING (track)"
-    )
-    return dict(rows.fetchall())
-
-
-def _table(looked: Tracks, query: str, parameter: object) -> pa.Table:
-    return looked.connection.sql(query, params=[parameter]).to_arrow_table()
+def _one(key: int) -> Keys:
+    return np.array([key], np.uint64)
