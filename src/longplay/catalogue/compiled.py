@@ -20,6 +20,12 @@ def compiled(function: Function) -> Function:
     return cast(Function, numba.njit(cache=True, nogil=True)(function))
 
 
+def inlined(function: Function) -> Function:
+    """As `compiled`, and written out where it is called: for short functions of many arrays, which
+    take longer to hand over than to read."""
+    return cast(Function, numba.njit(cache=True, nogil=True, inline="always")(function))
+
+
 def string_buffers(texts: pa.Array) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.uint8]]:
     """Where each text of a column begins and ends (n + 1 offsets), and their bytes in UTF-8.
 

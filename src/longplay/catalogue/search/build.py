@@ -161,13 +161,14 @@ def build(
     target.mkdir(parents=True, exist_ok=True)
     artists, albums, tracks = (_chunks(layer, name) for name in ("artists", "albums", "tracks"))
     documents = sum(chunk.rows for chunk in tracks)
-    named = sum(chunk.rows for chunk in (*artists, *albums))
+    known = sum(chunk.rows for chunk in artists)
+    named = known + sum(chunk.rows for chunk in albums)
     work = _Work(source, progress, named + 2 * documents)
     folder = Path(tempfile.mkdtemp(prefix="index-", dir=scratch))
     try:
-        artist_names, artist_rows = _stored(work, artists, target / ARTISTS, _name_words)
-        album_names, album_rows = _stored(work, albums, target / ALBUMS, _name_words)
-        own, track_rows = _stored(work, tracks, target / TRACKS, _Tracks(folder))
+        artist_names, artist_rows = _stored(work, artists, target / ARTISTS, 0, _name_words)
+        album_names, album_rows = _stored(work, albums, target / ALBUMS, known, _name_words)
+        own, track_rows = _stored(work, tracks, target / TRACKS, known, _Tracks(folder))
         sources, dictionary = _sources(work, artist_names, album_names, own)
         edges = postings.bands(documents, first_band, largest_band)
         found = _write(work, target, folder, sources, dictionary, edges)
@@ -193,23 +194,17 @@ def _stored(
     work: _Work,
     chunks: Sequence[_Chunk],
     path: Path,
+    artists: int,
     words: Callable[[_Work, int, _Chunk, pa.RecordBatch], Result],
 ) -> tuple[list[Result], Written]:
     """Write a table to the row store; and what `words` makes of each chunk of it."""
     columns = COLUMNS[path.name]
-    sampled = (
-        [chunks[place] for place in sorted({0, len(chunks) // 2, len(chunks) - 1})]
-        if chunks
-        else []
-    )
-    names = [
-        chunk.read(["name" if path.name == ARTISTS else "title"]).column(0) for chunk in sampled
-    ]
-    table = rowstore.learn(pa.concat_arrays([pa.array([], pa.string()), *names]))
+    places = sorted({0, len(chunks) // 2, len(chunks) - 1}) if chunks else []
+    coding = rowstore.learn(path.name, [chunks[place].read(columns) for place in places], artists)
 
     def one(number: int, chunk: _Chunk) -> tuple[Encoded, Result]:
         rows = chunk.read(columns)
-        encoded = rowstore.encode(path.name, rows, chunk.first, table, work.source)
+        encoded = rowstore.encode(path.name, rows, chunk.first, coding, work.source)
         return encoded, words(work, number, chunk, rows)
 
     found: list[Result] = []
@@ -220,7 +215,7 @@ def _stored(
             work.did(encoded.rows)
             yield encoded
 
-    size = rowstore.Writer(path, table).write(parts())
+    size = rowstore.Writer(path, coding).write(parts())
     return found, Written(path.name, size)
 
 

@@ -10,15 +10,17 @@ import numpy as np
 import numpy.typing as npt
 
 from longplay.catalogue.compiled import compiled
-from longplay.catalogue.search.symbols import Bytes, Offsets, Words, shorten
+from longplay.catalogue.search.symbols import Bytes, Offsets, Words
 
 Numbers = npt.NDArray[np.uint32]
-Codes = npt.NDArray[np.uint16]
 
 BLOCK = 32
 """Rows that are read to get at one: 2 microseconds; and share an offset of 8 bytes."""
 
 NOWHERE = np.uint32(2**32 - 1)
+
+KNOWN_GENRES = 4096
+"""Genres that have a number, at most; others are written out."""
 
 SAME_ALBUM, SAME_ARTISTS, DURATION, ISRC, NEAR_ISRC, OTHER_RECORDING, EXPLICIT, MORE = (
     1, 2, 4, 8, 16, 32, 64, 128,
@@ -62,39 +64,34 @@ def put_bytes(out: Bytes, at: int, value: int, count: int) -> int:
 
 
 @compiled
-def put_text(
-    out: Bytes, at: int, offsets: Offsets, data: Bytes, row: int, none: bool,
-    values: Words, lengths: Bytes, pairs: Codes, slots: Codes,
-) -> int:  # fmt: skip
+def put_text(out: Bytes, at: int, ends: Offsets, codes: Bytes, row: int, none: bool) -> int:
     """Write a text's codes after how many they are + 1 (0: no text); where they end."""
     if none:
         out[at] = 0
         return at + 1
-    room = 2 * (offsets[row + 1] - offsets[row]) + 1
-    width = 1 if room < 128 else 2 if room < 16384 else 5
-    end = shorten(
-        data, offsets[row], offsets[row + 1], out, at + width, values, lengths, pairs, slots
-    )
-    size = end - at - width + 1
-    for k in range(width - 1):
-        out[at + k] = size >> 7 * k & 127 | 128
-    out[at + width - 1] = size >> 7 * (width - 1) & 127
-    return end
+    at = put(out, at, ends[row + 1] - ends[row] + 1)
+    for k in range(ends[row], ends[row + 1]):
+        out[at] = codes[k]
+        at += 1
+    return at
 
 
 @compiled
 def encode_tracks(  # noqa: PLR0912, PLR0915 - the fields of a row, one after the other
-    title_offsets: Offsets, title_data: Bytes, no_title: npt.NDArray[np.bool_],
+    title_ends: Offsets, titles: Bytes, no_title: npt.NDArray[np.bool_],
     albums: Numbers, artist_ends: Offsets, artists: Numbers, durations: npt.NDArray[np.int32],
     isrc_ends: Offsets, isrcs: Words, popularity: Numbers, same_as: Numbers, explicit: Bytes,
     dates: Numbers, has_mbid: npt.NDArray[np.bool_], mbids: Bytes,
-    genre_ends: Offsets, genre_offsets: Offsets, genre_data: Bytes, first: int,
-    values: Words, lengths: Bytes, pairs: Codes, slots: Codes,
+    list_ends: Offsets, genres: Numbers, genre_ends: Offsets, genre_codes: Bytes,
+    first: int, artist_bytes: int,
 ) -> tuple[Bytes, Offsets]:  # fmt: skip
     """Tracks, of which row 0 is number `first`: their bytes, and where each block begins."""
     rows = len(albums)
-    room = 80 * rows + 2 * (title_offsets[rows] - title_offsets[0]) + 5 * len(artists)
-    room += 10 * len(isrcs) + 2 * len(genre_data) + 10 * len(genre_offsets) + 64
+    room = 80 * rows + len(titles) + 5 * len(artists) + 10 * len(isrcs) + 64
+    for genre in genres:
+        room += 5
+        if genre >= KNOWN_GENRES:
+            room += genre_ends[genre - KNOWN_GENRES + 1] - genre_ends[genre - KNOWN_GENRES] + 5
     out = np.empty(room, np.uint8)
     blocks = np.zeros((rows + BLOCK - 1) // BLOCK, np.int64)
     at = 0
@@ -136,7 +133,7 @@ def encode_tracks(  # noqa: PLR0912, PLR0915 - the fields of a row, one after th
             more |= EXPLICIT_UNKNOWN
         more |= DATE if dates[row] else 0
         more |= MBID if has_mbid[row] else 0
-        more |= GENRES if genre_ends[row + 1] > genre_ends[row] else 0
+        more |= GENRES if list_ends[row + 1] > list_ends[row] else 0
         if start or popularity[row] != popularity[before]:
             more |= POPULARITY
         out[at] = flags | (MORE if more else 0)
@@ -144,16 +141,14 @@ def encode_tracks(  # noqa: PLR0912, PLR0915 - the fields of a row, one after th
         if more:
             out[at] = more
             at += 1
-        at = put_text(
-            out, at, title_offsets, title_data, row, no_title[row], values, lengths, pairs, slots
-        )
+        at = put_text(out, at, title_ends, titles, row, no_title[row])
         if not (flags & SAME_ALBUM or more & NO_ALBUM):
             known = not start and albums[before] != NOWHERE
             at = put(out, at, zigzag(album - (np.int64(albums[before]) if known else 0)))
         if not flags & SAME_ARTISTS:
             at = put(out, at, count)
             for k in range(artist_ends[row], artist_ends[row + 1]):
-                at = put(out, at, np.int64(artists[k]))
+                at = put_bytes(out, at, np.int64(artists[k]), artist_bytes)
         if flags & DURATION:
             at = put_bytes(out, at, duration, 4 if more & LONG else 3)
         if flags & ISRC:
@@ -176,34 +171,35 @@ def encode_tracks(  # noqa: PLR0912, PLR0915 - the fields of a row, one after th
         if more & POPULARITY:
             at = put_bytes(out, at, np.int64(popularity[row]), 4)
         if more & GENRES:
-            at = put(out, at, genre_ends[row + 1] - genre_ends[row])
-            for k in range(genre_ends[row], genre_ends[row + 1]):
-                at = put_text(
-                    out, at, genre_offsets, genre_data, k, False, values, lengths, pairs, slots
-                )
+            at = put(out, at, list_ends[row + 1] - list_ends[row])
+            for k in range(list_ends[row], list_ends[row + 1]):
+                genre = np.int64(genres[k])
+                if genre < KNOWN_GENRES:
+                    at = put(out, at, genre + 1)
+                else:
+                    out[at] = 0
+                    at = put_text(out, at + 1, genre_ends, genre_codes, genre - KNOWN_GENRES, False)
     return out[:at].copy(), blocks
 
 
 @compiled
 def encode_names(
-    offsets: Offsets, data: Bytes, none: npt.NDArray[np.bool_], artist_ends: Offsets,
-    artists: Numbers, dates: Numbers, credited: bool, values: Words, lengths: Bytes, pairs: Codes,
-    slots: Codes,
+    text_ends: Offsets, texts: Bytes, none: npt.NDArray[np.bool_], artist_ends: Offsets,
+    artists: Numbers, dates: Numbers, credited: bool, artist_bytes: int,
 ) -> tuple[Bytes, Offsets]:  # fmt: skip
     """Albums (`credited`: with artists and dates) or artists: their bytes, and where blocks begin."""
     rows = len(none)
-    room = 20 * rows + 2 * (offsets[rows] - offsets[0]) + 5 * len(artists) + 64
-    out = np.empty(room, np.uint8)
+    out = np.empty(20 * rows + len(texts) + 5 * len(artists) + 64, np.uint8)
     blocks = np.zeros((rows + BLOCK - 1) // BLOCK, np.int64)
     at = 0
     for row in range(rows):
         if row % BLOCK == 0:
             blocks[row // BLOCK] = at
-        at = put_text(out, at, offsets, data, row, none[row], values, lengths, pairs, slots)
+        at = put_text(out, at, text_ends, texts, row, none[row])
         if credited:
             at = put(out, at, artist_ends[row + 1] - artist_ends[row])
             for k in range(artist_ends[row], artist_ends[row + 1]):
-                at = put(out, at, np.int64(artists[k]))
+                at = put_bytes(out, at, np.int64(artists[k]), artist_bytes)
             at = put_bytes(out, at, np.int64(dates[row]), 3)
     return out[:at].copy(), blocks
 

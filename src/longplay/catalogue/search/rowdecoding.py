@@ -81,7 +81,12 @@ def skip_text(data: Bytes, at: int, end: int) -> tuple[int, int]:
 
 @compiled
 def find_tracks(  # noqa: PLR0912, PLR0915 - the fields of a row, one after the other
-    data: Bytes, begins: Offsets, ends: Offsets, places: Offsets, numbers: Offsets
+    data: Bytes,
+    begins: Offsets,
+    ends: Offsets,
+    places: Offsets,
+    numbers: Offsets,
+    artist_bytes: int,
 ) -> tuple[npt.NDArray[np.int64], bool]:
     """The fields of row `places[i]` of the block at `begins[i]`, for each i; `numbers[i]` is its
     track's number. And whether all blocks are sound."""
@@ -107,8 +112,7 @@ def find_tracks(  # noqa: PLR0912, PLR0915 - the fields of a row, one after the 
                 artists_at = at
                 if artists > end - at:
                     return found, False
-                for _ in range(artists):
-                    _, at = take(data, at, end)
+                at += artist_bytes * artists
             duration = np.int64(-1)
             if flags & DURATION:
                 duration, at = take_bytes(data, at, end, 4 if more & LONG else 3)
@@ -145,7 +149,9 @@ def find_tracks(  # noqa: PLR0912, PLR0915 - the fields of a row, one after the 
                 if genres > end - at:
                     return found, False
                 for _ in range(genres):
-                    _, at = skip_text(data, at, end)
+                    genre, at = take(data, at, end)
+                    if genre == 0:
+                        _, at = skip_text(data, at, end)
             if at > end:
                 return found, False
             # Of the block's other rows no more is kept than what the next ones build on.
@@ -168,7 +174,7 @@ def find_tracks(  # noqa: PLR0912, PLR0915 - the fields of a row, one after the 
 
 @compiled
 def find_names(
-    data: Bytes, begins: Offsets, ends: Offsets, places: Offsets, credited: bool
+    data: Bytes, begins: Offsets, ends: Offsets, places: Offsets, credited: bool, artist_bytes: int
 ) -> tuple[npt.NDArray[np.int64], bool]:
     """The fields of albums (`credited`) or artists: text, artists and date, as `find_tracks`."""
     found = np.full((len(begins), FIELDS), -1, np.int64)
@@ -183,8 +189,7 @@ def find_names(
                 artists_at = at
                 if artists > end - at:
                     return found, False
-                for _ in range(artists):
-                    _, at = take(data, at, end)
+                at += artist_bytes * artists
                 date, at = take_bytes(data, at, end, 3)
             if at > end:
                 return found, False
@@ -195,15 +200,16 @@ def find_names(
 
 
 @compiled
-def numbers_at(data: Bytes, at: Offsets, counts: Offsets, end: int) -> Numbers:
-    """Lists of numbers written by `rowcoding.put`, one after the other."""
+def numbers_at(data: Bytes, at: Offsets, counts: Offsets, end: int, width: int) -> Numbers:
+    """Lists of numbers of `width` bytes each, one after the other; `NOWHERE` for the highest."""
     out = np.empty(counts.sum(), np.uint32)
+    highest = (1 << 8 * width) - 1
     size = 0
     for row in range(len(at)):
         here = at[row]
         for _ in range(counts[row]):
-            value, here = take(data, here, end)
-            out[size] = np.uint32(value)
+            value, here = take_bytes(data, here, end, width)
+            out[size] = NOWHERE if value == highest else np.uint32(value)
             size += 1
     return out
 
@@ -226,17 +232,23 @@ def isrc_values(
 
 
 @compiled
-def text_spans(data: Bytes, at: Offsets, counts: Offsets, end: int) -> tuple[Offsets, Offsets]:
-    """Where the codes of lists of texts begin and end."""
-    begins, ends = np.empty(counts.sum(), np.int64), np.empty(counts.sum(), np.int64)
+def genres_at(
+    data: Bytes, at: Offsets, counts: Offsets, end: int
+) -> tuple[Offsets, Offsets, Offsets]:
+    """Lists of genres, one after the other: their numbers + 1, or 0 and where their codes begin and
+    end."""
+    numbers = np.zeros(counts.sum(), np.int64)
+    begins, ends = np.zeros(len(numbers), np.int64), np.zeros(len(numbers), np.int64)
     size = 0
     for row in range(len(at)):
         here = at[row]
         for _ in range(counts[row]):
-            begin, here = skip_text(data, here, end)
-            begins[size], ends[size] = max(begin, 0), here if begin >= 0 else 0
+            numbers[size], here = take(data, here, end)
+            if numbers[size] == 0:
+                begin, here = skip_text(data, here, end)
+                begins[size], ends[size] = max(begin, 0), here if begin >= 0 else 0
             size += 1
-    return begins, ends
+    return numbers, begins, ends
 
 
 @compiled

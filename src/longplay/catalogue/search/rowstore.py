@@ -6,7 +6,9 @@ those in their normal form are kept; Parquet has all.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import itertools
+import json
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -36,6 +38,9 @@ COLUMNS = {
 }  # fmt: skip
 """The columns of the tables that the row store is made from."""
 
+OFTEN = 8
+"""Times that a genre is met in the sample, to be worth a number."""
+
 MOST_GENRES = 5
 """Genres of a track that are shown."""
 
@@ -53,36 +58,54 @@ class Encoded:
     keys: npt.NDArray[np.uint64]
 
 
-def learn(texts: pa.Array) -> Symbols:
-    """The symbols for a table's names, from some of them."""
-    offsets, data = string_buffers(texts)
-    return symbols.learn(offsets, data)
+@dataclass(frozen=True, slots=True)
+class Coding:
+    """How the rows of a table are written: the table of `symbols`, the genres that have a number,
+    and the bytes of an artist's number."""
+
+    table: Symbols
+    genres: tuple[str, ...]
+    artist_bytes: int
 
 
-def encode(name: str, rows: pa.RecordBatch, first: int, table: Symbols, source: str) -> Encoded:
+def learn(name: str, samples: Sequence[pa.RecordBatch], artists: int) -> Coding:
+    """How to write a table, from some of its rows, with columns `COLUMNS[name]`; `artists` is how
+    many artists there are."""
+    names = [rows["name" if name == ARTISTS else "title"] for rows in samples]
+    table = symbols.learn(pa.concat_arrays([pa.array([], pa.string()), *names]))
+    genres: tuple[str, ...] = ()
+    if name == TRACKS:
+        lists = pa.chunked_array([rows["genres"] for rows in samples], pa.list_(pa.string()))
+        counts = pc.list_flatten(lists).drop_null().value_counts().to_pylist()
+        counts.sort(key=lambda each: (-each["counts"], each["values"]))
+        frequent = (each["values"] for each in counts if each["counts"] >= OFTEN)
+        genres = tuple(itertools.islice(frequent, rowcoding.KNOWN_GENRES))
+    # The highest number of so many bytes stands for none.
+    return Coding(table, genres, max(1, -(-(artists + 1).bit_length() // 8)))
+
+
+def encode(name: str, rows: pa.RecordBatch, first: int, coding: Coding, source: str) -> Encoded:
     """The rows of a table from number `first` on, with the columns `COLUMNS[name]`."""
-    parts = (table.values, table.lengths, table.pairs, table.slots)
-    none = np.zeros(0, np.uint64)
     titles = rows["name" if name == ARTISTS else "title"]
     missing = titles.is_null().to_numpy(zero_copy_only=False)
+    codes = symbols.shortened(*string_buffers(titles), coding.table)
     if name == TRACKS:
         data, blocks = rowcoding.encode_tracks(
-            *string_buffers(titles), missing, *_track_fields(rows), first, *parts
+            *codes, missing, *_track_fields(rows, coding), first, coding.artist_bytes
         )
         return Encoded(data, blocks, len(rows), keys.row_keys("tr", source, rows["own_id"]))
+    ends, artists = np.zeros(1, np.int64), np.zeros(0, np.uint32)
+    dates = np.zeros(0, np.uint32)
     if name == ALBUMS:
         ends, artists = _lists(rows["artists"])
         dates = rowcoding.pack_dates(*string_buffers(rows["release_date"]))
-    else:
-        ends, artists = np.zeros(1, np.int64), np.zeros(0, np.uint32)
-        dates = np.zeros(0, np.uint32)
     data, blocks = rowcoding.encode_names(
-        *string_buffers(titles), missing, ends, artists, dates, name == ALBUMS, *parts
+        *codes, missing, ends, artists, dates, name == ALBUMS, coding.artist_bytes
     )
-    return Encoded(data, blocks, len(rows), none)
+    return Encoded(data, blocks, len(rows), np.zeros(0, np.uint64))
 
 
-def _track_fields(rows: pa.RecordBatch) -> tuple[npt.NDArray[Any], ...]:
+def _track_fields(rows: pa.RecordBatch, coding: Coding) -> tuple[npt.NDArray[Any], ...]:
     """The arrays that `rowcoding.encode_tracks` takes after the titles."""
     isrcs = rows["isrcs"]
     packed = rowcoding.pack_isrcs(*string_buffers(isrcs.flatten()))
@@ -104,8 +127,22 @@ def _track_fields(rows: pa.RecordBatch) -> tuple[npt.NDArray[Any], ...]:
         has_mbid_and_bytes[1],
         has_mbid_and_bytes[0],
         _ends(genres),
-        *string_buffers(genres.flatten()),
+        *_genre_fields(genres.flatten(), coding),
     )
+
+
+def _genre_fields(genres: pa.Array, coding: Coding) -> tuple[npt.NDArray[Any], ...]:
+    """The numbers of genres, those that the table lacks after all it can have; and their codes."""
+    coded = genres.fill_null("").dictionary_encode()
+    known = {genre: number for number, genre in enumerate(coding.genres)}
+    others: list[str] = []
+    numbers = np.zeros(len(coded.dictionary), np.uint32)
+    for place, genre in enumerate(coded.dictionary.to_pylist()):
+        numbers[place] = known.get(genre, rowcoding.KNOWN_GENRES + len(others))
+        if genre not in known:
+            others.append(genre)
+    texts = string_buffers(pa.array(others, pa.string()))
+    return (numbers[coded.indices.to_numpy()], *symbols.shortened(*texts, coding.table))
 
 
 def _ends(column: pa.ListArray) -> Offsets:
@@ -121,9 +158,9 @@ def _lists(column: pa.ListArray) -> tuple[Offsets, npt.NDArray[np.uint32]]:
 class Writer:
     """Writes one table of the row store, from encoded parts in their order."""
 
-    def __init__(self, path: Path, table: Symbols) -> None:
+    def __init__(self, path: Path, coding: Coding) -> None:
         self._file = files.Writer(path)
-        self._table = table
+        self._coding = coding
         self._blocks: list[Offsets] = []
         self._first_rows, self._first_blocks, self._size = [0], [0], 0
         self._keys: list[npt.NDArray[np.uint64]] = []
@@ -135,9 +172,16 @@ class Writer:
         self._file.array("keys", "<u8", self._keys)
         self._file.array("first_rows", "<i8", [np.array(self._first_rows, np.int64)])
         self._file.array("first_blocks", "<i8", [np.array(self._first_blocks, np.int64)])
-        self._file.array("values", "<u8", [self._table.values])
-        self._file.array("lengths", "u1", [self._table.lengths])
-        return self._file.finish({"rows": self._first_rows[-1]})
+        table = self._coding.table
+        self._file.array("values", "<u8", [table.values])
+        self._file.array("lengths", "u1", [table.lengths])
+        self._file.array("word_ends", "<i8", [table.word_ends])
+        self._file.array("words", "u1", [table.words])
+        genres = json.dumps(self._coding.genres).encode()
+        self._file.array("genres", "u1", [np.frombuffer(genres, np.uint8)])
+        return self._file.finish(
+            {"rows": self._first_rows[-1], "artist_bytes": self._coding.artist_bytes}
+        )
 
     def _pieces(self, parts: Iterator[Encoded]) -> Iterator[Bytes]:
         for part in parts:
@@ -159,16 +203,14 @@ class Rows:
     keys: npt.NDArray[np.uint64]
     first_rows: Offsets
     first_blocks: Offsets
-    values: npt.NDArray[np.uint64]
-    lengths: Bytes
+    coding: Coding
     path: Path
 
     @classmethod
     def open(cls, path: Path) -> Rows:
         """Map a table. Raises ArchiveError when it is missing or damaged."""
         file = files.open_arrays(path)
-        data, lengths = file.part("data", "u1"), file.part("lengths", "u1")
-        keys_, values = file.part("keys", "<u8"), file.part("values", "<u8")
+        data, row_keys = file.part("data", "u1"), file.part("keys", "<u8")
         blocks, first_rows, first_blocks = (
             file.part(name, "<i8") for name in ("blocks", "first_rows", "first_blocks")
         )
@@ -178,13 +220,11 @@ class Rows:
             and files.rises(first_blocks, len(blocks) - 1)
             and len(first_rows) == len(first_blocks)
             and bool((np.diff(first_blocks) == -(-np.diff(first_rows) // BLOCK)).all())
-            and len(keys_) in (0, int(first_rows[-1]))
-            and len(values) == len(lengths) <= symbols.ESCAPE
-            and bool((lengths <= symbols.LONGEST).all())
+            and len(row_keys) == (int(first_rows[-1]) if path.name == TRACKS else 0)
         )
         if not sound:
             raise files.damaged(path)
-        return cls(data, blocks, keys_, first_rows, first_blocks, values, lengths, path)
+        return cls(data, blocks, row_keys, first_rows, first_blocks, _coding(file), path)
 
     def __len__(self) -> int:
         return int(self.first_rows[-1])
@@ -199,9 +239,10 @@ class Rows:
         block = self.first_blocks[part] + inside // BLOCK
         where = self.data, self.blocks[block], self.blocks[block + 1], inside % BLOCK
         if self.path.name == TRACKS:
-            found, sound = rowdecoding.find_tracks(*where, numbers)
+            found, sound = rowdecoding.find_tracks(*where, numbers, self.coding.artist_bytes)
         else:
-            found, sound = rowdecoding.find_names(*where, self.path.name == ALBUMS)
+            credited = self.path.name == ALBUMS
+            found, sound = rowdecoding.find_names(*where, credited, self.coding.artist_bytes)
         if not sound:
             raise files.damaged(self.path)
         return found
@@ -210,7 +251,7 @@ class Rows:
         """The texts of codes; null where `begins` is -1."""
         none = begins < 0
         offsets, data = symbols.restored(
-            self.data, np.where(none, 0, begins), np.where(none, 0, ends), self.values, self.lengths
+            self.data, np.where(none, 0, begins), np.where(none, 0, ends), self.coding.table
         )
         return _strings(offsets, data, ~none)
 
@@ -218,7 +259,8 @@ class Rows:
         """The artists of rows: where each list ends (after a 0), and their numbers."""
         counts = found[:, rowdecoding.ARTISTS].copy()
         at = found[:, rowdecoding.ARTISTS_AT].copy()
-        numbers = rowdecoding.numbers_at(self.data, at, counts, len(self.data))
+        width = self.coding.artist_bytes
+        numbers = rowdecoding.numbers_at(self.data, at, counts, len(self.data), width)
         return np.concatenate([np.zeros(1, np.int64), np.cumsum(counts)]), numbers
 
 
@@ -261,7 +303,7 @@ class RowStore:
                     found[:, rowdecoding.TITLE_AT], found[:, rowdecoding.TITLE_END]
                 ),
                 "artists": _list(ends, self._artist_names(artists)),
-                "artist_numbers": _list(ends, pa.array(artists, pa.uint32())),
+                "artist_numbers": _list(ends, _numbers(artists)),
                 "album": titles,
                 "album_number": pa.array(albums, pa.uint32(), mask=~has_album),
                 "year": pa.array(dates >> 9, pa.int32(), mask=dates >> 9 == 0),
@@ -299,7 +341,7 @@ class RowStore:
                     found[:, rowdecoding.TITLE_AT], found[:, rowdecoding.TITLE_END]
                 ),
                 "artists": _list(ends, self._artist_names(artists)),
-                "artist_numbers": _list(ends, pa.array(artists, pa.uint32())),
+                "artist_numbers": _list(ends, _numbers(artists)),
                 "year": pa.array(dates >> 9, pa.int32(), mask=dates >> 9 == 0),
                 "release_date": _dates(dates),
             }
@@ -340,11 +382,41 @@ class RowStore:
 
     def _genres(self, found: Fields) -> pa.Array:
         counts = found[:, rowdecoding.GENRE_COUNT].copy()
-        begins, ends = rowdecoding.text_spans(
-            self.tracks.data, found[:, rowdecoding.GENRES_AT].copy(), counts, len(self.tracks.data)
-        )
+        at = found[:, rowdecoding.GENRES_AT].copy()
+        data = self.tracks.data
+        numbers, begins, ends = rowdecoding.genres_at(data, at, counts, len(data))
+        written = self.tracks.texts(begins, ends).to_pylist()
+        known = self.tracks.coding.genres
+        texts = [
+            known[number - 1] if 0 < number <= len(known) else text
+            for number, text in zip(numbers.tolist(), written, strict=True)
+        ]
         offsets = np.concatenate([np.zeros(1, np.int64), np.cumsum(counts)])
-        return _list(offsets, self.tracks.texts(begins, ends))
+        return _list(offsets, pa.array(texts, pa.string()))
+
+
+def _coding(file: files.Arrays) -> Coding:
+    """How a file is written. Raises ArchiveError when that cannot be."""
+    values, lengths = file.part("values", "<u8"), file.part("lengths", "u1")
+    word_ends, words = file.part("word_ends", "<i8"), file.part("words", "u1")
+    artist_bytes = file.number("artist_bytes")
+    try:
+        genres = json.loads(file.part("genres", "u1").tobytes())
+    except ValueError as error:
+        raise files.damaged(file.path) from error
+    sound = (
+        len(values) == len(lengths) <= symbols.SHORT_WORD
+        and bool((lengths <= symbols.LONGEST).all())
+        and len(word_ends) <= symbols.MOST_WORDS
+        and (files.rises(word_ends, len(words)) or not len(word_ends))
+        and int(np.diff(word_ends).max(initial=0)) <= symbols.LONGEST_WORD
+        and 0 < artist_bytes <= 4
+        and isinstance(genres, list)
+        and all(isinstance(genre, str) for genre in genres)
+    )
+    if not sound:
+        raise files.damaged(file.path)
+    return Coding(symbols.reading(values, lengths, word_ends, words), tuple(genres), artist_bytes)
 
 
 def _spread(
@@ -369,6 +441,10 @@ def _strings(offsets: Offsets, data: Bytes, known: npt.NDArray[np.bool_]) -> pa.
     return (
         texts if known.all() else pc.if_else(pa.array(known), texts, pa.scalar(None, pa.string()))
     )
+
+
+def _numbers(numbers: Documents) -> pa.Array:
+    return pa.array(numbers, pa.uint32(), mask=numbers == NOWHERE)
 
 
 def _list(ends: Offsets, values: pa.Array) -> pa.Array:
