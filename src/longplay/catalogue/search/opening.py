@@ -164,7 +164,7 @@ class OpenIndex:
         if named and row["artists"]:
             named += words.words(row["artists"][0] or "")
             groups = [self.index.word(word) for word in named]
-            yield self.index.matches(groups, MOST_TOGETHER)
+            yield self.index.matches(groups, MOST_NAMED)
 
     def _possible(self, kind: str, value: str) -> Documents:
         lookup = self.lookups.get(kind)
@@ -198,6 +198,9 @@ _SUBJECTS = (
 
 MOST_TOGETHER = 1000
 """Tracks of one recording in one layer that are listed."""
+
+MOST_NAMED = 200
+"""Tracks with the words of one title and artist that are looked at for such: the most popular."""
 
 MOST_SIMILAR = 64
 """Terms that are near a word and looked at: the nearest, then the most frequent."""
