@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ import pytest
 
 from longplay.catalogue import curation, ids
 from longplay.catalogue.curation import Hand
+from longplay.catalogue.importers.listens.importing import import_listens
 from longplay.catalogue.search import facets, finding, opening
 from longplay.catalogue.search.finding import Found
 from longplay.catalogue.search.query import parse
@@ -160,6 +162,22 @@ def test_corrections_are_shown(tmp_path: Path) -> None:
     curation.edit(catalogue, before.recording, ["artists=Björk G."], Hand("me"))
     (after,) = ask(catalogue, "joga").hits
     assert (after.title, after.year, after.artists) == ("Jóga!", 1997, ("Björk G.",))
+
+
+def test_what_people_listen_to_rises_from_far_down(tmp_path: Path) -> None:
+    catalogue, history = tmp_path / "c", tmp_path / "heard.jsonl"
+    many = [track(n, f"Song number {n}", n % 7, 60) for n in range(1000)]
+    bring(catalogue, tracks=many, albums=[], artists=ARTISTS)
+    names = {"artist_name": NAMES[999 % 7], "track_name": "Song number 999"}
+    plays = [
+        {"user_id": n, "timestamp": 1_700_000_000 + n, "track_metadata": names} for n in range(30)
+    ]
+    history.write_text("".join(json.dumps(play) + "\n" for play in plays))
+    assert ask(catalogue, "song number ").hits[0].title != "Song number 999"
+    import_listens(catalogue, "heard", [history])
+    first = ask(catalogue, "song number ").hits[0]
+    assert (first.title, first.popularity) == ("Song number 999", 100.0)
+    assert titles(ask(catalogue, "song popularity:>90")) == ["Song number 999"]
 
 
 def test_every_page_of_many_fits(tmp_path: Path) -> None:
