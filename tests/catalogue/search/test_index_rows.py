@@ -120,6 +120,15 @@ def test_any_text_survives_any_table(sample: list[str], texts: list[str], times:
     assert each == [*texts, *sample]
 
 
+def test_spaces_stay_where_they_are() -> None:
+    texts = [" love", "love", "love ", "  love  love", " ", "", "love me", "\u00a0love"] * 9
+    table = symbols.learn(pa.array(texts))
+    ends, codes = symbols.shortened(*string_buffers(pa.array(texts)), table)
+    offsets, back = symbols.restored(codes, ends[:-1], ends[1:], table)
+    raw = back.tobytes()
+    assert [raw[a:b].decode() for a, b in itertools.pairwise(offsets.tolist())] == texts
+
+
 def test_names_like_the_sample_become_short() -> None:
     names = pa.array([f"The Love Song of {n % 7} Nights - Remastered" for n in range(500)])
     table = symbols.learn(names)

@@ -54,16 +54,6 @@ def ranges(edges: Numbers) -> Iterator[tuple[int, int]]:
 
 
 @compiled
-def _width(value: int) -> int:
-    """Bits that a number needs."""
-    bits = 0
-    while value:
-        value >>= 1
-        bits += 1
-    return bits
-
-
-@compiled
 def _packed(out: Words, at: int, place: int, bits: int, value: int) -> None:
     """Write the `place`th number of `bits` bits each, from word `at` on (zeroed before)."""
     bit = place * bits
@@ -93,8 +83,12 @@ def _encode_block(
     widths[:] = 0
     last = before
     for k in range(count):
-        widths[_width(np.int64(documents[first + k]) - last - 1)] += 1
+        gap = np.int64(documents[first + k]) - last - 1
         last = np.int64(documents[first + k])
+        width = 0
+        while gap >> width:
+            width += 1
+        widths[width] += 1
     widest = 32
     while widest and not widths[widest]:
         widest -= 1
@@ -116,11 +110,19 @@ def _encode_block(
     out[at:end] = 0
     out[at] = np.uint32(count - 1 | bits << 7 | high << 12 | others << 17)
     last, other = before, 0
+    word, shift, mask = low_at, 0, (1 << bits) - 1
     for k in range(count):
         gap = np.int64(documents[first + k]) - last - 1
         last = np.int64(documents[first + k])
+        # As `_packed`, which would cost more to call than it does.
+        both = np.uint64(gap & mask) << np.uint64(shift)
+        shift += bits
         if bits:
-            _packed(out, low_at, k, bits, gap & ((1 << bits) - 1))
+            out[word] |= np.uint32(both & np.uint64(0xFFFFFFFF))
+        if shift > 32:
+            out[word + 1] |= np.uint32(both >> np.uint64(32))
+        word += shift >> 5
+        shift &= 31
         if gap >> bits:
             _packed(out, place_at, other, 8, k)
             _packed(out, high_at, other, high, gap >> bits)

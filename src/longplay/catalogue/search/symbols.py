@@ -336,6 +336,8 @@ def shortened(  # noqa: PLR0912 - calls inside would cost more than what they do
                 stop += 1
             place = np.int64((value ^ (value >> np.uint64(32))) & np.uint64(mask))
             size, word = stop - begin - space, -1
+            if not space and begin > offsets[row]:
+                size = 0  # after a space that begins the text
             while size and size <= LONGEST_WORD and word_slots[place]:
                 number = np.int64(word_slots[place]) - 1
                 first = word_ends[number - 1] if number else 0

@@ -30,11 +30,17 @@ MAX_WORDS = 255
 """Words of one text that count: enough for the longest real title, and a count fits a byte."""
 
 SEPARATOR, LETTER, SIGN, DROPPED, AND = 0, 1, 2, 3, 4
+HARD = 8
+"""A bit beside the class of signs that change in folding in a way that no table says."""
+
 _PLANES = 0x30000
 """Code points that have a class of their own; those after them are Han."""
 
 _APOSTROPHES = "'’‘`´ʼ"
 _DROPPED = _APOSTROPHES + "\u00ad\u0640\u200b\u200c\u200d\u200e\u200f\u2060\ufeff"
+_MAQAF = "־"
+"""The hyphen of Hebrew, which `names.fold` drops with the points beside it in Unicode."""
+
 _SIGNS = (
     (0x1100, 0x11FF), (0x2E80, 0x2FDF), (0x3005, 0x3007), (0x3021, 0x3029), (0x3038, 0x303B),
     (0x3041, 0x309F), (0x30A1, 0x30FA), (0x30FC, 0x318F), (0x31A0, 0x31BF), (0x31F0, 0x31FF),
@@ -88,20 +94,22 @@ def cut(texts: pa.Array, *, indexing: bool = True) -> Cut:
     When indexing, the last sign of a run of Han, kana or hangul is a word, too, so that every sign
     begins one.
     """
-    plain = pc.string_is_ascii(texts)
-    if pc.all(plain, min_count=0).as_py():
-        classes = _ascii_classes()
-    else:
-        classes = _classes()
-        mask = pc.invert(pc.fill_null(plain, True))
-        texts = pc.replace_with_mask(texts, mask, _fold(texts.filter(mask)))
     offsets, data = string_buffers(texts)
-    return Cut(*_cut(offsets, data, classes, indexing, MAX_WORD_BYTES, MAX_WORDS))
+    if pc.all(pc.string_is_ascii(texts), min_count=0).as_py():
+        classes, letters = _ascii_classes(), np.empty(0, np.uint8)
+    else:
+        classes, letters = _classes()
+        hard = _hard(offsets, data, classes)
+        if hard.any():
+            texts = pc.replace_with_mask(texts, hard, _fold(texts.filter(pa.array(hard))))
+            offsets, data = string_buffers(texts)
+    return Cut(*_cut(offsets, data, classes, letters, indexing, MAX_WORD_BYTES, MAX_WORDS))
 
 
 def _fold(texts: pa.Array) -> pa.Array:
-    """`names.fold`, with apostrophes kept whole that it would take for an accent and a space."""
-    return names.fold(pc.replace_substring(texts, pattern="´", replacement="'"))
+    """`names.fold`, without taking an apostrophe for an accent, and a hyphen for a vowel."""
+    texts = pc.replace_substring(texts, pattern="´", replacement="'")
+    return names.fold(pc.replace_substring(texts, pattern=_MAQAF, replacement="-"))
 
 
 def class_of(point: int) -> int:
@@ -121,15 +129,45 @@ def _ascii_classes() -> Bytes:
 
 
 @cache
-def _classes() -> Bytes:
-    """The classes of all code points below `_PLANES`: 0.1 seconds, for those that need them."""
-    letters = bytes(unicodedata.category(chr(point))[0] in "LNM" for point in range(_PLANES))
-    classes = np.frombuffer(letters, np.uint8).copy()
+def _classes() -> tuple[Bytes, Bytes]:
+    """The classes of all code points below `_PLANES`, and what the letters of alphabets become
+    (`names.signs`): 0.1 seconds, for those that need them."""
+    categories = bytes(unicodedata.category(chr(point))[0] in "LNM" for point in range(_PLANES))
+    classes = np.frombuffer(categories, np.uint8).copy()
     for low, high in _SIGNS:
         classes[low : high + 1] = SIGN
+    kinds, letters = names.signs()
+    alphabets = classes[: len(kinds)]
+    for kind, meant in (
+        (names.APART, SEPARATOR), (names.LETTER, LETTER), (names.AND, AND), (names.NOTHING, DROPPED),
+    ):  # fmt: skip
+        alphabets[kinds == kind] = meant
+    stable = np.concatenate([kinds, np.full(_PLANES - len(kinds), names.HARD, np.uint8)])
+    stable[[ord(sign) for sign in "々ー" + _DROPPED]] = names.ITSELF
+    classes[ord(_MAQAF)] = SEPARATOR
+    classes[stable == names.HARD] |= HARD
     classes[[ord(sign) for sign in _DROPPED]] = DROPPED
-    classes[ord("&")] = AND
-    return classes
+    return classes, letters
+
+
+@compiled
+def _hard(offsets: Offsets, data: Bytes, classes: Bytes) -> npt.NDArray[np.bool_]:
+    """Which texts have signs that only `names.fold` knows: most have none."""
+    found = np.zeros(len(offsets) - 1, np.bool_)
+    for row in range(len(found)):
+        at, end = offsets[row], offsets[row + 1]
+        while at < end:
+            byte = np.int64(data[at])
+            width = 1 if byte < 0x80 else 2 if byte < 0xE0 else 3 if byte < 0xF0 else 4
+            if width > 1:
+                point = byte & (0x7F >> width)
+                for k in range(1, min(width, end - at)):
+                    point = point << 6 | np.int64(data[at + k] & 0x3F)
+                if point >= len(classes) or classes[point] & HARD:
+                    found[row] = True
+                    break
+            at += width
+    return found
 
 
 @compiled
@@ -137,11 +175,12 @@ def _cut(  # noqa: PLR0912, PLR0915 - one loop over bytes; calls within it would
     offsets: Offsets,
     data: Bytes,
     classes: Bytes,
+    letters: Bytes,
     indexing: bool,
     longest: int,
     most: int,
 ) -> tuple[Bytes, Offsets, Bytes]:
-    """`Cut`'s parts, of folded texts (ASCII may still have capitals)."""
+    """`Cut`'s parts. Texts are folded, but for capitals and for what `letters` folds."""
     size = offsets[-1] - offsets[0]
     counts = np.zeros(len(offsets) - 1, np.uint8)
     # At most: `&` is three letters, a sign is two of three bytes, and a text has a last sign.
@@ -153,23 +192,19 @@ def _cut(  # noqa: PLR0912, PLR0915 - one loop over bytes; calls within it would
         run, before_at, before_size = 0, 0, 0  # signs of this run, and where its last one is
         here, stop = offsets[row], offsets[row + 1]
         while here <= stop and found < most:
-            width, kind = 1, SEPARATOR
+            width, kind, point = 1, SEPARATOR, np.int64(0)
             if here < stop:
                 byte = data[here]
                 if byte < 0x80:
-                    kind = classes[byte]
+                    kind = np.int64(classes[byte])
                 else:
-                    point, width = np.int64(byte), 1
-                    if byte >= 0xF0:
-                        point, width = np.int64(byte & 0x07), 4
-                    elif byte >= 0xE0:
-                        point, width = np.int64(byte & 0x0F), 3
-                    elif byte >= 0xC0:
-                        point, width = np.int64(byte & 0x1F), 2
+                    first = np.int64(byte)
+                    width = 2 if first < 0xE0 else 3 if first < 0xF0 else 4
+                    point = first & (0x7F >> width)
                     width = min(width, stop - here)
                     for k in range(1, width):
                         point = point << 6 | np.int64(data[here + k] & 0x3F)
-                    kind = classes[point] if point < len(classes) else SIGN
+                    kind = np.int64(classes[point] & 7) if point < len(classes) else SIGN
             if kind == DROPPED:
                 here += width
                 continue
@@ -187,7 +222,13 @@ def _cut(  # noqa: PLR0912, PLR0915 - one loop over bytes; calls within it would
             if found == most:
                 break
             if kind == LETTER:
-                if at + width - began <= longest:
+                if 4 * point + 3 < len(letters) and letters[4 * point + 3]:
+                    size = np.int64(letters[4 * point + 3])
+                    if at + size - began <= longest:
+                        for k in range(size):
+                            out[at + k] = letters[4 * point + k]
+                        at += size
+                elif at + width - began <= longest:
                     for k in range(width):
                         letter = data[here + k]
                         out[at + k] = letter + 32 if 65 <= letter <= 90 else letter
