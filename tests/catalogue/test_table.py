@@ -123,7 +123,9 @@ def test_all_default_names(tmp_path: Path, catalogue: Path) -> None:
             "CC0",
         )
     ]
-    assert rows(catalogue, "SELECT title, artists, upc FROM named_albums") == [("L", ["X"], "00036000291452")]
+    assert rows(catalogue, "SELECT title, artists, upc FROM named_albums") == [
+        ("L", ["X"], "00036000291452")
+    ]
     assert rows(catalogue, "SELECT subject[1:2], text, field, place FROM rights") == [
         ("tr", "CC0", "licence", "a.csv:2")
     ]
