@@ -236,8 +236,8 @@ _PAIR = np.dtype([("number", "<u8"), ("recording", "<u8")])
 def _recordings(connection: Connection, asked: str, scratch: Path) -> np.ndarray[Any, Any]:
     """Each asked track's number and recording, by number: on disk, since there are many."""
     query = (
-        f"SELECT number::UBIGINT AS number, recording FROM (SELECT number, track {asked}) JOIN members USING (track)"
-        " ORDER BY number"
+        f"SELECT number::UBIGINT AS number, recording FROM (SELECT number, track {asked})"
+        " JOIN members USING (track) ORDER BY number"
     )
     path = scratch / _RECORDINGS
     with path.open("wb") as file:
