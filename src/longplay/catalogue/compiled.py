@@ -15,6 +15,10 @@ import pyarrow as pa
 Function = TypeVar("Function", bound=Callable[..., object])
 
 
+whole = cast(Callable[[object], int], np.int64)
+"""A number as 64 bits with a sign, in compiled functions, where `int` keeps one without a sign."""
+
+
 def compiled(function: Function) -> Function:
     """The function as machine code, made at its first call with arguments of these types."""
     return cast(Function, numba.njit(cache=True, nogil=True)(function))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import unicodedata
 
 import pyarrow as pa
@@ -91,7 +92,7 @@ def test_what_is_too_long_is_cut_short() -> None:
 def test_a_column_is_cut_as_its_texts_are(texts: list[str | None]) -> None:
     found = cut(pa.array(texts, pa.string()), indexing=False)
     raw, ends = found.data.tobytes(), [0, *found.ends.tolist()]
-    each = [raw[begin:end].decode() for begin, end in zip(ends, ends[1:], strict=False)]
+    each = [raw[begin:end].decode() for begin, end in itertools.pairwise(ends)]
     assert each == [word for text in texts for word in words(text or "")]
     assert found.counts.tolist() == [len(words(text or "")) for text in texts]
     assert all(word and ":" not in word and not word.isspace() for word in each)

@@ -22,7 +22,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from longplay.catalogue.compiled import compiled, string_buffers
+from longplay.catalogue.compiled import compiled, string_buffers, whole
 from longplay.catalogue.search import files, inverting, postings, rowstore, terms
 from longplay.catalogue.search.inverting import Names, Own, Spilled
 from longplay.catalogue.search.rowstore import ALBUMS, ARTISTS, COLUMNS, TRACKS, Encoded
@@ -378,7 +378,7 @@ def _years(offsets: npt.NDArray[np.int64], data: npt.NDArray[np.uint8], most: in
             continue
         year = 0
         for k in range(4):
-            digit = np.int64(data[begin + k]) - 48
+            digit = whole(data[begin + k]) - 48
             year = year * 10 + digit if 0 <= digit <= 9 and year >= 0 else -1
         if 0 < year < most:
             found[row] = year

@@ -12,6 +12,7 @@ import pyarrow as pa
 
 from longplay.catalogue.search import files, matching, postings
 from longplay.catalogue.search.build import POPULARITIES, POSTINGS
+from longplay.catalogue.search.matching import Lists
 from longplay.catalogue.search.rowstore import RowStore
 from longplay.catalogue.search.terms import NAME, Terms
 
@@ -27,15 +28,9 @@ _NONE = np.empty(0, np.int64)
 
 @dataclass(frozen=True, slots=True)
 class Postings:
-    """An open file of lists: see `postings`. Band b has the documents from `edges[b]` on, the
-    entries from `term_edges[b]` and the words from `word_edges[b]`."""
+    """An open file of lists, and how many documents have a popularity of p or more, for each p."""
 
-    words: postings.Words
-    terms: postings.Words
-    starts: postings.Words
-    edges: postings.Numbers
-    term_edges: postings.Numbers
-    word_edges: postings.Numbers
+    lists: Lists
     floors: postings.Numbers
     path: Path
 
@@ -60,7 +55,7 @@ class Postings:
         )
         if not sound:
             raise files.damaged(path)
-        return cls(words, terms, starts, edges, term_edges, word_edges, floors, path)
+        return cls(Lists(words, terms, starts, edges, term_edges, word_edges), floors, path)
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +79,7 @@ class Index:
     @property
     def documents(self) -> int:
         """How many there are."""
-        return int(self.postings.edges[-1])
+        return int(self.postings.lists.edges[-1])
 
     def word(self, word: str) -> Group:
         """The group of one word or pseudo-word."""
@@ -134,11 +129,11 @@ class Index:
             room = limit - sum(map(len, found))
             if room <= 0:
                 break
-            first, end = max(first, 0), min(end, self.documents)
+            low, high = max(first, 0), min(end, self.documents)
             if not groups:
-                found.append(np.arange(first, min(end, first + room), dtype=np.uint32))
+                found.append(np.arange(low, min(high, low + room), dtype=np.uint32))
             else:
-                found.append(self._search(groups, first, end, room, None))
+                found.append(self._search(groups, low, high, room, None))
         return np.concatenate([np.empty(0, np.uint32), *found])
 
     def within(self, groups: Sequence[Group], documents: Documents) -> Documents:
@@ -172,14 +167,8 @@ class Index:
     ) -> Documents:
         if any(not len(group) for group in groups):
             return np.empty(0, np.uint32)
-        lists = self.postings
         found, sound = matching.search(
-            lists.words,
-            lists.terms,
-            lists.starts,
-            lists.edges,
-            lists.term_edges,
-            lists.word_edges,
+            self.postings.lists,
             np.concatenate(groups),
             np.cumsum([len(group) for group in groups]),
             first,
@@ -189,5 +178,5 @@ class Index:
             given is not None,
         )
         if not sound:
-            raise files.damaged(lists.path)
+            raise files.damaged(self.postings.path)
         return found

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from longplay.catalogue.compiled import compiled
+from longplay.catalogue.compiled import compiled, whole
 from longplay.catalogue.search import postings
 
 Numbers = npt.NDArray[np.uint32]
@@ -174,18 +174,18 @@ def _gather(  # noqa: PLR0912 - the order of the sources of a document's words
     (+ 1) that had it; `term_counts` and `sizes` count the documents of terms and the terms of
     documents.
     """
-    word, artist = np.int64(0), np.int64(0)
+    word, artist = whole(0), whole(0)
     for row in range(begin):
         word += counts[row]
         artist += artist_counts[row]
     room, place = 2 * (end - begin), artist
     for row in range(begin, end):
         room += counts[row]
-        album = np.int64(albums[row])
+        album = whole(albums[row])
         if album < len(album_ends):
             room += album_ends[album] - (album_ends[album - 1] if album else 0)
         for k in range(place, place + artist_counts[row]):
-            number = np.int64(artists[k])
+            number = whole(artists[k])
             if number < len(artist_ends):
                 room += artist_ends[number] - (artist_ends[number - 1] if number else 0)
         place += artist_counts[row]
@@ -199,13 +199,13 @@ def _gather(  # noqa: PLR0912 - the order of the sources of a document's words
             size = _add(places[words[k]], stamp, stamps, term_counts, found, size)
         word += counts[row]
         year = years[row]
-        album = np.int64(albums[row])
+        album = whole(albums[row])
         if album < len(album_ends):
             year = year if year else album_years[album]
             for k in range(album_ends[album - 1] if album else 0, album_ends[album]):
                 size = _add(album_terms[k], stamp, stamps, term_counts, found, size)
         for place in range(artist, artist + artist_counts[row]):
-            number = np.int64(artists[place])
+            number = whole(artists[place])
             if number < len(artist_ends):
                 for k in range(artist_ends[number - 1] if number else 0, artist_ends[number]):
                     size = _add(artist_terms[k], stamp, stamps, term_counts, found, size)

@@ -6,10 +6,12 @@ those only, by the last document of each block (Long and Suel 2003 stop early in
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 import numpy.typing as npt
 
-from longplay.catalogue.compiled import compiled
+from longplay.catalogue.compiled import compiled, whole
 from longplay.catalogue.search.postings import (
     BLOCK,
     LONG_BIT,
@@ -37,18 +39,10 @@ def _set(bits: Bits, documents: Numbers, count: int) -> None:
 
 @compiled
 def _mark(
-    words: Words, at: int, stop: int, tiny: bool, size: int, wanted: Numbers, bits: Bits,
-    block: Numbers,
-) -> bool:  # fmt: skip
+    words: Words, at: int, stop: int, size: int, wanted: Numbers, bits: Bits, block: Numbers
+) -> bool:
     """Set the bits of a list's documents: all, or if `wanted` are few, of the blocks that may have
     one of them. False if the list is damaged."""
-    if tiny:
-        for k in range(at, stop):
-            document = np.int64(words[k])
-            if document >= size:
-                return False
-            bits[document >> 6] |= np.uint64(1) << np.uint64(document & 63)
-        return True
     total = length(words, at, stop, False)
     if total < 0:
         return False
@@ -66,7 +60,7 @@ def _mark(
             place = first_at_least(words, at + 1 + place, at + 1 + blocks, wanted[turn]) - at - 1
             if place == blocks:
                 break
-            while turn < len(wanted) and wanted[turn] <= np.int64(words[at + 1 + place]):
+            while turn < len(wanted) and wanted[turn] <= whole(words[at + 1 + place]):
                 turn += 1
         begin, end, before = block_of(words, at, stop, place)
         count = decode_block(words, begin, end, before, size, block)
@@ -86,7 +80,7 @@ def _keep(
     if tiny:
         for k in range(len(wanted)):
             for j in range(at, stop):
-                if np.int64(words[j]) == wanted[k]:
+                if whole(words[j]) == wanted[k]:
                     wanted[kept] = wanted[k]
                     kept += 1
         return kept
@@ -156,8 +150,8 @@ def _decoded(
         out = np.empty(stop - at, np.int64)
         found = 0
         for k in range(at, stop):
-            if low <= np.int64(words[k]) < high:
-                out[found] = np.int64(words[k])
+            if low <= whole(words[k]) < high:
+                out[found] = whole(words[k])
                 found += 1
         return out[:found], -1
     total = length(words, at, stop, False)
@@ -184,22 +178,162 @@ def _decoded(
     return out[:found], last if last < blocks else -1
 
 
+class Lists(NamedTuple):
+    """The lists of a layer (see `postings`). Band b has the documents from `edges[b]` on, the
+    entries (a term, and where its list begins) from `term_edges[b]` and the words from
+    `word_edges[b]`."""
+
+    words: Words
+    terms: Words
+    starts: Words
+    edges: Numbers
+    term_edges: Numbers
+    word_edges: Numbers
+
+
 @compiled
 def _after(starts: Words, entry: int, last: int, size: int) -> int:
     """Where the list of an entry begins; that after the last is the end of the band."""
-    return np.int64(starts[entry] & ~TINY_BIT) if entry < last else size
+    return whole(starts[entry] & ~TINY_BIT) if entry < last else size
 
 
 @compiled
-def search(  # noqa: PLR0912, PLR0915 - one loop over bands, whose steps share all that it knows
-    words: Words,
-    terms: Words,
-    starts: Words,
-    edges: Numbers,
-    term_edges: Numbers,
-    word_edges: Numbers,
+def _stretches(
+    lists: Lists, band: int, ranges: Numbers, ends: Numbers, found: Numbers, sizes: Numbers
+) -> bool:
+    """Fill `found` with the first entry and the end of each range of terms in a band, and `sizes`
+    with how many lists and words each group has there. False if a list cannot be."""
+    first, last = lists.term_edges[band], lists.term_edges[band + 1]
+    room = lists.word_edges[band + 1] - lists.word_edges[band]
+    sizes[:] = 0
+    for group in range(len(ends)):
+        for k in range(ends[group - 1] if group else 0, ends[group]):
+            begin = first_at_least(lists.terms, first, last, ranges[k, 0])
+            end = first_at_least(lists.terms, begin, last, ranges[k, 1])
+            stop = _after(lists.starts, end, last, room)
+            if stop > room:
+                return False
+            found[k, 0], found[k, 1] = begin, end
+            sizes[group, 0] += end - begin
+            sizes[group, 1] += stop - _after(lists.starts, begin, last, room)
+    return True
+
+
+@compiled
+def _mark_all(
+    lists: Lists, band: int, stretches: Numbers, begin: int, end: int, wanted: Numbers, bits: Bits
+) -> bool:
+    """Set the bits of the documents of all lists of a group: see `_mark`."""
+    here = lists.words[lists.word_edges[band] : lists.word_edges[band + 1]]
+    size = lists.edges[band + 1] - lists.edges[band]
+    last, room = lists.term_edges[band + 1], len(here)
+    starts, block = lists.starts, np.empty(BLOCK, np.int64)
+    for k in range(begin, end):
+        for entry in range(stretches[k, 0], stretches[k, 1]):
+            at = whole(starts[entry] & ~TINY_BIT)
+            stop = whole(starts[entry + 1] & ~TINY_BIT) if entry + 1 < last else room
+            if stop > room:
+                return False
+            if not starts[entry] & TINY_BIT:
+                if not _mark(here, at, stop, size, wanted, bits, block):
+                    return False
+                continue
+            for place in range(at, stop):
+                document = whole(here[place])
+                if document >= size:
+                    return False
+                bits[document >> 6] |= np.uint64(1) << np.uint64(document & 63)
+    return True
+
+
+@compiled
+def _only(
+    lists: Lists, band: int, stretches: Numbers, begin: int, end: int
+) -> tuple[int, int, bool]:
+    """The one list of a group: where it begins and ends, and whether it is tiny."""
+    entry, last = 0, lists.term_edges[band + 1]
+    room = lists.word_edges[band + 1] - lists.word_edges[band]
+    for k in range(begin, end):
+        if stretches[k, 0] < stretches[k, 1]:
+            entry = stretches[k, 0]
+    at = _after(lists.starts, entry, last, room)
+    stop = _after(lists.starts, entry + 1, last, room)
+    return at, stop if stop <= room else -1, bool(lists.starts[entry] & TINY_BIT)
+
+
+@compiled
+def _narrowed(
+    lists: Lists, band: int, stretches: Numbers, ends: Numbers, sizes: Numbers, driver: int,
+    wanted: Numbers, bits: Bits,
+) -> tuple[Numbers, bool]:  # fmt: skip
+    """Those of `wanted` that every group but `driver` has, groups with short lists first."""
+    here = lists.words[lists.word_edges[band] : lists.word_edges[band + 1]]
+    size = lists.edges[band + 1] - lists.edges[band]
+    block = np.empty(BLOCK, np.int64)
+    for group in np.argsort(sizes[:, 1]):
+        if group == driver or not len(wanted):
+            continue
+        begin, end = (ends[group - 1] if group else 0), ends[group]
+        kept = 0
+        if sizes[group, 0] == 1:
+            at, stop, tiny = _only(lists, band, stretches, begin, end)
+            kept = _keep(here, at, stop, tiny, size, wanted, block) if stop >= 0 else -1
+            if kept < 0:
+                return wanted, False
+        else:
+            sound = _mark_all(lists, band, stretches, begin, end, wanted, bits)
+            for k in range(len(wanted)):
+                document = wanted[k]
+                if bits[document >> 6] >> np.uint64(document & 63) & np.uint64(1):
+                    wanted[kept] = document
+                    kept += 1
+            bits[: (size + 63) >> 6] = 0
+            if not sound:
+                return wanted, False
+        wanted = wanted[:kept]
+    return wanted, True
+
+
+@compiled
+def _in_band(
+    lists: Lists, band: int, stretches: Numbers, ends: Numbers, sizes: Numbers, low: int,
+    high: int, limit: int, given: Numbers, only_given: bool, bits: Bits,
+) -> tuple[Numbers, bool]:  # fmt: skip
+    """The first `limit` documents of a band, from `low` to `high`, that every group has."""
+    size = lists.edges[band + 1] - lists.edges[band]
+    if only_given:
+        return _narrowed(lists, band, stretches, ends, sizes, -1, given, bits)
+    driver = whole(np.argmin(sizes[:, 1]))
+    begin, end = (ends[driver - 1] if driver else 0), ends[driver]
+    if sizes[:, 0].max() > 1:
+        # Lists that are joined are read once, so all candidates are tried at once.
+        sound = _mark_all(lists, band, stretches, begin, end, given[:0], bits)
+        wanted = _taken(bits, low, high)
+        bits[: (size + 63) >> 6] = 0
+        if not sound:
+            return wanted, False
+        return _narrowed(lists, band, stretches, ends, sizes, driver, wanted, bits)
+    here = lists.words[lists.word_edges[band] : lists.word_edges[band + 1]]
+    at, stop, tiny = _only(lists, band, stretches, begin, end)
+    found, block, place = np.empty(0, np.int64), np.empty(BLOCK, np.int64), 0
+    while place >= 0 and len(found) < limit:
+        if stop < 0:
+            return found, False
+        wanted, place = _decoded(here, at, stop, tiny, size, low, high, block, place)
+        if place == -2:
+            return found, False
+        wanted, sound = _narrowed(lists, band, stretches, ends, sizes, driver, wanted, bits)
+        found = np.concatenate((found, wanted))
+        if not sound:
+            return found, False
+    return found, True
+
+
+@compiled
+def search(
+    lists: Lists,
     ranges: Numbers,
-    group_ends: Numbers,
+    ends: Numbers,
     low: int,
     high: int,
     limit: int,
@@ -209,115 +343,29 @@ def search(  # noqa: PLR0912, PLR0915 - one loop over bands, whose steps share a
     """The first `limit` documents from `low` to `high` (of `given`, if `only_given`) that have a
     term of every group; and whether all lists read were sound.
 
-    Group g has the terms of `ranges[group_ends[g - 1]:group_ends[g]]`, pairs of first and end.
+    Group g has the terms of `ranges[ends[g - 1]:ends[g]]`, pairs of first and end.
     """
-    found, total = np.empty(min(limit, 1024), np.uint32), 0
-    block = np.empty(BLOCK, np.int64)
-    bits = np.zeros(1, np.uint64)
-    stretches = np.empty((len(ranges), 2), np.int64)
-    costs = np.empty(len(group_ends), np.int64)
-    lists = np.empty(len(group_ends), np.int64)
-    turn = 0
-    for band in range(len(edges) - 1):
-        base, size = edges[band], edges[band + 1] - edges[band]
-        if base + size <= low or total >= limit:
-            continue
-        if base >= high:
-            break
-        from_, to = max(low - base, 0), min(high - base, size)
-        given_from = turn
-        while turn < len(given) and given[turn] < base + size:
+    found, turn = np.empty(0, np.uint32), 0
+    largest = np.max(np.diff(lists.edges)) if len(lists.edges) > 1 else 0
+    bits = np.zeros((largest + 63) >> 6, np.uint64)
+    stretches, sizes = np.empty((len(ranges), 2), np.int64), np.empty((len(ends), 2), np.int64)
+    for band in range(len(lists.edges) - 1):
+        base, after = lists.edges[band], lists.edges[band + 1]
+        first = turn
+        while turn < len(given) and given[turn] < after:
             turn += 1
-        if only_given and given_from == turn:
+        if after <= low or base >= high or len(found) >= limit or (only_given and first == turn):
             continue
-        first, last = term_edges[band], term_edges[band + 1]
-        here = words[word_edges[band] : word_edges[band + 1]]
-        possible = True
-        for group in range(len(group_ends)):
-            costs[group], lists[group] = 0, 0
-            for k in range(group_ends[group - 1] if group else 0, group_ends[group]):
-                begin = first_at_least(terms, first, last, ranges[k, 0])
-                end = first_at_least(terms, begin, last, ranges[k, 1])
-                stretches[k, 0], stretches[k, 1] = begin, end
-                lists[group] += end - begin
-                stop = _after(starts, end, last, len(here))
-                costs[group] += stop - _after(starts, begin, last, len(here))
-                if stop > len(here):
-                    return found[:0], False
-            possible = possible and lists[group] > 0
-        if not possible:
+        if not _stretches(lists, band, ranges, ends, stretches, sizes):
+            return found, False
+        if sizes[:, 0].min() == 0:
             continue
-        order = np.argsort(costs)
-        driver = -1 if only_given else order[0]
-        whole = True
-        for group in range(len(group_ends)):
-            whole = whole and (lists[group] == 1)
-        next_block = 0
-        while next_block >= 0 and total < limit:
-            if only_given:
-                wanted = given[given_from:turn] - base
-                next_block = -1
-            elif lists[driver] == 1 and whole:
-                k = group_ends[driver - 1] if driver else 0
-                while stretches[k, 0] == stretches[k, 1]:
-                    k += 1
-                entry = stretches[k, 0]
-                wanted, next_block = _decoded(
-                    here,
-                    _after(starts, entry, last, len(here)),
-                    _after(starts, entry + 1, last, len(here)),
-                    bool(starts[entry] & TINY_BIT),
-                    size, from_, to, block, next_block,
-                )  # fmt: skip
-                if next_block == -2:
-                    return found[:0], False
-            else:
-                if len(bits) < (size + 63) >> 6:
-                    bits = np.zeros((size + 63) >> 6, np.uint64)
-                for k in range(group_ends[driver - 1] if driver else 0, group_ends[driver]):
-                    for entry in range(stretches[k, 0], stretches[k, 1]):
-                        at = _after(starts, entry, last, len(here))
-                        stop = _after(starts, entry + 1, last, len(here))
-                        tiny = bool(starts[entry] & TINY_BIT)
-                        if stop > len(here) or not _mark(
-                            here, at, stop, tiny, size, given[:0], bits, block
-                        ):
-                            return found[:0], False
-                wanted, next_block = _taken(bits, from_, to), -1
-                bits[: (size + 63) >> 6] = 0
-            for group in order:
-                if group == driver or not len(wanted):
-                    continue
-                if lists[group] > 1 and len(bits) < (size + 63) >> 6:
-                    bits = np.zeros((size + 63) >> 6, np.uint64)
-                for k in range(group_ends[group - 1] if group else 0, group_ends[group]):
-                    for entry in range(stretches[k, 0], stretches[k, 1]):
-                        at = _after(starts, entry, last, len(here))
-                        stop = _after(starts, entry + 1, last, len(here))
-                        tiny = bool(starts[entry] & TINY_BIT)
-                        if stop > len(here):
-                            return found[:0], False
-                        if lists[group] == 1:
-                            kept = _keep(here, at, stop, tiny, size, wanted, block)
-                            if kept < 0:
-                                return found[:0], False
-                            wanted = wanted[:kept]
-                        elif not _mark(here, at, stop, tiny, size, wanted, bits, block):
-                            return found[:0], False
-                if lists[group] > 1:
-                    kept = 0
-                    for k in range(len(wanted)):
-                        document = wanted[k]
-                        if bits[document >> 6] >> np.uint64(document & 63) & np.uint64(1):
-                            wanted[kept] = document
-                            kept += 1
-                    wanted = wanted[:kept]
-                    bits[: (size + 63) >> 6] = 0
-            for k in range(len(wanted)):
-                if total == limit or not from_ <= wanted[k] < to:
-                    continue
-                if total == len(found):
-                    found = np.concatenate((found, np.empty(len(found), np.uint32)))
-                found[total] = np.uint32(base + wanted[k])
-                total += 1
-    return found[:total], True
+        documents, sound = _in_band(
+            lists, band, stretches, ends, sizes, max(low - base, 0), min(high, after) - base,
+            limit - len(found), given[first:turn] - base, only_given, bits,
+        )  # fmt: skip
+        if not sound:
+            return found, False
+        documents = documents[: limit - len(found)] + base
+        found = np.concatenate((found, documents.astype(np.uint32)))
+    return found, True

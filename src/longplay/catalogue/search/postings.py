@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from longplay.catalogue.compiled import compiled
+from longplay.catalogue.compiled import compiled, whole
 
 Words = npt.NDArray[np.uint32]
 Numbers = npt.NDArray[np.int64]
@@ -72,7 +72,7 @@ def _unpacked(words: Words, at: int, place: int, bits: int) -> int:
     both = np.uint64(words[word])
     if shift + bits > 32:
         both |= np.uint64(words[word + 1]) << np.uint64(32)
-    return np.int64((both >> np.uint64(shift)) & ((np.uint64(1) << np.uint64(bits)) - np.uint64(1)))
+    return whole((both >> np.uint64(shift)) & ((np.uint64(1) << np.uint64(bits)) - np.uint64(1)))
 
 
 @compiled
@@ -83,8 +83,8 @@ def _encode_block(
     widths[:] = 0
     last = before
     for k in range(count):
-        gap = np.int64(documents[first + k]) - last - 1
-        last = np.int64(documents[first + k])
+        gap = whole(documents[first + k]) - last - 1
+        last = whole(documents[first + k])
         width = 0
         while gap >> width:
             width += 1
@@ -92,7 +92,7 @@ def _encode_block(
     widest = 32
     while widest and not widths[widest]:
         widest -= 1
-    best, bits, above = np.int64(1) << 40, 0, 0
+    best, bits, above = whole(1) << 40, 0, 0
     for width in range(widest, -1, -1):
         # `above` gaps need more than `width` bits
         size = count * width + above * (8 + widest - width)
@@ -112,8 +112,8 @@ def _encode_block(
     last, other = before, 0
     word, shift, mask = low_at, 0, (1 << bits) - 1
     for k in range(count):
-        gap = np.int64(documents[first + k]) - last - 1
-        last = np.int64(documents[first + k])
+        gap = whole(documents[first + k]) - last - 1
+        last = whole(documents[first + k])
         # As `_packed`, which would cost more to call than it does.
         both = np.uint64(gap & mask) << np.uint64(shift)
         shift += bits
@@ -136,7 +136,7 @@ def decode_block(words: Words, at: int, stop: int, before: int, size: int, out: 
     would run past `stop`, or to documents from `size` on."""
     if at >= stop:
         return -1
-    header = np.int64(words[at])
+    header = whole(words[at])
     count, bits = (header & 127) + 1, header >> 7 & 31
     high, others = header >> 12 & 31, header >> 17 & 255
     low_at = at + 1
@@ -153,7 +153,7 @@ def decode_block(words: Words, at: int, stop: int, before: int, size: int, out: 
             value = np.uint64(words[word]) >> np.uint64(shift)
             if shift + bits > 32:
                 value |= np.uint64(words[word + 1]) << np.uint64(32 - shift)
-            out[k] = np.int64(value & mask)
+            out[k] = whole(value & mask)
             shift += bits
             word += shift >> 5
             shift &= 31
@@ -179,7 +179,7 @@ def encode(
     begins (with `TINY_BIT`), and `out` with the words. Returns how many of both.
     """
     widths = np.zeros(33, np.int64)
-    entries, at, begin = 0, 0, np.int64(0)
+    entries, at, begin = 0, 0, whole(0)
     for term in range(len(ends)):
         end = ends[term]
         count = end - begin
@@ -207,12 +207,12 @@ def _encode_long(
     """A list of several blocks: its length, the last document of each block, the end of each."""
     blocks = (count + BLOCK - 1) // BLOCK
     out[at] = np.uint32(count) | LONG_BIT
-    here, before = at + 1 + 2 * blocks, np.int64(-1)
+    here, before = at + 1 + 2 * blocks, whole(-1)
     for block in range(blocks):
         first = begin + block * BLOCK
         size = min(BLOCK, begin + count - first)
         here = _encode_block(documents, first, size, before, out, here, widths)
-        before = np.int64(documents[first + size - 1])
+        before = whole(documents[first + size - 1])
         out[at + 1 + block] = np.uint32(before)
         out[at + 1 + blocks + block] = np.uint32(here - at)
     return here
@@ -228,7 +228,7 @@ def first_at_least(values: Words, begin: int, end: int, wanted: int) -> int:
     """The first place from `begin` to `end` whose value is not below `wanted`."""
     while begin < end:
         middle = (begin + end) >> 1
-        if np.int64(values[middle]) < wanted:
+        if whole(values[middle]) < wanted:
             begin = middle + 1
         else:
             end = middle
@@ -244,8 +244,8 @@ def length(words: Words, at: int, stop: int, tiny: bool) -> int:
         return -1
     head = words[at]
     if not head & LONG_BIT:
-        return np.int64(head & np.uint32(127)) + 1
-    count = np.int64(head & ~LONG_BIT)
+        return whole(head & np.uint32(127)) + 1
+    count = whole(head & ~LONG_BIT)
     return count if at + 1 + 2 * ((count + BLOCK - 1) // BLOCK) <= stop else -1
 
 
@@ -253,10 +253,10 @@ def length(words: Words, at: int, stop: int, tiny: bool) -> int:
 def block_of(words: Words, at: int, stop: int, block: int) -> tuple[int, int, int]:
     """Of a long list's block: the word where it begins, that where it ends, and the document
     before it. The end is 0 if it cannot be one."""
-    count = np.int64(words[at] & ~LONG_BIT)
+    count = whole(words[at] & ~LONG_BIT)
     blocks = (count + BLOCK - 1) // BLOCK
     ends = at + 1 + blocks
-    begin = at + (np.int64(words[ends + block - 1]) if block else 1 + 2 * blocks)
-    end = at + np.int64(words[ends + block])
-    before = np.int64(words[at + block]) if block else np.int64(-1)
+    begin = at + (whole(words[ends + block - 1]) if block else 1 + 2 * blocks)
+    end = at + whole(words[ends + block])
+    before = whole(words[at + block]) if block else whole(-1)
     return (begin, end, before) if at < begin < end <= stop else (begin, 0, before)

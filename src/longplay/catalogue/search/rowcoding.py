@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from longplay.catalogue.compiled import compiled
+from longplay.catalogue.compiled import compiled, whole
 from longplay.catalogue.search.symbols import Bytes, Offsets, Words
 
 Numbers = npt.NDArray[np.uint32]
@@ -103,7 +103,7 @@ def encode_tracks(  # noqa: PLR0912, PLR0915 - the fields of a row, one after th
         before = row - 1
         count = artist_ends[row + 1] - artist_ends[row]
         codes = isrc_ends[row + 1] - isrc_ends[row]
-        album = np.int64(albums[row])
+        album = whole(albums[row])
         if albums[row] == NOWHERE:
             more |= NO_ALBUM
         elif not start and albums[before] == albums[row]:
@@ -113,17 +113,17 @@ def encode_tracks(  # noqa: PLR0912, PLR0915 - the fields of a row, one after th
             for k in range(count):
                 same = same and artists[artist_ends[row] + k] == artists[artist_ends[before] + k]
             flags |= SAME_ARTISTS if same else 0
-        duration = np.int64(durations[row])
+        duration = whole(durations[row])
         if duration >= 0:
             flags |= DURATION
             more |= LONG if duration >= SHORT_MS else 0
-        difference = np.int64(0)
+        difference = whole(0)
         if codes:
             flags |= ISRC
             more |= MORE_ISRCS if codes > 1 else 0
             if not start and isrc_ends[row] > isrc_ends[before]:
-                last = np.int64(isrcs[isrc_ends[before]])
-                difference = np.int64(isrcs[isrc_ends[row]]) - last
+                last = whole(isrcs[isrc_ends[before]])
+                difference = whole(isrcs[isrc_ends[row]]) - last
                 flags |= NEAR_ISRC if -NEAR < difference < NEAR else 0
         if same_as[row] != NOWHERE:
             flags |= OTHER_RECORDING
@@ -144,36 +144,36 @@ def encode_tracks(  # noqa: PLR0912, PLR0915 - the fields of a row, one after th
         at = put_text(out, at, title_ends, titles, row, no_title[row])
         if not (flags & SAME_ALBUM or more & NO_ALBUM):
             known = not start and albums[before] != NOWHERE
-            at = put(out, at, zigzag(album - (np.int64(albums[before]) if known else 0)))
+            at = put(out, at, zigzag(album - (whole(albums[before]) if known else 0)))
         if not flags & SAME_ARTISTS:
             at = put(out, at, count)
             for k in range(artist_ends[row], artist_ends[row + 1]):
-                at = put_bytes(out, at, np.int64(artists[k]), artist_bytes)
+                at = put_bytes(out, at, whole(artists[k]), artist_bytes)
         if flags & DURATION:
             at = put_bytes(out, at, duration, 4 if more & LONG else 3)
         if flags & ISRC:
             if flags & NEAR_ISRC:
                 at = put(out, at, zigzag(difference))
             else:
-                at = put_bytes(out, at, np.int64(isrcs[isrc_ends[row]]), 7)
+                at = put_bytes(out, at, whole(isrcs[isrc_ends[row]]), 7)
             if more & MORE_ISRCS:
                 at = put(out, at, codes - 1)
                 for k in range(isrc_ends[row] + 1, isrc_ends[row + 1]):
-                    at = put_bytes(out, at, np.int64(isrcs[k]), 7)
+                    at = put_bytes(out, at, whole(isrcs[k]), 7)
         if flags & OTHER_RECORDING:
-            at = put(out, at, zigzag(np.int64(same_as[row]) - (first + row)))
+            at = put(out, at, zigzag(whole(same_as[row]) - (first + row)))
         if more & DATE:
-            at = put_bytes(out, at, np.int64(dates[row]), 3)
+            at = put_bytes(out, at, whole(dates[row]), 3)
         if more & MBID:
             for k in range(16):
                 out[at + k] = mbids[16 * row + k]
             at += 16
         if more & POPULARITY:
-            at = put_bytes(out, at, np.int64(popularity[row]), 4)
+            at = put_bytes(out, at, whole(popularity[row]), 4)
         if more & GENRES:
             at = put(out, at, list_ends[row + 1] - list_ends[row])
             for k in range(list_ends[row], list_ends[row + 1]):
-                genre = np.int64(genres[k])
+                genre = whole(genres[k])
                 if genre < KNOWN_GENRES:
                     at = put(out, at, genre + 1)
                 else:
@@ -187,7 +187,7 @@ def encode_names(
     text_ends: Offsets, texts: Bytes, none: npt.NDArray[np.bool_], artist_ends: Offsets,
     artists: Numbers, dates: Numbers, credited: bool, artist_bytes: int,
 ) -> tuple[Bytes, Offsets]:  # fmt: skip
-    """Albums (`credited`: with artists and dates) or artists: their bytes, and where blocks begin."""
+    """Albums (`credited`: with artists and dates) or artists: their bytes; where blocks begin."""
     rows = len(none)
     out = np.empty(20 * rows + len(texts) + 5 * len(artists) + 64, np.uint8)
     blocks = np.zeros((rows + BLOCK - 1) // BLOCK, np.int64)
@@ -199,22 +199,22 @@ def encode_names(
         if credited:
             at = put(out, at, artist_ends[row + 1] - artist_ends[row])
             for k in range(artist_ends[row], artist_ends[row + 1]):
-                at = put_bytes(out, at, np.int64(artists[k]), artist_bytes)
-            at = put_bytes(out, at, np.int64(dates[row]), 3)
+                at = put_bytes(out, at, whole(artists[k]), artist_bytes)
+            at = put_bytes(out, at, whole(dates[row]), 3)
     return out[:at].copy(), blocks
 
 
 @compiled
 def pack_isrcs(offsets: Offsets, data: Bytes) -> Words:
-    """ISRCs as numbers: five letters or digits in base 36, then seven digits; 0 for what is none."""
+    """ISRCs as numbers: five signs in base 36, then seven digits, plus 1; 0 for what is none."""
     found = np.zeros(len(offsets) - 1, np.uint64)
     for row in range(len(found)):
         begin = offsets[row]
         if offsets[row + 1] - begin != 12:
             continue
-        value, sound = np.int64(0), True
+        value, sound = whole(0), True
         for k in range(12):
-            sign = np.int64(data[begin + k])
+            sign = whole(data[begin + k])
             digit = sign - 48 if sign < 58 else sign - 55
             base = 36 if k < 5 else 10
             sound = sound and 0 <= digit < base and not 57 < sign < 65
@@ -231,12 +231,12 @@ def pack_dates(offsets: Offsets, data: Bytes) -> Numbers:
     found = np.zeros(len(offsets) - 1, np.uint32)
     for row in range(len(found)):
         begin, size = offsets[row], offsets[row + 1] - offsets[row]
-        if size != 4 and size != 7 and size != 10:
+        if size not in (4, 7, 10):
             continue
         parts, part, sound = np.zeros(3, np.int64), 0, True
         for k in range(size):
-            sign = np.int64(data[begin + k])
-            if k == 4 or k == 7:
+            sign = whole(data[begin + k])
+            if k in (4, 7):
                 sound = sound and sign == 45
                 part += 1
             else:
@@ -257,8 +257,8 @@ def pack_mbids(offsets: Offsets, data: Bytes) -> tuple[Bytes, npt.NDArray[np.boo
             continue
         sound[row], digits = True, 0
         for k in range(36):
-            sign = np.int64(data[offsets[row] + k])
-            if k == 8 or k == 13 or k == 18 or k == 23:
+            sign = whole(data[offsets[row] + k])
+            if k in (8, 13, 18, 23):
                 continue
             digit = sign - 48 if sign < 58 else sign - 87
             sound[row] = sound[row] and 0 <= digit < 16

@@ -6,9 +6,8 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from longplay.catalogue.compiled import compiled
+from longplay.catalogue.compiled import compiled, whole
 from longplay.catalogue.search.rowcoding import (
-    BLOCK,
     DATE,
     DURATION,
     EXPLICIT,
@@ -27,7 +26,7 @@ from longplay.catalogue.search.rowcoding import (
     SAME_ALBUM,
     SAME_ARTISTS,
 )
-from longplay.catalogue.search.symbols import Bytes, Offsets, Words
+from longplay.catalogue.search.symbols import Bytes, Offsets
 
 Numbers = npt.NDArray[np.uint32]
 
@@ -42,9 +41,9 @@ FIELDS = 16
 @compiled
 def take(data: Bytes, at: int, end: int) -> tuple[int, int]:
     """A number written by `rowcoding.put`, and where it ends: after `end` if it is cut short."""
-    value, shift = np.int64(0), 0
+    value, shift = whole(0), 0
     while at < end and shift < 63:
-        byte = np.int64(data[at])
+        byte = whole(data[at])
         at += 1
         value |= (byte & 127) << shift
         if byte < 128:
@@ -58,9 +57,9 @@ def take_bytes(data: Bytes, at: int, end: int, count: int) -> tuple[int, int]:
     """A number of `count` bytes, and where it ends."""
     if at + count > end:
         return 0, end + 1
-    value = np.int64(0)
+    value = whole(0)
     for k in range(count):
-        value |= np.int64(data[at + k]) << 8 * k
+        value |= whole(data[at + k]) << 8 * k
     return value, at + count
 
 
@@ -93,17 +92,17 @@ def find_tracks(  # noqa: PLR0912, PLR0915 - the fields of a row, one after the 
     found = np.full((len(begins), FIELDS), -1, np.int64)
     for i in range(len(begins)):
         at, end = begins[i], ends[i]
-        album, isrc, popularity = np.int64(-1), np.int64(0), np.int64(0)
-        artists_at, artists = np.int64(-1), np.int64(0)
+        album, isrc, popularity = whole(-1), whole(0), whole(0)
+        artists_at, artists = whole(-1), whole(0)
         for row in range(places[i] + 1):
             flags, at = take_bytes(data, at, end, 1)
-            more = np.int64(0)
+            more = whole(0)
             if flags & MORE:
                 more, at = take_bytes(data, at, end, 1)
             title_at, at = skip_text(data, at, end)
             title_end = at
             if more & NO_ALBUM:
-                album = np.int64(-1)
+                album = whole(-1)
             elif not flags & SAME_ALBUM:
                 step, at = take(data, at, end)
                 album = max(album, 0) + unzigzag(step)
@@ -113,10 +112,10 @@ def find_tracks(  # noqa: PLR0912, PLR0915 - the fields of a row, one after the 
                 if artists > end - at:
                     return found, False
                 at += artist_bytes * artists
-            duration = np.int64(-1)
+            duration = whole(-1)
             if flags & DURATION:
                 duration, at = take_bytes(data, at, end, 4 if more & LONG else 3)
-            isrcs, isrcs_at = 0, np.int64(-1)
+            isrcs, isrcs_at = 0, whole(-1)
             if flags & ISRC:
                 isrcs = 1
                 if flags & NEAR_ISRC:
@@ -134,7 +133,7 @@ def find_tracks(  # noqa: PLR0912, PLR0915 - the fields of a row, one after the 
             if flags & OTHER_RECORDING:
                 step, at = take(data, at, end)
                 stands_for += unzigzag(step)
-            date, mbid_at = np.int64(0), np.int64(-1)
+            date, mbid_at = whole(0), whole(-1)
             if more & DATE:
                 date, at = take_bytes(data, at, end, 3)
             if more & MBID:
@@ -142,7 +141,7 @@ def find_tracks(  # noqa: PLR0912, PLR0915 - the fields of a row, one after the 
                 at += 16
             if more & POPULARITY:
                 popularity, at = take_bytes(data, at, end, 4)
-            genres_at, genres = np.int64(-1), np.int64(0)
+            genres_at, genres = whole(-1), whole(0)
             if more & GENRES:
                 genres, at = take(data, at, end)
                 genres_at = at
@@ -156,7 +155,7 @@ def find_tracks(  # noqa: PLR0912, PLR0915 - the fields of a row, one after the 
                 return found, False
             # Of the block's other rows no more is kept than what the next ones build on.
             if not flags & ISRC:
-                isrcs, isrcs_at = 0, np.int64(-1)
+                isrcs, isrcs_at = 0, whole(-1)
             if row < places[i]:
                 continue
             found[i, TITLE_AT], found[i, TITLE_END] = title_at, title_end
@@ -180,10 +179,10 @@ def find_names(
     found = np.full((len(begins), FIELDS), -1, np.int64)
     for i in range(len(begins)):
         at, end = begins[i], ends[i]
-        for row in range(places[i] + 1):
+        for _ in range(places[i] + 1):
             title_at, at = skip_text(data, at, end)
             title_end = at
-            artists, artists_at, date = np.int64(0), np.int64(-1), np.int64(0)
+            artists, artists_at, date = whole(0), whole(-1), whole(0)
             if credited:
                 artists, at = take(data, at, end)
                 artists_at = at

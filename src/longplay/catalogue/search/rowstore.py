@@ -90,9 +90,8 @@ def encode(name: str, rows: pa.RecordBatch, first: int, coding: Coding, source: 
     missing = titles.is_null().to_numpy(zero_copy_only=False)
     codes = symbols.shortened(*string_buffers(titles), coding.table)
     if name == TRACKS:
-        data, blocks = rowcoding.encode_tracks(
-            *codes, missing, *_track_fields(rows, coding), first, coding.artist_bytes
-        )
+        fields = (*codes, missing, *_track_fields(rows, coding), first, coding.artist_bytes)
+        data, blocks = rowcoding.encode_tracks(*fields)
         return Encoded(data, blocks, len(rows), keys.row_keys("tr", source, rows["own_id"]))
     ends, artists = np.zeros(1, np.int64), np.zeros(0, np.uint32)
     dates = np.zeros(0, np.uint32)
@@ -105,7 +104,7 @@ def encode(name: str, rows: pa.RecordBatch, first: int, coding: Coding, source: 
     return Encoded(data, blocks, len(rows), np.zeros(0, np.uint64))
 
 
-def _track_fields(rows: pa.RecordBatch, coding: Coding) -> tuple[npt.NDArray[Any], ...]:
+def _track_fields(rows: pa.RecordBatch, coding: Coding) -> Any:
     """The arrays that `rowcoding.encode_tracks` takes after the titles."""
     isrcs = rows["isrcs"]
     packed = rowcoding.pack_isrcs(*string_buffers(isrcs.flatten()))
@@ -131,7 +130,7 @@ def _track_fields(rows: pa.RecordBatch, coding: Coding) -> tuple[npt.NDArray[Any
     )
 
 
-def _genre_fields(genres: pa.Array, coding: Coding) -> tuple[npt.NDArray[Any], ...]:
+def _genre_fields(genres: pa.Array, coding: Coding) -> Any:
     """The numbers of genres, those that the table lacks after all it can have; and their codes."""
     coded = genres.fill_null("").dictionary_encode()
     known = {genre: number for number, genre in enumerate(coding.genres)}

@@ -1,5 +1,5 @@
-"""Short texts made shorter, each by itself: a frequent word becomes one or two bytes, and what other
-words are made of, strings of up to 8 bytes, one byte.
+"""Short texts made shorter, each by itself: a frequent word becomes one or two bytes, and strings
+of up to 8 bytes, of which other words are made, one byte.
 
 The strings after Boncz, Neumann and Leis 2020, "FSST: Fast Random Access String Compression".
 """
@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from longplay.catalogue.compiled import compiled, inlined, string_buffers
+from longplay.catalogue.compiled import compiled, inlined, string_buffers, whole
 from longplay.catalogue.search.vocabulary import Vocabulary
 from longplay.catalogue.search.words import Cut
 
@@ -45,8 +45,8 @@ _FNV_START, _FNV_PRIME = np.uint64(0xCBF29CE484222325), np.uint64(0x100000001B3)
 
 
 class Symbols(NamedTuple):
-    """A table. Code c stands for the first `lengths[c]` bytes, little-endian, of `values[c]`; word w
-    is `words[word_ends[w - 1]:word_ends[w]]`, with a space before it unless a text begins with it.
+    """A table. Code c stands for the first `lengths[c]` bytes, little-endian, of `values[c]`; word
+    w is `words[word_ends[w - 1]:word_ends[w]]`, with a space before it unless it begins a text.
 
     `pairs` gives for each two bytes the code of the longest string of up to two bytes, and `slots`
     that of a longer one by a hash of its first three (256: none); `word_slots` words by their hash.
@@ -169,7 +169,7 @@ def _word_slots(word_ends: Offsets, words: Bytes) -> npt.NDArray[np.uint32]:
     slots = np.zeros(size, np.uint32)
     for word in range(len(word_ends)):
         begin = word_ends[word - 1] if word else 0
-        place = np.int64(_word_hash(words, begin, word_ends[word]) & np.uint64(size - 1))
+        place = whole(_word_hash(words, begin, word_ends[word]) & np.uint64(size - 1))
         while slots[place]:
             place = (place + 1) & (size - 1)
         slots[place] = word + 1
@@ -183,9 +183,9 @@ def _word(table: Symbols, data: Bytes, begin: int, end: int) -> int:
     if size == 0 or size > LONGEST_WORD:
         return -1
     mask = len(table.word_slots) - 1
-    place = np.int64(_word_hash(data, begin, end) & np.uint64(mask))
+    place = whole(_word_hash(data, begin, end) & np.uint64(mask))
     while table.word_slots[place]:
-        word = np.int64(table.word_slots[place]) - 1
+        word = whole(table.word_slots[place]) - 1
         first = table.word_ends[word - 1] if word else 0
         if table.word_ends[word] - first == size:
             k = 0
@@ -219,8 +219,8 @@ def _others(offsets: Offsets, data: Bytes, table: Symbols) -> tuple[Offsets, Byt
 
 
 @inlined
-def _slot(value: np.uint64) -> np.int64:
-    return np.int64(
+def _slot(value: np.uint64) -> int:
+    return whole(
         ((value & np.uint64(0xFFFFFF)) * np.uint64(2971215073) >> np.uint64(16))
         & np.uint64(_SLOTS - 1)
     )
@@ -233,10 +233,10 @@ def _tables(values: Words, lengths: Bytes) -> tuple[npt.NDArray[np.uint16], npt.
     for code in range(len(values)):
         if lengths[code] == 1:
             for second in range(256):
-                pairs[np.int64(values[code]) | second << 8] = code
+                pairs[whole(values[code]) | second << 8] = code
     for code in range(len(values)):
         if lengths[code] == 2:
-            pairs[np.int64(values[code])] = code
+            pairs[whole(values[code])] = code
         elif lengths[code] > 2 and slots[_slot(values[code])] == 256:
             slots[_slot(values[code])] = code
     return pairs, slots
@@ -251,11 +251,11 @@ def _mask(length: int) -> np.uint64:
 def _longest(head: np.uint64, left: int, table: Symbols) -> int:
     """The code of the longest string that these bytes begin with, or 256; `left` are real."""
     if left > 2:
-        code = np.int64(table.slots[_slot(head)])
-        if code < 256 and table.lengths[code] <= left:
-            if head & _mask(np.int64(table.lengths[code])) == table.values[code]:
-                return code
-    code = np.int64(table.pairs[np.int64(head & np.uint64(0xFFFF))])
+        code = whole(table.slots[_slot(head)])
+        fits = code < 256 and table.lengths[code] <= left
+        if fits and head & _mask(whole(table.lengths[code])) == table.values[code]:
+            return code
+    code = whole(table.pairs[whole(head & np.uint64(0xFFFF))])
     return code if code < 256 and table.lengths[code] <= left else 256
 
 
@@ -278,12 +278,12 @@ def _gains(
             for k in range(min(left, LONGEST)):
                 head |= np.uint64(data[at + k]) << np.uint64(8 * k)
             code = _longest(head, left, table)
-            step = np.int64(table.lengths[code]) if code < 256 else 1
+            step = whole(table.lengths[code]) if code < 256 else 1
             if code == 256:
-                code = _LITERALS + np.int64(data[at])
+                code = _LITERALS + whole(data[at])
             single[code] += 1
             if step > 1:
-                single[_LITERALS + np.int64(data[at])] += 1
+                single[_LITERALS + whole(data[at])] += 1
             if before >= 0:
                 double[before, code] += 1
             before = code
@@ -296,7 +296,7 @@ def _gains(
         value = np.uint64(one - 256) if one >= 256 else np.uint64(0)
         size = 1
         if one < len(table.values):
-            value, size = table.values[one], np.int64(table.lengths[one])
+            value, size = table.values[one], whole(table.lengths[one])
         if single[one]:
             # A byte alone saves its escape; it is worth more than it saves.
             gain = single[one] * (8 if size == 1 else size)
@@ -305,7 +305,7 @@ def _gains(
         for two in range(512):
             if double[one, two] and size < LONGEST:
                 next_value = np.uint64(two - 256) if two >= 256 else table.values[two]
-                next_size = 1 if two >= 256 else np.int64(table.lengths[two])
+                next_size = 1 if two >= 256 else whole(table.lengths[two])
                 taken = min(size + next_size, LONGEST)
                 joined = (value | next_value << np.uint64(8 * size)) & _mask(taken)
                 out[count], sizes[count] = joined, taken
@@ -315,7 +315,7 @@ def _gains(
 
 
 @compiled
-def shortened(  # noqa: PLR0912 - calls inside would cost more than what they do
+def shortened(  # noqa: PLR0912, PLR0915 - calls inside would cost more than what they do
     offsets: Offsets, data: Bytes, table: Symbols
 ) -> tuple[Offsets, Bytes]:
     """The codes of texts: where each text's end (after a 0), and all one after the other."""
@@ -334,12 +334,12 @@ def shortened(  # noqa: PLR0912 - calls inside would cost more than what they do
             while stop < end and data[stop] != 32:
                 value = (value ^ np.uint64(data[stop])) * _FNV_PRIME
                 stop += 1
-            place = np.int64((value ^ (value >> np.uint64(32))) & np.uint64(mask))
+            place = whole((value ^ (value >> np.uint64(32))) & np.uint64(mask))
             size, word = stop - begin - space, -1
             if not space and begin > offsets[row]:
                 size = 0  # after a space that begins the text
             while size and size <= LONGEST_WORD and word_slots[place]:
-                number = np.int64(word_slots[place]) - 1
+                number = whole(word_slots[place]) - 1
                 first = word_ends[number - 1] if number else 0
                 if word_ends[number] - first == size:
                     k = 0
@@ -365,14 +365,14 @@ def shortened(  # noqa: PLR0912 - calls inside would cost more than what they do
                     filled += 1
                 left, step, code = stop - begin, 1, 256
                 if left > 2:
-                    code = np.int64(slots[_slot(head)])
+                    code = whole(slots[_slot(head)])
                     if code < 256:
-                        step = np.int64(lengths[code])
+                        step = whole(lengths[code])
                         if step > left or head & _mask(step) != values[code]:
                             code = 256
                 if code == 256:
-                    code = np.int64(pairs[np.int64(head & np.uint64(0xFFFF))])
-                    step = np.int64(lengths[code]) if code < 256 else 1
+                    code = whole(pairs[whole(head & np.uint64(0xFFFF))])
+                    step = whole(lengths[code]) if code < 256 else 1
                 if code < 256 and step <= left:
                     out[at] = code
                     at += 1
@@ -386,18 +386,18 @@ def shortened(  # noqa: PLR0912 - calls inside would cost more than what they do
 
 
 @compiled
-def _restore(
+def _restore(  # noqa: PLR0912 - three kinds of codes
     data: Bytes, at: int, end: int, out: Bytes, size: int, write: bool, table: Symbols
 ) -> int:
     """Where the text of codes ends that begins at `out[size]`; written only if `write`. Codes that
     the table lacks stand for nothing."""
     first = size
     while at < end:
-        code = np.int64(data[at])
+        code = whole(data[at])
         at += 1
         if code < SHORT_WORD:
             if code < len(table.values):
-                length = np.int64(table.lengths[code])
+                length = whole(table.lengths[code])
                 if write:
                     value = table.values[code]
                     for k in range(length):

@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from longplay.catalogue.compiled import compiled
+from longplay.catalogue.compiled import compiled, whole
 from longplay.catalogue.search import files
 
 Bytes = npt.NDArray[np.uint8]
@@ -122,7 +122,7 @@ def _ascending(ends: Numbers, size: int) -> bool:
         if end < before:
             return False
         before = end
-    return np.int64(before) == size
+    return whole(before) == size
 
 
 @compiled
@@ -131,17 +131,13 @@ def _first_from(ends: Numbers, data: Bytes, wanted: Bytes) -> int:
     low, high = 0, len(ends)
     while low < high:
         middle = (low + high) >> 1
-        begin = np.int64(ends[middle - 1]) if middle else 0
-        size = np.int64(ends[middle]) - begin
+        begin = whole(ends[middle - 1]) if middle else 0
+        size = whole(ends[middle]) - begin
         shared = min(size, len(wanted))
         k = 0
         while k < shared and data[begin + k] == wanted[k]:
             k += 1
-        if k < shared:
-            before = data[begin + k] < wanted[k]
-        else:
-            before = size < len(wanted)
-        if before:
+        if (data[begin + k] < wanted[k]) if k < shared else (size < len(wanted)):
             low = middle + 1
         else:
             high = middle
@@ -153,11 +149,11 @@ def _signs(data: Bytes, begin: int, end: int, out: npt.NDArray[np.int64]) -> int
     """The code points of a text in UTF-8, at most as many as `out` holds; how many."""
     count = 0
     while begin < end and count < len(out):
-        byte = np.int64(data[begin])
+        byte = whole(data[begin])
         width = 1 if byte < 0x80 else 2 if byte < 0xE0 else 3 if byte < 0xF0 else 4
         point = byte if width == 1 else byte & (0x7F >> width)
         for k in range(1, min(width, end - begin)):
-            point = point << 6 | np.int64(data[begin + k] & 0x3F)
+            point = point << 6 | whole(data[begin + k] & 0x3F)
         out[count] = point
         count += 1
         begin += width
@@ -181,7 +177,7 @@ def _marks(ends: Numbers, data: Bytes) -> Numbers:
     signs = np.empty(_MOST_SIGNS, np.int64)
     begin = 0
     for number in range(len(ends)):
-        end = np.int64(ends[number])
+        end = whole(ends[number])
         marks[number] = _mark(signs, _signs(data, begin, end, signs))
         begin = end
     return marks
@@ -204,13 +200,13 @@ def _similar(
     limit = np.uint32(2 * most)
     size = 0
     for number in range(len(marks)):
-        size += _bits(marks[number] ^ wanted) <= limit
+        size += 1 if _bits(marks[number] ^ wanted) <= limit else 0
     near = np.empty(size, np.uint32)
     size = 0
     for number in range(len(marks)):
         if _bits(marks[number] ^ wanted) <= limit:
-            begin = np.int64(ends[number - 1]) if number else 0
-            length = np.int64(ends[number]) - begin
+            begin = whole(ends[number - 1]) if number else 0
+            length = whole(ends[number]) - begin
             if len(word) - most <= length <= 4 * (len(word) + most) and data[begin] != 58:
                 near[size] = number
                 size += 1
@@ -222,9 +218,9 @@ def _similar(
             masks[word[k]] |= np.uint64(1) << np.uint64(k)
     kept = 0
     for place in range(size):
-        number = np.int64(near[place])
-        begin = np.int64(ends[number - 1]) if number else 0
-        count = _signs(data, begin, np.int64(ends[number]), signs)
+        number = whole(near[place])
+        begin = whole(ends[number - 1]) if number else 0
+        count = _signs(data, begin, whole(ends[number]), signs)
         far = _distance(word, masks, signs, count)
         if 0 < far <= most:
             near[kept], distances[kept] = number, far
@@ -258,7 +254,7 @@ def _distance(
         exchanged = ((~diagonal & same) << one) & before
         diagonal = (((same & rises) + rises) ^ rises) | same | falls | exchanged
         across, back = falls | ~(diagonal | rises), diagonal & rises
-        distance += np.int64(across & top != 0) - np.int64(back & top != 0)
+        distance += whole(across & top != 0) - whole(back & top != 0)
         across, back = across << one | one, back << one
         rises, falls = back | ~(diagonal | across), across & diagonal
         before = same

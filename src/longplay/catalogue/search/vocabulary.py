@@ -13,7 +13,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from longplay.catalogue.compiled import compiled
+from longplay.catalogue.compiled import compiled, whole
 from longplay.catalogue.search.words import Bytes, Cut, Offsets
 
 Numbers = npt.NDArray[np.uint32]
@@ -108,8 +108,8 @@ def _rehash(old: Slots, grown: Slots, data: Bytes) -> None:
     mask = np.uint64(len(grown) - 1)
     for slot in old:
         if slot:
-            end = np.int64(slot & _PLACE) - 5
-            place = _hash(data, end - np.int64(data[end]), end) & mask
+            end = whole(slot & _PLACE) - 5
+            place = _hash(data, end - whole(data[end]), end) & mask
             while grown[place]:
                 place = (place + np.uint64(1)) & mask
             grown[place] = slot
@@ -121,7 +121,7 @@ def _listed(data: Bytes, count: int) -> tuple[Offsets, Bytes]:
     offsets = np.zeros(count + 1, np.int64)
     here = len(data)
     for number in range(count - 1, -1, -1):
-        size = np.int64(data[here - 5])
+        size = whole(data[here - 5])
         offsets[number + 1] = size
         here -= 5 + size
     for number in range(count):
@@ -163,7 +163,7 @@ def _number(
         while slots[place]:
             slot = slots[place]
             if slot & ~_PLACE == mark:
-                last = np.int64(slot & _PLACE) - 5
+                last = whole(slot & _PLACE) - 5
                 if data[last] == size:
                     k = 0
                     while k < size and data[last - size + k] == text[begin + k]:
@@ -172,7 +172,7 @@ def _number(
                         break
             place = (place + np.uint64(1)) & mask
         if slots[place]:
-            last = np.int64(slots[place] & _PLACE) - 4
+            last = whole(slots[place] & _PLACE) - 4
             number = np.uint32(data[last]) | np.uint32(data[last + 1]) << np.uint32(8)
             number |= np.uint32(data[last + 2]) << np.uint32(16)
             found[done] = number | np.uint32(data[last + 3]) << np.uint32(24)

@@ -18,7 +18,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from longplay.catalogue import names
-from longplay.catalogue.compiled import compiled, string_buffers
+from longplay.catalogue.compiled import compiled, string_buffers, whole
 
 Bytes = npt.NDArray[np.uint8]
 Offsets = npt.NDArray[np.int64]
@@ -139,8 +139,11 @@ def _classes() -> tuple[Bytes, Bytes]:
     kinds, letters = names.signs()
     alphabets = classes[: len(kinds)]
     for kind, meant in (
-        (names.APART, SEPARATOR), (names.LETTER, LETTER), (names.AND, AND), (names.NOTHING, DROPPED),
-    ):  # fmt: skip
+        (names.APART, SEPARATOR),
+        (names.LETTER, LETTER),
+        (names.AND, AND),
+        (names.NOTHING, DROPPED),
+    ):
         alphabets[kinds == kind] = meant
     stable = np.concatenate([kinds, np.full(_PLANES - len(kinds), names.HARD, np.uint8)])
     stable[[ord(sign) for sign in "々ー" + _DROPPED]] = names.ITSELF
@@ -157,12 +160,12 @@ def _hard(offsets: Offsets, data: Bytes, classes: Bytes) -> npt.NDArray[np.bool_
     for row in range(len(found)):
         at, end = offsets[row], offsets[row + 1]
         while at < end:
-            byte = np.int64(data[at])
+            byte = whole(data[at])
             width = 1 if byte < 0x80 else 2 if byte < 0xE0 else 3 if byte < 0xF0 else 4
             if width > 1:
                 point = byte & (0x7F >> width)
                 for k in range(1, min(width, end - at)):
-                    point = point << 6 | np.int64(data[at + k] & 0x3F)
+                    point = point << 6 | whole(data[at + k] & 0x3F)
                 if point >= len(classes) or classes[point] & HARD:
                     found[row] = True
                     break
@@ -192,19 +195,19 @@ def _cut(  # noqa: PLR0912, PLR0915 - one loop over bytes; calls within it would
         run, before_at, before_size = 0, 0, 0  # signs of this run, and where its last one is
         here, stop = offsets[row], offsets[row + 1]
         while here <= stop and found < most:
-            width, kind, point = 1, SEPARATOR, np.int64(0)
+            width, kind, point = 1, SEPARATOR, whole(0)
             if here < stop:
                 byte = data[here]
                 if byte < 0x80:
-                    kind = np.int64(classes[byte])
+                    kind = whole(classes[byte])
                 else:
-                    first = np.int64(byte)
+                    first = whole(byte)
                     width = 2 if first < 0xE0 else 3 if first < 0xF0 else 4
                     point = first & (0x7F >> width)
                     width = min(width, stop - here)
                     for k in range(1, width):
-                        point = point << 6 | np.int64(data[here + k] & 0x3F)
-                    kind = np.int64(classes[point] & 7) if point < len(classes) else SIGN
+                        point = point << 6 | whole(data[here + k] & 0x3F)
+                    kind = whole(classes[point] & 7) if point < len(classes) else SIGN
             if kind == DROPPED:
                 here += width
                 continue
@@ -223,7 +226,7 @@ def _cut(  # noqa: PLR0912, PLR0915 - one loop over bytes; calls within it would
                 break
             if kind == LETTER:
                 if 4 * point + 3 < len(letters) and letters[4 * point + 3]:
-                    size = np.int64(letters[4 * point + 3])
+                    size = whole(letters[4 * point + 3])
                     if at + size - began <= longest:
                         for k in range(size):
                             out[at + k] = letters[4 * point + k]
