@@ -36,8 +36,8 @@ class Snapshot:
         artist)`; `track_credits(track, names)` and `album_credits(album, names)`; `named_tracks`
         and `named_albums` with the artists' names; `members(track, recording)` and
         `recordings(recording, minted)` of what is in the catalogue now; `redirects(recording,
-        successor)` with the id that stands now; `splits(recording, part, snapshot)`; and `all_members`, `all_recordings`, which also have
-        what has gone.
+        successor)` with the id that stands now; `splits(recording, part, snapshot)`; and
+        `all_members`, `all_recordings`, which also have what has gone.
         """
         with database.opened() as connection:
             self.create_views(connection)
