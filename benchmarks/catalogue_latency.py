@@ -141,7 +141,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--small", type=Path, help="an archive that is asked before the cold query")
     chosen = parser.parse_args(arguments)
     if chosen.cold:
-        found: Any = cold(chosen.archive, *chosen.cold, chosen.small)
+        kind, text = chosen.cold
+        found: Any = cold(chosen.archive, kind, text, chosen.small)
     else:
         found = warm(chosen.archive, load(chosen.warm))
     print(json.dumps(found, ensure_ascii=False))
