@@ -98,7 +98,19 @@ def verify(
         raise typer.Exit(IntegrityFoundError.exit_status)
 
 
-COMMANDS = (plan, capture, show_status, verify)
+def rebuild(archive: ArchiveOption = None, as_json: JsonOption = False) -> None:
+    """Make again what can be made from the rest: the catalogue's indexes."""
+    from longplay.catalogue.rebuild import rebuild as build
+
+    with opened(archive) as it, output.progress("rebuild") as update:
+        built = build(it.catalogue, progress=update)
+    if as_json:
+        output.document({"indexes": built})
+        return
+    output.facts([(source, output.size(count)) for source, count in built.items()])
+
+
+COMMANDS = (plan, capture, show_status, verify, rebuild)
 
 
 def show_plan(made: Plan, report: Path | None = None) -> None:
