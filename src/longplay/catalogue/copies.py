@@ -171,6 +171,8 @@ def _from_document(document: dict[str, Any]) -> Copy:
         for one in facts["sources"]
     )
     known = {f"{table}.parquet" for table in (*TABLES, "tombstones")} | {"catalogue.sqlite3"}
+    if not isinstance(facts["files"], list):
+        raise TypeError("a list of files is needed")
     listed = tuple(File(**one) for one in facts["files"])
     if not {one.file for one in listed} <= known or not isinstance(facts["snapshot"], int):
         raise ValueError("a file that no copy has")
