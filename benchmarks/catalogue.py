@@ -18,11 +18,13 @@ import json
 import os
 import resource
 import shutil
+import sqlite3
 import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -144,20 +146,30 @@ def small_archive(folder: Path) -> Path:
     return folder / "small"
 
 
+def rows_of(shards: Sequence[Path]) -> int:
+    """Tracks of a whole catalogue in files made before; less when some are missing."""
+    total = 0
+    for path in shards:
+        with closing(sqlite3.connect(path)) as connection:
+            total += connection.execute(
+                "SELECT (SELECT max(rowid) FROM tracks) - (SELECT min(rowid) FROM tracks) + 1"
+            ).fetchone()[0]
+    return total
+
+
 def measure(chosen: argparse.Namespace, folder: Path) -> dict[str, Any]:
     """Everything about one size."""
     archive = (chosen.archive or folder / "archive").resolve()
     source = (chosen.keep or folder / "source").resolve()
-    shards = -(-chosen.tracks // SHARD)
     found: dict[str, Any] = {"tracks": chosen.tracks, "load": os.getloadavg()[0]}
     asked = folder / "questions.json"
     save(asked, questions(Shape(chosen.tracks)))
     paths: list[Path] = sorted(source.glob("*.sqlite"))
     present = (archive / "catalogue").exists() and current_number(archive / "catalogue") > 0
-    if len(paths) != shards and (chosen.peers or not present):
+    if rows_of(paths) != chosen.tracks and (chosen.peers or not present):
         source.mkdir(parents=True, exist_ok=True)
         start = time.perf_counter()
-        paths = write(source, chosen.tracks, shards)
+        paths = write(source, chosen.tracks, -(-chosen.tracks // SHARD))
         found["synthesis"] = time.perf_counter() - start
     if not present:
         create(archive).ledger.close()

@@ -443,6 +443,9 @@ def write_shard(path: Path, tracks: int, shard: int, shards: int, seed: int = SE
 def write(folder: Path, tracks: int, shards: int, seed: int = SEED, workers: int = 2) -> list[Path]:
     """Writes a whole catalogue as `shards` files; their paths, in order."""
     paths = [folder / f"catalogue-{shard:02}.sqlite" for shard in range(shards)]
+    if shards == 1:
+        write_shard(paths[0], tracks, 0, 1, seed)
+        return paths
     with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
         made = [
             pool.submit(write_shard, path, tracks, shard, shards, seed)
