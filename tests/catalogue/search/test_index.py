@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from longplay.catalogue.search import checking
 from longplay.catalogue.search.build import build
 from longplay.catalogue.search.index import Group, Index
 from longplay.catalogue.search.words import genre_words, words
@@ -78,14 +79,18 @@ def layers(draw: st.DrawFn) -> tuple[list[Any], list[Any], list[Any]]:
     return tracks, albums, artists
 
 
-@settings(max_examples=60, deadline=None)
-@given(layers(), st.data())
+@pytest.mark.parametrize("row", [checking.ROW, 0.0], ids=["lists", "names"])
+@settings(max_examples=50, deadline=None)
+@given(layer=layers(), data=st.data())
 def test_any_question_has_the_answer_of_a_plain_loop(
-    layer: tuple[list[Any], list[Any], list[Any]], data: st.DataObject
+    row: float, layer: tuple[list[Any], list[Any], list[Any]], data: st.DataObject
 ) -> None:
     tracks, albums, artists = layer
     expected = [words_of(track, albums, artists) for track in tracks]
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patch:
+        patch.setattr(checking, "ROW", row)
+        patch.setattr(checking, "CHUNK", 5)
+        patch.setattr(checking, "CANDIDATES", 12)
         first = data.draw(st.sampled_from([1, 4, 64]))
         index = index_of(Path(folder), *layer, first=first, group=data.draw(st.integers(1, 99)))
         assert index.documents == len(tracks)

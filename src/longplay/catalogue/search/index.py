@@ -10,13 +10,14 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from longplay.catalogue.search import files, matching, postings
+from longplay.catalogue.search import checking, files, matching, postings
 from longplay.catalogue.search.build import POPULARITIES, POSTINGS
 from longplay.catalogue.search.matching import Lists
 from longplay.catalogue.search.rowstore import RowStore
 from longplay.catalogue.search.terms import NAME, Terms
 
 Documents = npt.NDArray[np.uint32]
+Numbers = npt.NDArray[np.int64]
 Group = npt.NDArray[np.int64]
 """Terms of which a document must have one: rows of first number and end."""
 
@@ -102,7 +103,7 @@ class Index:
 
     def frequency(self, group: Group) -> int:
         """How many documents match a group at most."""
-        return sum(int(self.terms.counts[first:end].sum(dtype=np.int64)) for first, end in group)
+        return checking.frequency(self.terms, group)
 
     def popular(self, low: float, high: float) -> tuple[int, int]:
         """The range of documents whose popularity, rounded down, lies between `low` and `high`
@@ -163,10 +164,44 @@ class Index:
         return self.store.artist_rows(numbers)
 
     def _search(
-        self, groups: Sequence[Group], first: int, end: int, limit: int, given: Group | None
+        self, groups: Sequence[Group], first: int, end: int, limit: int, given: Numbers | None
     ) -> Documents:
+        """`matches` between two documents, or within `given` ones: by lists, or for one of the
+        groups by names if that is sooner done."""
         if any(not len(group) for group in groups):
             return np.empty(0, np.uint32)
+        count = None if given is None else len(given)
+        widest = checking.by_names(self.terms, groups, end - first, limit, count)
+        if widest is None:
+            return self._by_lists(groups, first, end, limit, given)
+        rest = [group for number, group in enumerate(groups) if number != widest]
+        found: list[Numbers] = []
+        while first < end and sum(map(len, found)) < limit:
+            candidates = self._candidates(rest, first, end, given)
+            last = len(candidates) < checking.CANDIDATES
+            for start in range(0, len(candidates), checking.CHUNK):
+                chunk = candidates[start : start + checking.CHUNK]
+                found.append(chunk[checking.kept(self.terms, self.store, groups[widest], chunk)])
+                if sum(map(len, found)) >= limit:
+                    break
+            first = end if last else int(candidates[-1]) + 1
+        return np.concatenate([_NONE, *found])[:limit].astype(np.uint32)
+
+    def _candidates(
+        self, groups: Sequence[Group], first: int, end: int, given: Numbers | None
+    ) -> Numbers:
+        """The first documents that have all other groups, some thousands."""
+        if given is not None:
+            begin, stop = np.searchsorted(given, (first, end))
+            given = given[begin:stop]
+            if not groups:
+                return given[: checking.CANDIDATES]
+        found = self._by_lists(groups, first, end, checking.CANDIDATES, given)
+        return found.astype(np.int64)
+
+    def _by_lists(
+        self, groups: Sequence[Group], first: int, end: int, limit: int, given: Numbers | None
+    ) -> Documents:
         found, sound = matching.search(
             self.postings.lists,
             np.concatenate(groups),

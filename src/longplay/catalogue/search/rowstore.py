@@ -286,7 +286,7 @@ class RowStore:
         found = self.tracks.fields(numbers)
         albums = found[:, rowdecoding.ALBUM]
         has_album = (albums >= 0) & (albums < len(self.albums))
-        album_fields = self.albums.fields(np.where(has_album, albums, 0)[has_album])
+        album_fields = self.albums.fields(albums[has_album])
         titles, dates = _spread(self.albums, album_fields, has_album)
         dates = np.where(
             found[:, rowdecoding.DATE_VALUE] > 0, found[:, rowdecoding.DATE_VALUE], dates
@@ -312,6 +312,17 @@ class RowStore:
                 "standing": pa.array(self.tracks.keys[stands_for], pa.uint64()),
             }
         )
+
+    def names(self, numbers: Offsets) -> tuple[pa.Array, pa.Array, Offsets, pa.Array]:
+        """What tracks are found by: titles, titles of their albums, and their artists' names, with
+        where each track's begin."""
+        found = self.tracks.fields(numbers)
+        albums = found[:, rowdecoding.ALBUM]
+        has_album = (albums >= 0) & (albums < len(self.albums))
+        album_titles, _ = _spread(self.albums, self.albums.fields(albums[has_album]), has_album)
+        titles = self.tracks.texts(found[:, rowdecoding.TITLE_AT], found[:, rowdecoding.TITLE_END])
+        ends, artists = self.tracks.lists(found)
+        return titles, album_titles, ends, self._artist_names(artists)
 
     def _plain_columns(self, found: Fields) -> dict[str, pa.Array]:
         """The columns that need no other table."""

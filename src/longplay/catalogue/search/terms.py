@@ -55,19 +55,13 @@ class Terms:
 
     def text(self, number: int) -> str:
         """A term by its number."""
-        begin = int(self.ends[number - 1]) if number else 0
-        raw = self.data[begin : int(self.ends[number])].tobytes()
-        return (
-            raw.removeprefix(PSEUDO).decode(errors="replace")
-            if b":" in raw
-            else raw.decode(errors="replace")
-        )
+        return self.raw(number).removeprefix(PSEUDO).decode(errors="replace")
 
     def find(self, word: str) -> int | None:
         """The number of a word or pseudo-word, or None."""
         raw = stored(word)
         number = int(_first_from(self.ends, self.data, np.frombuffer(raw, np.uint8)))
-        return number if number < len(self) and self._raw(number) == raw else None
+        return number if number < len(self) and self.raw(number) == raw else None
 
     def beginning(self, word: str) -> tuple[int, int]:
         """The first number with a beginning, and the first after it without."""
@@ -90,7 +84,18 @@ class Terms:
         order = np.lexsort((numbers, -self.counts[numbers].astype(np.int64), distances))
         return numbers[order], distances[order]
 
-    def _raw(self, number: int) -> bytes:
+    def pseudo(self) -> tuple[int, int]:
+        """The first pseudo-word's number, and the first after them."""
+        bounds = (PSEUDO, bytes([PSEUDO[0] + 1]))
+        first, after = (
+            int(_first_from(self.ends, self.data, np.frombuffer(each, np.uint8))) for each in bounds
+        )
+        return first, after
+
+    def raw(self, number: int) -> bytes:
+        """A term's bytes as the dictionary has them; none after the last."""
+        if number == len(self):
+            return b""
         begin = int(self.ends[number - 1]) if number else 0
         return self.data[begin : int(self.ends[number])].tobytes()
 
