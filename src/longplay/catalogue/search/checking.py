@@ -20,10 +20,10 @@ from longplay.catalogue.search.words import Bytes, Offsets, cut
 Documents = npt.NDArray[np.uint32]
 Group = npt.NDArray[np.int64]
 
-ROW = 6000.0
+ROW = 5000.0
 """Nanoseconds to read the names of a document and cut them into words."""
 
-POSTING = 2.0
+POSTING = 5.0
 """Nanoseconds to read one document of a list, among those of many lists."""
 
 CANDIDATES = 4096

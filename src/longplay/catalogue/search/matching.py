@@ -11,7 +11,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from longplay.catalogue.compiled import compiled, whole
+from longplay.catalogue.compiled import compiled, inlined, whole
 from longplay.catalogue.search.postings import (
     BLOCK,
     LONG_BIT,
@@ -30,7 +30,13 @@ CHUNK = 64
 """Blocks of the shortest list that are tried at once: a search that stops early decodes no more."""
 
 
-@compiled
+_DE_BRUIJN = np.uint64(0x03F79D71B4CB0A89)
+_PLACES = np.zeros(64, np.int64)
+_PLACES[[0x03F79D71B4CB0A89 << place >> 58 & 63 for place in range(64)]] = np.arange(64)
+"""Where the one bit of a number stands, by the upper six bits of its product with the constant."""
+
+
+@inlined
 def _set(bits: Bits, documents: Numbers, count: int) -> None:
     for k in range(count):
         document = documents[k]
@@ -38,18 +44,14 @@ def _set(bits: Bits, documents: Numbers, count: int) -> None:
 
 
 @compiled
-def _mark(
+def _mark_long(
     words: Words, at: int, stop: int, size: int, wanted: Numbers, bits: Bits, block: Numbers
 ) -> bool:
-    """Set the bits of a list's documents: all, or if `wanted` are few, of the blocks that may have
-    one of them. False if the list is damaged."""
+    """Set the bits of a long list's documents: all, or if `wanted` are few, of the blocks that may
+    have one of them. False if the list is damaged."""
     total = length(words, at, stop, False)
     if total < 0:
         return False
-    if not words[at] & LONG_BIT:
-        count = decode_block(words, at, stop, -1, size, block)
-        _set(bits, block, count)
-        return count >= 0
     blocks = (total + BLOCK - 1) // BLOCK
     few = 0 < len(wanted) < blocks
     place, turn = 0, 0
@@ -112,30 +114,25 @@ def _keep(
 
 
 @compiled
-def _taken(bits: Bits, low: int, high: int) -> Numbers:
-    """The documents from `low` to `high` whose bit is set."""
+def _taken(bits: Bits, low: int, high: int, places: Numbers) -> Numbers:
+    """The documents from `low` to `high` whose bit is set. `places` is `_PLACES`."""
     found = 0
-    for place in range(low >> 6, (high + 63) >> 6):
-        value = bits[place]
+    for word in range(low >> 6, (high + 63) >> 6):
+        value = bits[word]
         while value:
             value &= value - np.uint64(1)
             found += 1
     out = np.empty(found, np.int64)
     found = 0
-    for place in range(low >> 6, (high + 63) >> 6):
-        value = bits[place]
-        document = place << 6
+    for word in range(low >> 6, (high + 63) >> 6):
+        value = bits[word]
         while value:
-            if value & np.uint64(1) and low <= document < high:
+            lowest = value & (~value + np.uint64(1))
+            value ^= lowest
+            document = (word << 6) + places[whole(lowest * _DE_BRUIJN >> np.uint64(58))]
+            if low <= document < high:
                 out[found] = document
                 found += 1
-            # A jump over zeros, a byte at a time, then bit by bit.
-            if not value & np.uint64(0xFF):
-                value >>= np.uint64(8)
-                document += 8
-            else:
-                value >>= np.uint64(1)
-                document += 1
     return out[:found]
 
 
@@ -223,7 +220,7 @@ def _stretches(
 def _mark_all(
     lists: Lists, band: int, stretches: Numbers, begin: int, end: int, wanted: Numbers, bits: Bits
 ) -> bool:
-    """Set the bits of the documents of all lists of a group: see `_mark`."""
+    """Set the bits of the documents of all lists of a group: see `_mark_long`."""
     here = lists.words[lists.word_edges[band] : lists.word_edges[band + 1]]
     size = lists.edges[band + 1] - lists.edges[band]
     last, room = lists.term_edges[band + 1], len(here)
@@ -234,15 +231,20 @@ def _mark_all(
             stop = whole(starts[entry + 1] & ~TINY_BIT) if entry + 1 < last else room
             if stop > room:
                 return False
-            if not starts[entry] & TINY_BIT:
-                if not _mark(here, at, stop, size, wanted, bits, block):
+            if starts[entry] & TINY_BIT:
+                for place in range(at, stop):
+                    document = whole(here[place])
+                    if document >= size:
+                        return False
+                    bits[document >> 6] |= np.uint64(1) << np.uint64(document & 63)
+            elif at < stop and here[at] & LONG_BIT:
+                if not _mark_long(here, at, stop, size, wanted, bits, block):
                     return False
-                continue
-            for place in range(at, stop):
-                document = whole(here[place])
-                if document >= size:
+            else:
+                count = decode_block(here, at, stop, -1, size, block)
+                if count < 0:
                     return False
-                bits[document >> 6] |= np.uint64(1) << np.uint64(document & 63)
+                _set(bits, block, count)
     return True
 
 
@@ -308,7 +310,7 @@ def _in_band(
     if sizes[:, 0].max() > 1:
         # Lists that are joined are read once, so all candidates are tried at once.
         sound = _mark_all(lists, band, stretches, begin, end, given[:0], bits)
-        wanted = _taken(bits, low, high)
+        wanted = _taken(bits, low, high, _PLACES)
         bits[: (size + 63) >> 6] = 0
         if not sound:
             return wanted, False

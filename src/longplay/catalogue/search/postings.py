@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from longplay.catalogue.compiled import compiled, whole
+from longplay.catalogue.compiled import compiled, inlined, whole
 
 Words = npt.NDArray[np.uint32]
 Numbers = npt.NDArray[np.int64]
@@ -53,7 +53,7 @@ def ranges(edges: Numbers) -> Iterator[tuple[int, int]]:
     yield from zip(edges[:-1].tolist(), edges[1:].tolist(), strict=True)
 
 
-@compiled
+@inlined
 def _packed(out: Words, at: int, place: int, bits: int, value: int) -> None:
     """Write the `place`th number of `bits` bits each, from word `at` on (zeroed before)."""
     bit = place * bits
@@ -62,17 +62,6 @@ def _packed(out: Words, at: int, place: int, bits: int, value: int) -> None:
     out[word] |= np.uint32(both & np.uint64(0xFFFFFFFF))
     if shift + bits > 32:
         out[word + 1] |= np.uint32(both >> np.uint64(32))
-
-
-@compiled
-def _unpacked(words: Words, at: int, place: int, bits: int) -> int:
-    """What `_packed` wrote."""
-    bit = place * bits
-    word, shift = at + (bit >> 5), bit & 31
-    both = np.uint64(words[word])
-    if shift + bits > 32:
-        both |= np.uint64(words[word + 1]) << np.uint64(32)
-    return whole((both >> np.uint64(shift)) & ((np.uint64(1) << np.uint64(bits)) - np.uint64(1)))
 
 
 @compiled
@@ -148,20 +137,20 @@ def decode_block(words: Words, at: int, stop: int, before: int, size: int, out: 
         out[:count] = 0
     else:
         mask = (np.uint64(1) << np.uint64(bits)) - np.uint64(1)
-        word, shift = low_at, 0
+        shift = np.uint64(32)
         for k in range(count):
-            value = np.uint64(words[word]) >> np.uint64(shift)
-            if shift + bits > 32:
-                value |= np.uint64(words[word + 1]) << np.uint64(32 - shift)
-            out[k] = whole(value & mask)
-            shift += bits
-            word += shift >> 5
-            shift &= 31
+            # Two words whether both are needed or not: something lies behind every list in the file.
+            word, bit = low_at + (k * bits >> 5), np.uint64(k * bits & 31)
+            both = np.uint64(words[word]) | np.uint64(words[word + 1]) << shift
+            out[k] = whole(both >> bit & mask)
+    high_mask = (np.uint64(1) << np.uint64(high)) - np.uint64(1)
     for k in range(others):
-        place = _unpacked(words, place_at, k, 8)
+        place = whole(words[place_at + (k >> 2)] >> np.uint32(8 * (k & 3)) & np.uint32(255))
         if place >= count:
             return -1
-        out[place] |= _unpacked(words, high_at, k, high) << bits
+        word, bit = high_at + (k * high >> 5), np.uint64(k * high & 31)
+        both = np.uint64(words[word]) | np.uint64(words[word + 1]) << np.uint64(32)
+        out[place] |= whole(both >> bit & high_mask) << bits
     last = before
     for k in range(count):
         last += out[k] + 1
