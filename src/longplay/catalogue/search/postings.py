@@ -139,7 +139,7 @@ def decode_block(words: Words, at: int, stop: int, before: int, size: int, out: 
         mask = (np.uint64(1) << np.uint64(bits)) - np.uint64(1)
         shift = np.uint64(32)
         for k in range(count):
-            # Two words whether both are needed or not: something lies behind every list in the file.
+            # Two words whether both are needed or not: something lies behind each list in the file.
             word, bit = low_at + (k * bits >> 5), np.uint64(k * bits & 31)
             both = np.uint64(words[word]) | np.uint64(words[word + 1]) << shift
             out[k] = whole(both >> bit & mask)
