@@ -72,13 +72,13 @@ def test_as_many_stay_as_asked_and_those_that_are_needed(folder: Path) -> None:
 
 
 def test_what_is_being_read_stays(folder: Path) -> None:
-    with prune.held(folder, 2):
+    with layout.held(folder, 2):
         done = prune.prune(folder)
         assert (done.removed, done.kept, done.reading) == ((1, 3), (2, 4), (2,))
         with open_number(folder, 2).connect() as connection:
             assert connection.sql("SELECT count(*) FROM tracks").fetchall() == [(8,)]
     assert prune.prune(folder).removed == (2,)
-    with pytest.raises(ArchiveError, match="snapshot 2 was pruned"), prune.held(folder, 2):
+    with pytest.raises(ArchiveError, match="snapshot 2 was pruned"), layout.held(folder, 2):
         pass
 
 

@@ -101,7 +101,8 @@ def test_all_default_names(tmp_path: Path, catalogue: Path) -> None:
         tmp_path / "a.csv",
         "id,title,artists,album,album_artists,disc_number,track_number,duration_ms,isrc,upc,"
         "release_date,genres,explicit,popularity,listens,licence\n"
-        "1,T,X;Y,L,X,2,3/12,1000.4,us-abc-12-34567,0123,1999-00-00,jazz; soul,True,7,12,CC0\n",
+        "1,T,X;Y,L,X,2,3/12,1000.4,us-abc-12-34567,036000291452,"
+        "1999-00-00,jazz; soul,True,7,12,CC0\n",
     )
     assert rows(
         catalogue,

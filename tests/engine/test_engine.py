@@ -67,6 +67,15 @@ def test_every_task_has_an_outcome_and_the_good_ones_their_result(tmp_path: Path
     assert big.stat().st_size <= MB
 
 
+def test_what_a_task_left_open_is_not_missing_to_the_next() -> None:
+    tasks = ["open", "call home"]
+    found = list(engine.run(behave, tasks * 8, workers=1, seconds=lambda _: 20, memory_mb=512))
+    reasons = [outcome.reason for _, outcome in found if isinstance(outcome, Failure)]
+    assert len(reasons) == len(found) == 16
+    assert sum("Too many open files" in reason for reason in reasons) == 8
+    assert sum("Permission" in reason for reason in reasons) == 8
+
+
 @pytest.mark.parametrize("task", ["hang", "spin"])
 def test_a_task_past_its_time_is_stopped_and_the_others_go_on(task: str) -> None:
     found = outcomes("a", task, "b", "c", seconds=2)

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from longplay.catalogue import identifiers, ids, layout, tracks
+from longplay.catalogue import identifiers, ids, layout, prune, tracks
 from longplay.catalogue.ids import RowPrefix
 from longplay.catalogue.snapshot import Snapshot, open_number
 from longplay.catalogue.tracks import Tracks
@@ -47,7 +47,10 @@ def resolve_key(looked: Tracks, prefix: str, key: int) -> Resolution | None:
         return Resolution(asked, asked, True)
     if prefix == "tr" and _override(looked, key) is not None:
         return Resolution(asked, asked, False)
-    return _before(looked.snapshot, asked, cast(RowPrefix, prefix), key)
+    before = _before(looked.snapshot, asked, cast(RowPrefix, prefix), key)
+    if before is None and prune.retired(looked.snapshot.folder, prefix, key):
+        return Resolution(asked, asked, False)
+    return before
 
 
 def current(looked: Tracks, prefix: str, key: int) -> int:

@@ -7,6 +7,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import json
 import os
@@ -186,6 +187,26 @@ def sweep(folder: Path) -> None:
         files.sweep(layer, kept[layer])
         if (layer / INDEX).is_dir():
             files.sweep(layer / INDEX, kept.get(layer / INDEX, set()))
+
+
+@contextmanager
+def held(folder: Path, number: int) -> Iterator[None]:
+    """Keep a snapshot from being pruned while it is read, by a shared lock on its file.
+
+    Raises ArchiveError when it is gone already.
+    """
+    if number == 0:
+        yield
+        return
+    try:
+        descriptor = os.open(_snapshot_path(folder, number), os.O_RDONLY)
+    except FileNotFoundError as error:
+        raise ArchiveError(f"snapshot {number} was pruned", where=str(folder)) from error
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_SH)
+        yield
+    finally:
+        os.close(descriptor)
 
 
 def publish_part(folder: Path, written: Path, name: str, rows: int) -> Part:

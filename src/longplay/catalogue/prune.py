@@ -21,7 +21,7 @@ from longplay.catalogue.copies import ROWS
 from longplay.catalogue.database import quoted
 from longplay.catalogue.ids import RowPrefix
 from longplay.catalogue.layout import Layer, Manifest, Part
-from longplay.errors import ArchiveError, UsageError
+from longplay.errors import UsageError
 
 RETIRED = "retired"
 """Folder of the keys that went with their layers, one Parquet file a pruning: `prefix`, `key`."""
@@ -40,26 +40,6 @@ class Pruned:
     layers: tuple[str, ...]
     retired: int
     bytes: int
-
-
-@contextmanager
-def held(folder: Path, number: int) -> Iterator[None]:
-    """Keep a snapshot from being pruned while it is read, by a shared lock on its file.
-
-    Raises ArchiveError when it is gone already.
-    """
-    if number == 0:
-        yield
-        return
-    try:
-        descriptor = os.open(_file(folder, number), os.O_RDONLY)
-    except FileNotFoundError as error:
-        raise ArchiveError(f"snapshot {number} was pruned", where=str(folder)) from error
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_SH)
-        yield
-    finally:
-        os.close(descriptor)
 
 
 def prune(folder: Path, *, keep: int = 1, needed: Iterable[int] = ()) -> Pruned:

@@ -39,7 +39,7 @@ class Snapshot:
         successor)` with the id that stands now; `splits(recording, part, snapshot)`; and
         `all_members`, `all_recordings`, which also have what has gone.
         """
-        with database.opened() as connection:
+        with layout.held(self.folder, self.number), database.opened() as connection:
             self.create_views(connection)
             yield connection
 

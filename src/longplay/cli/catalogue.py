@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -75,12 +76,18 @@ def import_paths(
 
 
 @app.command()
-def stats(archive: ArchiveOption = None, as_json: JsonOption = False) -> None:
+def stats(
+    report: Annotated[
+        Path | None, typer.Option(metavar="FILE.html|.png|.svg", help="Draw it, too.")
+    ] = None,
+    archive: ArchiveOption = None,
+    as_json: JsonOption = False,
+) -> None:
     """What the catalogue holds, and how much of what its sources declare."""
     from longplay.workflows import importing
 
     with opened(archive) as it:
-        found = importing.stats(it)
+        found = importing.stats(it, drawing=report)
     if as_json:
         output.document(found)
         return

@@ -29,6 +29,9 @@ NATIVE_CALLS = {
     "aarch64": (0xC00000B7, 198, 199, 425),
 }
 
+_own: set[int] = set()
+"""Descriptors that this process had when it was confined."""
+
 
 def confine(memory_mb: int) -> None:
     """Confine this process for the rest of its life; called once as a worker starts."""
@@ -38,6 +41,7 @@ def confine(memory_mb: int) -> None:
     _limit(resource.RLIMIT_DATA, memory_mb * 2**20)
     _limit(resource.RLIMIT_NOFILE, OPEN_FILES)
     _limit(resource.RLIMIT_CORE, 0)
+    _own.update(filter(_is_open, range(OPEN_FILES)))
     if sys.platform == "linux":
         libc = ctypes.CDLL(None, use_errno=True)
         # A worker never outlives the command that started it, however that one ends.
@@ -46,12 +50,31 @@ def confine(memory_mb: int) -> None:
 
 
 def allow(seconds: float, written: int) -> None:
-    """Set this task's own allowance: CPU seconds from now, and bytes in any one file."""
+    """Set this task's own allowance: CPU seconds from now, and bytes in any one file.
+
+    Descriptors that tasks before it left open are closed where they would leave it too few.
+    """
+    _close_leaked()
     used = sum(resource.getrusage(resource.RUSAGE_SELF)[:2])
     _, hard = resource.getrlimit(resource.RLIMIT_CPU)
     resource.setrlimit(resource.RLIMIT_CPU, (math.ceil(used + seconds) + 1, hard))
     _, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (written, hard))
+
+
+def _close_leaked() -> None:
+    leaked = [number for number in range(OPEN_FILES) if number not in _own and _is_open(number)]
+    if len(_own) + len(leaked) > OPEN_FILES // 2:
+        for number in leaked:
+            os.close(number)
+
+
+def _is_open(number: int) -> bool:
+    try:
+        os.fstat(number)
+    except OSError:
+        return False
+    return True
 
 
 def _limit(what: int, value: int) -> None:

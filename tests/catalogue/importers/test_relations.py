@@ -35,7 +35,7 @@ def test_tables_are_joined_by_their_links(tmp_path: Path, catalogue: Path) -> No
             ("l2", "Second", "soon", "1", "L"),
         ],
         tracks=[
-            ("t1", "One", 1, 1, 1000, 0, "US-ABC-00-00001", 10),
+            ("t1", "One", 1, 1, 1000, 0, "US-ABC-00-00001;USABC0000002", 10),
             ("t2", "Two", 2, 2, 0, 1, "nonsense", None),
             ("t3", "Three", 99, None, None, None, None, 90.5),
         ],
@@ -53,7 +53,17 @@ def test_tables_are_joined_by_their_links(tmp_path: Path, catalogue: Path) -> No
         " ORDER BY t.number",
     ) == [
         ("t3", "Three", [], None, None, [], None, None, 90.5),
-        ("t1", "One", ["Bob"], "First", 1000, ["USABC0000001"], ["jazz", "bop"], False, 10.0),
+        (
+            "t1",
+            "One",
+            ["Bob"],
+            "First",
+            1000,
+            ["USABC0000001", "USABC0000002"],
+            ["jazz", "bop"],
+            False,
+            10.0,
+        ),
         ("t2", "Two", ["Bob", "Ann"], "Second", None, [], ["jazz", "bop"], True, None),
     ]
     assert rows(catalogue, "SELECT title, artists, release_date, upc, label FROM named_albums") == [

@@ -182,7 +182,7 @@ class _Reader:
         if "explicit" in columns:
             made["explicit"] = _flags(columns["explicit"])
         if "isrc" in columns:
-            made["isrcs"] = _singles(_text(columns["isrc"]))
+            made["isrcs"] = _several(_text(columns["isrc"]))
         if links:
             made["artist_refs"] = links.of(keys.fill_null(-1).to_numpy())
             made["genres"] = self._genres.of_first(made["artist_refs"])
@@ -274,6 +274,13 @@ def _flags(column: pa.Array) -> pa.Array:
     yes = pc.is_in(text, value_set=pa.array(["1", "true", "yes", "t", "y"]))
     no = pc.is_in(text, value_set=pa.array(["0", "false", "no", "f", "n"]))
     return pc.if_else(pc.or_(yes, no), yes, None)
+
+
+def _several(texts: pa.Array) -> pa.ListArray:
+    """Lists of the texts that `;` separates, empty for nulls."""
+    if not pc.any(pc.match_substring(texts, ";")).as_py():
+        return _singles(texts)
+    return pc.coalesce(pc.split_pattern(texts, ";"), pa.scalar([], pa.list_(pa.string())))
 
 
 def _singles(texts: pa.Array) -> pa.ListArray:

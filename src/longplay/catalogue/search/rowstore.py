@@ -214,7 +214,8 @@ class Rows:
             file.part(name, "<i8") for name in ("blocks", "first_rows", "first_blocks")
         )
         sound = (
-            files.rises(blocks, len(data))
+            len(blocks) > 0
+            and int(blocks[-1]) == len(data)
             and files.rises(first_rows, file.number("rows"))
             and files.rises(first_blocks, len(blocks) - 1)
             and len(first_rows) == len(first_blocks)
@@ -236,7 +237,10 @@ class Rows:
         part = np.searchsorted(self.first_rows, numbers, side="right") - 1
         inside = numbers - self.first_rows[part]
         block = self.first_blocks[part] + inside // BLOCK
-        where = self.data, self.blocks[block], self.blocks[block + 1], inside % BLOCK
+        begins, ends = self.blocks[block], self.blocks[block + 1]
+        if ((begins < 0) | (begins > ends) | (ends > len(self.data))).any():
+            raise files.damaged(self.path)
+        where = self.data, begins, ends, inside % BLOCK
         if self.path.name == TRACKS:
             found, sound = rowdecoding.find_tracks(*where, numbers, self.coding.artist_bytes)
         else:

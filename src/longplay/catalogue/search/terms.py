@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from longplay.catalogue.compiled import compiled, whole
+from longplay.catalogue.compiled import compiled, inlined, whole
 from longplay.catalogue.search import files
 
 Bytes = npt.NDArray[np.uint8]
@@ -46,7 +46,8 @@ class Terms:
         file = files.open_arrays(path)
         ends, counts = file.part("ends", "<u4"), file.part("counts", "<u4")
         data, marks = file.part("data", "u1"), file.part("marks", "<u4")
-        if not len(ends) == len(counts) == len(marks) or not _ascending(ends, len(data)):
+        whole_file = not len(ends) or int(ends[-1]) == len(data)
+        if not len(ends) == len(counts) == len(marks) or not whole_file:
             raise files.damaged(path)
         return cls(ends, data, counts, marks, path)
 
@@ -120,14 +121,11 @@ def write(path: Path, terms: pa.Array, counts: Numbers) -> int:
     return writer.finish({})
 
 
-@compiled
-def _ascending(ends: Numbers, size: int) -> bool:
-    before = np.uint32(0)
-    for end in ends:
-        if end < before:
-            return False
-        before = end
-    return whole(before) == size
+@inlined
+def _place(ends: Numbers, size: int, number: int) -> tuple[int, int]:
+    """Where a term begins and how long it is; never outside of `size` bytes, whatever was read."""
+    begin = min(whole(ends[number - 1]), size) if number else 0
+    return begin, max(min(whole(ends[number]), size) - begin, 0)
 
 
 @compiled
@@ -136,8 +134,7 @@ def _first_from(ends: Numbers, data: Bytes, wanted: Bytes) -> int:
     low, high = 0, len(ends)
     while low < high:
         middle = (low + high) >> 1
-        begin = whole(ends[middle - 1]) if middle else 0
-        size = whole(ends[middle]) - begin
+        begin, size = _place(ends, len(data), middle)
         shared = min(size, len(wanted))
         k = 0
         while k < shared and data[begin + k] == wanted[k]:
@@ -210,9 +207,9 @@ def _similar(
     size = 0
     for number in range(len(marks)):
         if _bits(marks[number] ^ wanted) <= limit:
-            begin = whole(ends[number - 1]) if number else 0
-            length = whole(ends[number]) - begin
-            if len(word) - most <= length <= 4 * (len(word) + most) and data[begin] != 58:
+            begin, length = _place(ends, len(data), number)
+            fits = max(len(word) - most, 1) <= length <= 4 * (len(word) + most)
+            if fits and data[begin] != 58:
                 near[size] = number
                 size += 1
     distances = np.empty(size, np.uint8)
@@ -224,8 +221,8 @@ def _similar(
     kept = 0
     for place in range(size):
         number = whole(near[place])
-        begin = whole(ends[number - 1]) if number else 0
-        count = _signs(data, begin, whole(ends[number]), signs)
+        begin, length = _place(ends, len(data), number)
+        count = _signs(data, begin, begin + length, signs)
         far = _distance(word, masks, signs, count)
         if 0 < far <= most:
             near[kept], distances[kept] = number, far
