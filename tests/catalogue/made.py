@@ -44,7 +44,7 @@ def bring(
     rejects: Sequence[Row] = (),
     licence: str | None = "CC0-1.0",
     kind: str = "table",
-    declared: int | None = None,
+    declared: dict[str, int] | None = None,
 ) -> imports.Imported:
     """Import rows (`schema.TRACKS`, `ALBUMS`, `ARTISTS`) as a source."""
 
@@ -54,9 +54,9 @@ def bring(
         stage.tracks(_table(tracks, schema.TRACKS))
         if rejects:
             stage.rejects(_table(rejects, schema.LAYER["rejects"]))
-        return imports.Staged(len(tracks) + len(rejects), declared)
+        return imports.Staged(len(tracks) + len(rejects), {})
 
-    return imports.run(catalogue, source, fill, kind=kind, licence=licence)
+    return imports.run(catalogue, source, fill, kind=kind, licence=licence, declared=declared)
 
 
 def _table(rows: Sequence[Row], columns: schema.Columns) -> pa.Table:

@@ -22,7 +22,7 @@ REJECTS = [
 
 def test_every_row_is_accounted_for(catalogue: Path) -> None:
     tracks = [*made.TRACKS, made.TRACKS[0]]
-    made.bring(catalogue, tracks=tracks, rejects=REJECTS, declared=20)
+    made.bring(catalogue, tracks=tracks, rejects=REJECTS, declared={"tracks": 20, "albums": 4})
     found = coverage.stats(open_current(catalogue))
     (songs,) = found.sources
     assert (songs.input, songs.rows, songs.duplicates, songs.rejected) == (9, 4, 1, 4)
@@ -33,8 +33,21 @@ def test_every_row_is_accounted_for(catalogue: Path) -> None:
     }  # fmt: skip
     assert (songs.missing, songs.missing_ids) == (2, ("7", "8"))
     tables = {each.table: (each.rows, each.declared) for each in songs.tables}
-    assert tables == {"tracks": (4, 20), "albums": (2, None), "artists": (3, None)}
+    assert tables == {"tracks": (4, 20), "albums": (2, 4), "artists": (3, None)}
     assert (found.tracks, found.albums, found.artists, found.isrcs) == (4, 2, 3, 3)
+
+
+def test_what_rows_refer_to_and_is_not_there_is_missing(catalogue: Path) -> None:
+    tracks = [*made.TRACKS, {"own_id": "5", "artist_refs": [2, 77], "album_ref": 99}]
+    albums = [*made.ALBUMS, {"ref": 12, "own_id": "b3", "artist_refs": [78, 77]}]
+    made.bring(catalogue, tracks=tracks, albums=albums)
+    (songs,) = coverage.stats(open_current(catalogue)).sources
+    missing = {each.table: (each.missing, each.missing_ids) for each in songs.tables}
+    assert missing == {
+        "tracks": (0, ()),
+        "albums": (1, ("99",)),
+        "artists": (2, ("77", "78")),
+    }
 
 
 def test_recordings_are_counted_once_over_all_sources(catalogue: Path) -> None:

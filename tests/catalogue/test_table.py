@@ -237,7 +237,7 @@ def test_several_files_are_one_source(tmp_path: Path, catalogue: Path) -> None:
     first, second = tmp_path / "a.csv", tmp_path / "b.jsonl"
     first.write_text("id,title\n1,one\n2,two\n")
     second.write_text('{"id": 2, "title": "second"}\n{"id": 3}\n')
-    done = import_table(catalogue, "s", [first, second], declared=8)
+    done = import_table(catalogue, "s", [first, second], declared={"tracks": 8})
     assert (done.tracks, done.duplicates, done.coverage) == (3, 1, 0.5)
     assert rows(catalogue, "SELECT title FROM tracks WHERE own_id = '2'") == [("two",)]
 

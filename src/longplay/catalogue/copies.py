@@ -111,7 +111,7 @@ class Origin:
     licence: str | None
     attributions: tuple[str, ...]
     withheld: tuple[str, ...]
-    declared: int | None
+    declared: dict[str, int]
     tables: dict[str, State]
 
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from longplay.catalogue import database, imports
-from longplay.catalogue.database import Connection, quoted
+from longplay.catalogue import corrections, database, imports
+from longplay.catalogue.database import Connection
 from longplay.catalogue.layout import Layer
 from longplay.catalogue.snapshot import Snapshot
 
@@ -19,12 +19,19 @@ COUNTED = ("tracks", "albums", "artists", "listens")
 @dataclass(frozen=True, slots=True)
 class TableStats:
     """One table of a source: rows held, rows that the source declares (if it does), and the share
-    of them that is held; a row that repeats an id is held as the first one."""
+    of them that is held; a row that repeats an id is held as the first one.
+
+    `missing` counts what is known to be lacking, and `missing_ids` lists the first: of what the
+    source is about the ids that were rejected and that no other row brought, of artists and albums
+    the source's own references to rows that it does not have.
+    """
 
     table: str
     rows: int
     declared: int | None
     coverage: float | None
+    missing: int
+    missing_ids: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,8 +47,7 @@ class SourceStats:
     """One source. `input` rows were read, and always `input` = `rows` + `duplicates` + `rejected`
     (tracks held, rows that repeat an id, rows that could not be used, by `reasons`).
 
-    `missing` counts the ids that were rejected and that no other row brought; `missing_ids` lists
-    the first of them.
+    `declared`, `coverage`, `missing` and `missing_ids` are those of the table that it is about.
     """
 
     name: str
@@ -73,7 +79,11 @@ class Stats:
 
 def stats(snapshot: Snapshot) -> Stats:
     """Count a snapshot."""
-    layers = snapshot.manifest.layers
+    layers = {
+        name: layer
+        for name, layer in snapshot.manifest.layers.items()
+        if name != corrections.SOURCE
+    }
     with snapshot.connect() as connection:
         return Stats(
             tracks=sum(layer.rows("tracks") for layer in layers.values()),
@@ -98,38 +108,53 @@ def _recordings(connection: Connection, snapshot: Snapshot) -> int:
 
 
 def _source(connection: Connection, layer: Layer) -> SourceStats:
-    source = quoted(layer.source)
     reasons: list[tuple[str, int]] = []
-    missing: list[tuple[str, int]] = []
     if layer.rejected:
         reasons = connection.execute(
-            f"SELECT reason, count(*) FROM rejects WHERE source = {source} GROUP BY reason"
-            " ORDER BY count(*) DESC, reason"
+            "SELECT reason, count(*) FROM rejects WHERE source = ? GROUP BY reason"
+            " ORDER BY count(*) DESC, reason",
+            [layer.source],
         ).fetchall()
-        missing = connection.execute(
-            "SELECT own_id, count(*) OVER () FROM (SELECT DISTINCT own_id FROM rejects WHERE source"
-            f" = {source} AND own_id IS NOT NULL) ANTI JOIN (SELECT own_id FROM tracks WHERE source"
-            f" = {source}) USING (own_id) ORDER BY own_id LIMIT {MISSING}"
-        ).fetchall()
+    tables = {table: _table(connection, layer, table) for table in COUNTED}
+    subject = tables[layer.subject]
     return SourceStats(
         name=layer.source,
         rows=layer.rows("tracks"),
-        declared=layer.declared,
-        coverage=imports.coverage(layer),
+        declared=subject.declared,
+        coverage=subject.coverage,
         rejected=layer.rejected,
         duplicates=layer.duplicates,
         input=layer.input,
         format=layer.format,
         licence=layer.licence,
-        tables=tuple(_table(layer, table) for table in COUNTED if layer.rows(table)),
+        tables=tuple(each for each in tables.values() if each.rows or each.declared),
         reasons=tuple(Reason(*row) for row in reasons),
-        missing=missing[0][1] if missing else 0,
-        missing_ids=tuple(own_id for own_id, _ in missing),
+        missing=subject.missing,
+        missing_ids=subject.missing_ids,
     )
 
 
-def _table(layer: Layer, table: str) -> TableStats:
-    """Sources declare how many rows they give, and rows are tracks."""
-    if table != "tracks":
-        return TableStats(table, layer.rows(table), None, None)
-    return TableStats(table, layer.rows(table), layer.declared, imports.coverage(layer))
+def _table(connection: Connection, layer: Layer, table: str) -> TableStats:
+    missing: list[tuple[str, int]] = []
+    if layer.rejected and table == layer.subject:
+        missing = connection.execute(
+            "SELECT own_id, count(*) OVER () FROM (SELECT DISTINCT own_id FROM rejects"
+            " WHERE source = $source AND own_id IS NOT NULL) ANTI JOIN"
+            " (SELECT own_id FROM tracks WHERE source = $source) USING (own_id)"
+            f" ORDER BY own_id LIMIT {MISSING}",
+            {"source": layer.source},
+        ).fetchall()
+    elif layer.rows("absent"):
+        missing = connection.execute(
+            "SELECT ref::VARCHAR, count(*) OVER () FROM absent WHERE source = ? AND kind = ?"
+            f" ORDER BY ref LIMIT {MISSING}",
+            [layer.source, table],
+        ).fetchall()
+    return TableStats(
+        table,
+        layer.rows(table),
+        layer.declared.get(table),
+        imports.coverage(layer, table),
+        missing[0][1] if missing else 0,
+        tuple(own_id for own_id, _ in missing),
+    )

@@ -317,7 +317,7 @@ def _write(folder: Path, scratch: Path, number: int, table: pa.Table) -> Layer:
     pq.write_table(table, written, compression="zstd")
     name = f"{layout.LAYERS}/{SOURCE}-{number:06d}/{SOURCE}.parquet"
     part = layout.publish_part(folder, written, name, table.num_rows)
-    return Layer(SOURCE, SOURCE, None, 0, 0, 0, None, {SOURCE: (part,)})
+    return Layer(SOURCE, SOURCE, None, 0, 0, 0, {}, {SOURCE: (part,)})
 
 
 def _check_consistent(stands: Standing, added: Sequence[Row]) -> None:

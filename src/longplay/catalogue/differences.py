@@ -230,7 +230,7 @@ def _readable(folder: Path) -> Iterator[None]:
 
 
 def _emptied(name: str) -> Origin:
-    return Origin(name, None, (), (), None, dict.fromkeys(ROWS, NONE))
+    return Origin(name, None, (), (), {}, dict.fromkeys(ROWS, NONE))
 
 
 def _check_names(snapshot: Snapshot, wanted: dict[str, Origin]) -> None:

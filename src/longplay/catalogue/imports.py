@@ -23,11 +23,12 @@ SOURCE_NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,62}")
 
 @dataclass(frozen=True, slots=True)
 class Staged:
-    """What an importer says when it has staged everything: how many rows its source gave, and how
-    many it says there are (None: it does not say). Of a history, `duplicates` repeat a play."""
+    """What an importer says when it has staged everything: how many rows its source gave, and by
+    table how many the source says there are, where it does. Of a history, `duplicates` repeat a
+    play."""
 
     input: int
-    declared: int | None
+    declared: Mapping[str, int]
     duplicates: int = 0
 
 
@@ -58,11 +59,13 @@ def run(
     kind: str,
     licence: str | None,
     licences: Mapping[str, str] | None = None,
+    declared: Mapping[str, int] | None = None,
     count_listens: bool = False,
 ) -> Imported:
     """Replace the layer of `source` by what `fill(stage)` stages.
 
-    `licence` is that of the metadata, `licences` those of tables that have another.
+    `licence` is that of the metadata, `licences` those of tables that have another; `declared` is
+    what a person knows of the source's tables, and stands before what the source says.
     Nothing is visible before the pointer is swapped, and nothing is left if that does not happen.
     When the layer turns out to be the one that is there already, the snapshot stays as it is.
     Raises UsageError for a source's name that cannot name a folder.
@@ -84,6 +87,8 @@ def run(
         before = previous.read(folder, current.layers.get(source))
         target = scratch / "layer"
         written = layers.write(stage, target, since=lambda keys: _since(before, keys, number))
+        for table, refs in written.absent.items():
+            stage.absent(table, refs)
         small = _write_small(connection, target)
         index = [*written.lookups, *_build_index(target, source, scratch)]
         tables = {
@@ -100,7 +105,7 @@ def run(
             staged.input,
             repeats + written.duplicates + staged.duplicates,
             small["rejects"][0][1],
-            staged.declared,
+            {**staged.declared, **(declared or {})},
             tables,
             tuple(
                 layout.publish_part(
@@ -191,8 +196,12 @@ def summary(layer: layout.Layer, number: int, seconds: float, matched: float = 0
     )
 
 
-def coverage(layer: layout.Layer) -> float | None:
-    """Rows held / rows that the source declares; rows that repeat an id are held as that one."""
-    if not layer.declared:
+def coverage(layer: layout.Layer, table: str | None = None) -> float | None:
+    """Rows held / rows that the source declares, of one table (else the one that it is about);
+    rows that repeat an id are held as that one."""
+    table = table or layer.subject
+    declared = layer.declared.get(table)
+    if not declared:
         return None
-    return min((layer.input - layer.rejected) / layer.declared, 1.0)
+    held = layer.input - layer.rejected if table == layer.subject else layer.rows(table)
+    return min(held / declared, 1.0)

@@ -44,7 +44,7 @@ def begin(connection: Connection, source: str) -> None:
         ("staged", staged),
         ("staged_offers", STAGED_OFFERS),
         ("staged_rights", STAGED_RIGHTS),
-        *((table, schema.LAYER[table]) for table in ("rejects", "listens", "aliases")),
+        *((table, schema.LAYER[table]) for table in ("rejects", "absent", "listens", "aliases")),
     ):
         connection.execute(f"CREATE TABLE {table} ({schema.definition(columns)})")
 
@@ -153,6 +153,7 @@ def small_tables() -> dict[str, str]:
         "rights": f"SELECT {ids.text_sql('tr', ids.row_key_sql('tr', 'own_id'))} AS subject, text,"
         " field, place FROM staged_rights ORDER BY ALL",
         "rejects": "SELECT * FROM rejects ORDER BY ALL",
+        "absent": "SELECT * FROM absent ORDER BY ALL",
         "listens": "SELECT * FROM listens ORDER BY ALL",
         "aliases": "SELECT DISTINCT * FROM aliases ORDER BY ALL",
     }

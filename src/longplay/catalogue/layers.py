@@ -6,11 +6,12 @@ them at once (keys, trees of recordings) is a few bytes for each.
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Literal, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -34,6 +35,11 @@ PART_ROWS = 1 << 24
 THREADS = 2
 """Files written at once."""
 
+MOST_ABSENT = 1_000_000
+"""References without a row that are remembered: so many are no gap, but another catalogue."""
+
+Refs: TypeAlias = npt.NDArray[np.int64]
+
 UNLIKE = ("own_id", "title", "name", "recording_mbid", "mbid", "upc", "isrcs.list.element")
 """Columns whose values hardly repeat: a dictionary of them is only in the way."""
 
@@ -41,12 +47,12 @@ UNLIKE = ("own_id", "title", "name", "recording_mbid", "mbid", "upc", "isrcs.lis
 @dataclass(frozen=True, slots=True)
 class Written:
     """A layer's Parquet files by table, with their rows; its look-up files; how many staged tracks
-    repeated an id, and how many references led to no row."""
+    repeated an id; and the references that led to no row, `MOST_ABSENT` of a table at most."""
 
     files: dict[str, list[tuple[Path, int]]]
     lookups: tuple[Path, ...]
     duplicates: int
-    dangling: int
+    absent: dict[str, Refs]
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +79,22 @@ class Numbered:
             done += each.rows
 
 
+class Absent:
+    """The artists and albums that rows refer to and that the source does not have."""
+
+    def __init__(self) -> None:
+        self.refs: dict[str, Refs] = {}
+        self._lock = threading.Lock()
+
+    def add(self, kind: str, refs: Refs) -> None:
+        """Remember references that led nowhere; -1 is none."""
+        refs = np.unique(refs[refs != -1])
+        if len(refs):
+            with self._lock:
+                known = self.refs.get(kind, refs[:0])
+                self.refs[kind] = np.union1d(known, refs)[:MOST_ABSENT]
+
+
 @dataclass(frozen=True, slots=True)
 class Tracks:
     """What is known of all tracks before they are written: their order, the documents that repeat
@@ -93,7 +115,8 @@ def write(stage: Staging, target: Path, *, since: Callable[[Hashes], Documents])
     index.mkdir(parents=True)
     artists, albums = _numbered(stage, "artists"), _numbered(stage, "albums")
     names = _write_artists(stage, target, artists)
-    dangling = _write_albums(target, albums, artists.numbers)
+    absent = Absent()
+    _write_albums(target, albums, artists.numbers, absent)
     segments = numbering.segments(stage.spooled("tracks"))
     found = Evidence(stage.scratch / "evidence")
     own_keys = _collect(stage, segments, found, artists.numbers, names)
@@ -108,7 +131,7 @@ def write(stage: Staging, target: Path, *, since: Callable[[Hashes], Documents])
         evidence.write_lookup(index / f"{prefix}.lookup", each.keys[each.kept])
         for prefix, each in (("ar", artists), ("al", albums))
     ]
-    files, lost = _write_tracks(target, tracks, artists.numbers, albums.numbers)
+    files = _write_tracks(target, tracks, artists.numbers, albums.numbers, absent)
     stage.clear()
     return Written(
         {
@@ -118,7 +141,7 @@ def write(stage: Staging, target: Path, *, since: Callable[[Hashes], Documents])
         },
         tuple(lookups),
         len(dropped),
-        dangling + lost,
+        absent.refs,
     )
 
 
@@ -146,16 +169,13 @@ def _write_artists(stage: Staging, target: Path, artists: Numbered) -> Hashes:
     return np.concatenate(hashes)
 
 
-def _write_albums(target: Path, albums: Numbered, artists: Numbers) -> int:
-    """Write albums.parquet; returns how many references led nowhere."""
-    dangling = 0
+def _write_albums(target: Path, albums: Numbered, artists: Numbers, absent: Absent) -> None:
+    """Write albums.parquet."""
     with _writer(target, "albums") as writer:
         for batch in albums.batches():
-            numbers, lost = _resolved(batch["artist_refs"], artists)
-            dangling += lost
+            numbers = _resolved(batch["artist_refs"], artists, absent)
             credited = batch.append_column("artists", numbers)
             _write(writer, credited.select(list(schema.LAYER["albums"])))
-    return dangling
 
 
 def _collect(
@@ -213,9 +233,9 @@ def _same_as(own_keys: Hashes, found: Evidence, dropped: Documents) -> Documents
 
 
 def _write_tracks(
-    target: Path, tracks: Tracks, artists: Numbers, albums: Numbers
-) -> tuple[list[tuple[Path, int]], int]:
-    """Write the tracks, in files of `PART_ROWS`; returns them, and references that led nowhere."""
+    target: Path, tracks: Tracks, artists: Numbers, albums: Numbers, absent: Absent
+) -> list[tuple[Path, int]]:
+    """Write the tracks, in files of `PART_ROWS`; returns them."""
     total = len(tracks.same)
     starts = range(0, max(total, 1), PART_ROWS)
     paths = [
@@ -223,19 +243,15 @@ def _write_tracks(
         for part in range(len(starts))
     ]
 
-    def write_part(path: Path, start: int) -> int:
-        dangling = 0
+    def write_part(path: Path, start: int) -> None:
         with pq.ParquetWriter(path, **_options("tracks")) as writer:
             for first, batch in _rows(tracks, start, min(start + PART_ROWS, total)):
-                table, lost = _track_rows(tracks, first, batch, artists, albums)
-                dangling += lost
-                _write(writer, table)
-        return dangling
+                _write(writer, _track_rows(tracks, first, batch, artists, albums, absent))
 
     with ThreadPoolExecutor(THREADS) as pool:
-        dangling = sum(pool.map(write_part, paths, starts))
+        list(pool.map(write_part, paths, starts))
     rows = [min(PART_ROWS, total - start) for start in starts]
-    return list(zip(paths, rows, strict=True)), dangling
+    return list(zip(paths, rows, strict=True))
 
 
 def _rows(tracks: Tracks, start: int, end: int) -> Iterator[tuple[int, pa.RecordBatch]]:
@@ -271,14 +287,21 @@ def _together(batches: list[pa.RecordBatch]) -> pa.RecordBatch:
 
 
 def _track_rows(
-    tracks: Tracks, first: int, batch: pa.RecordBatch, artists: Numbers, albums: Numbers
-) -> tuple[pa.RecordBatch, int]:
+    tracks: Tracks,
+    first: int,
+    batch: pa.RecordBatch,
+    artists: Numbers,
+    albums: Numbers,
+    absent: Absent,
+) -> pa.RecordBatch:
     """The rows of tracks.parquet for staged rows that begin at document `first`."""
     same = tracks.same[first : first + batch.num_rows]
     itself = same == np.arange(first, first + batch.num_rows)
-    credited, lost = _resolved(batch["artist_refs"], artists)
-    album_rows = albums.find(batch["album_ref"].fill_null(-1).to_numpy())
+    credited = _resolved(batch["artist_refs"], artists, absent)
+    album_refs = batch["album_ref"].fill_null(-1).to_numpy()
+    album_rows = albums.find(album_refs)
     nowhere = album_rows == NOWHERE
+    absent.add("albums", album_refs[nowhere])
     made = {
         "artists": credited,
         "album": pa.array(album_rows, mask=nowhere),
@@ -286,22 +309,21 @@ def _track_rows(
         "since": pa.array(tracks.since[first : first + batch.num_rows]),
     }
     columns = [made.get(name) or batch[name] for name in schema.LAYER["tracks"]]
-    lost += int(nowhere.sum()) - batch["album_ref"].null_count
-    return pa.record_batch(columns, schema=schema.arrow(schema.LAYER["tracks"])), lost
+    return pa.record_batch(columns, schema=schema.arrow(schema.LAYER["tracks"]))
 
 
-def _resolved(refs: pa.ListArray, numbers: Numbers) -> tuple[pa.Array, int]:
-    """Lists of references as lists of row numbers, without those that lead nowhere; and how many
-    do."""
-    flat = refs.flatten()
-    rows = numbers.find(flat.fill_null(-1).to_numpy())
+def _resolved(refs: pa.ListArray, artists: Numbers, absent: Absent) -> pa.Array:
+    """Lists of references as lists of row numbers, without those that lead nowhere."""
+    flat = refs.flatten().fill_null(-1).to_numpy()
+    rows = artists.find(flat)
     lengths = refs.value_lengths().fill_null(0).to_numpy()
     known = rows != NOWHERE
     if not known.all():
+        absent.add("artists", flat[~known])
         owner = np.repeat(np.arange(len(refs)), lengths)
         lengths = np.bincount(owner[known], minlength=len(refs))
     offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int32)
-    return pa.ListArray.from_arrays(pa.array(offsets), pa.array(rows[known])), int((~known).sum())
+    return pa.ListArray.from_arrays(pa.array(offsets), pa.array(rows[known]))
 
 
 def _options(table: str) -> dict[str, object]:

@@ -49,9 +49,9 @@ class Part:
 @dataclass(frozen=True, slots=True)
 class Layer:
     """One source's tables. `input` counts the rows that the source gave, and
-    `input = tracks + duplicates + rejected` always; `declared` is the source's own figure;
-    `licences` are those of tables that are under another licence than the rest. `index` can be
-    rebuilt from the tables."""
+    `input = tracks + duplicates + rejected` always; `declared` is by table what the
+    source says it has; `licences` are those of tables that are under another licence than the rest.
+    `index` can be rebuilt from the tables."""
 
     source: str
     format: str
@@ -59,10 +59,15 @@ class Layer:
     input: int
     duplicates: int
     rejected: int
-    declared: int | None
+    declared: dict[str, int]
     tables: dict[str, tuple[Part, ...]]
     index: tuple[Part, ...] = ()
     licences: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def subject(self) -> str:
+        """The table that the source is about, whose rows `input` counts."""
+        return "listens" if self.format == "listens" else "tracks"
 
     def rows(self, table: str) -> int:
         """Rows of a table."""

@@ -136,6 +136,7 @@ LAYER: dict[str, Columns] = {
         "reason": "VARCHAR",
         "content": "VARCHAR",
     },
+    "absent": {"kind": "VARCHAR", "ref": "BIGINT"},
     "listens": {
         "kind": "VARCHAR",
         "track": "VARCHAR",

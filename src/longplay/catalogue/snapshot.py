@@ -30,11 +30,11 @@ class Snapshot:
     def connect(self) -> Iterator[Connection]:
         """A DuckDB connection with the snapshot's tables as views, closed at the end.
 
-        `offers`, `rights`, `rejects`, `listens` and `aliases` as in `schema.LAYER`, each row with
-        its `source`; `tracks`, `albums` and `artists` also with their keys and with numbers that
-        are unique in the snapshot, so that they can be joined; `track_artists(track, position,
-        artist)`; `track_credits(track, names)` and `album_credits(album, names)`; `named_tracks`
-        and `named_albums` with the artists' names; `members(track, recording)` and
+        `offers`, `rights`, `rejects`, `absent`, `listens` and `aliases` as in `schema.LAYER`, each
+        row with its `source`; `tracks`, `albums` and `artists` also with their keys and with
+        numbers that are unique in the snapshot, so that they can be joined; `track_artists(track,
+        position, artist)`; `track_credits(track, names)` and `album_credits(album, names)`;
+        `named_tracks` and `named_albums` with the artists' names; `members(track, recording)` and
         `recordings(recording, minted)` of what is in the catalogue now; `redirects(recording,
         successor)` with the id that stands now; `splits(recording, part, snapshot)`; and
         `all_members`, `all_recordings`, which also have what has gone.
@@ -78,15 +78,15 @@ def _shown(table: str, source: str, base: int, first: int) -> str:
     columns = []
     for name, kind in schema.LAYER[table].items():
         if kind == "UINTEGER[]":
-            columns.append(f"list_transform({name}, lambda n: {base}::UBIGINT + n) AS {name}")
+            columns.append(f"list_transform({name}, lambda n: ({base} + n)::UBIGINT) AS {name}")
         elif kind == "UINTEGER" and name != "since":
-            columns.append(f"{base}::UBIGINT + {name} AS {name}")
+            columns.append(f"({base} + {name})::UBIGINT AS {name}")
         else:
             columns.append(name)
     if table in _KEYED:
         number, key, prefix = _KEYED[table]
         columns.insert(0, f"{ids.row_key_sql(prefix, 'own_id', source)} AS {key}")
-        columns.insert(0, f"{first}::UBIGINT + file_row_number AS {number}")
+        columns.insert(0, f"({first} + file_row_number)::UBIGINT AS {number}")
     return ", ".join([f"{source} AS source", *columns])
 
 

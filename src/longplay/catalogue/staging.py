@@ -122,6 +122,10 @@ class Staging:
         """Take rows that cannot be used: `schema.LAYER["rejects"]`."""
         self._insert("rejects", batch)
 
+    def absent(self, kind: str, refs: npt.NDArray[np.int64]) -> None:
+        """Take `artists` or `albums` that rows refer to and that the source does not have."""
+        self._insert("absent", pa.table({"kind": [kind] * len(refs), "ref": refs}))
+
     def rights(self, batch: Batch) -> None:
         """Take what the source says of tracks' rights: `own_id`, `text`, `field`, `place`."""
         self._insert("staged_rights", batch)

@@ -34,7 +34,8 @@ def import_paths(
         str | None, typer.Option(metavar="URI", help="The licence of the metadata itself.")
     ] = None,
     declared: Annotated[
-        int | None, typer.Option(min=0, help="Rows that the source says there are.")
+        list[str] | None,
+        typer.Option(metavar="[TABLE=]N", help="Rows that the source says there are."),
     ] = None,
     half_life: Annotated[
         float | None, typer.Option(metavar="DAYS", help="Listens: so old, they count half.")
@@ -62,7 +63,7 @@ def import_paths(
         column_map,
         name,
         licence,
-        declared,
+        tuple(declared or ()),
         workers,
         half_life,
         importing.Harvest(oai_set, prefix, since, fresh, pause, allow_private),
@@ -94,5 +95,17 @@ def stats(
     names = ("tracks", "albums", "artists", "recordings", "isrcs")
     output.facts([(name, getattr(found, name)) for name in names])
     output.line()
-    columns = ("name", "rows", "declared", "coverage", "rejected")
-    output.table(columns, [[getattr(row, name) for name in columns] for row in found.sources])
+    columns = ("source", "table", "rows", "declared", "coverage", "missing")
+    rows = [(source.name, each) for source in found.sources for each in source.tables]
+    output.table(
+        columns, [[name, *(getattr(each, column) for column in columns[1:])] for name, each in rows]
+    )
+    output.line()
+    columns = ("source", "input", "rows", "duplicates", "rejected", "licence")
+    output.table(
+        columns,
+        [
+            [source.name, *(getattr(source, column) for column in columns[1:])]
+            for source in found.sources
+        ],
+    )

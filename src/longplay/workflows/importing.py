@@ -45,14 +45,15 @@ class Harvest:
 class Request:
     """What to import, of one source: a folder of files, tables, dumps, histories, or a repository's
     address. `form` is one of `FORMS` or None (told by the path); `column_map` a map file, or the
-    name of one that ships; `half_life_days` weighs listens, and `harvest` is for repositories."""
+    name of one that ships; `declared` is what the source says it has, as `1200` or `albums=80`;
+    `half_life_days` weighs listens, and `harvest` is for repositories."""
 
     paths: tuple[str, ...]
     form: str | None = None
     column_map: str | None = None
     name: str | None = None
     licence: str | None = None
-    declared: int | None = None
+    declared: tuple[str, ...] = ()
     workers: int | None = None
     half_life_days: float | None = None
     harvest: Harvest = Harvest()
@@ -157,6 +158,19 @@ def _name(archive: Archive, request: Request) -> str:
     return name
 
 
+def _declared(request: Request, subject: str = "tracks") -> dict[str, int]:
+    """By table how many rows the source says there are; a mere number is of `subject`."""
+    found = {}
+    for text in request.declared:
+        table, _, number = text.rpartition("=")
+        if not number.isdecimal() or table not in ("", *coverage.COUNTED):
+            raise UsageError(
+                "is no number of rows", where=text, hint="say --declared 1200, or albums=80"
+            )
+        found[table or subject] = int(number)
+    return found
+
+
 def _table(archive: Archive, request: Request, progress: Progress) -> Imported:
     return import_table(
         archive.catalogue,
@@ -164,7 +178,7 @@ def _table(archive: Archive, request: Request, progress: Progress) -> Imported:
         request.files,
         table_map=_load_map(request.column_map) if request.column_map else None,
         licence=request.licence,
-        declared=request.declared,
+        declared=_declared(request),
         check_rights=rows.check_text,
         progress=progress,
     )
@@ -176,6 +190,7 @@ def _musicbrainz(archive: Archive, request: Request, progress: Progress) -> Impo
         _name(archive, request),
         request.files,
         licence=request.licence,
+        declared=_declared(request),
         progress=_counted(progress),
     )
 
@@ -186,6 +201,7 @@ def _discogs(archive: Archive, request: Request, progress: Progress) -> Imported
         _name(archive, request),
         request.files,
         licence=request.licence,
+        declared=_declared(request),
         progress=_counted(progress),
     )
 
@@ -197,7 +213,7 @@ def _listens(archive: Archive, request: Request, progress: Progress) -> Imported
         request.files,
         half_life_days=request.half_life_days,
         licence=request.licence,
-        declared=request.declared,
+        declared=_declared(request, "listens"),
         progress=_counted(progress),
     )
 
@@ -210,7 +226,7 @@ def _oai(archive: Archive, request: Request, progress: Progress) -> Imported:
         _name(archive, request),
         request.paths[0],
         licence=request.licence,
-        declared=request.declared,
+        declared=_declared(request),
         progress=_counted(progress),
         **asdict(request.harvest),
     )

@@ -79,11 +79,19 @@ def fill(
     genres = _genres(paths, table_map.joins.get("artist_genres"))
     totals = [len(ranges.spans(path, table_map.tables["tracks"].table)) for path in paths]
     count = 0
+    said = {"artists": 0, "albums": 0}
+
+    def counted(entity: str) -> Callable[[int], None]:
+        def add(rows: int) -> None:
+            said[entity] += rows
+
+        return add
+
     for ordinal, path in enumerate(paths):
         reader = _Reader(stage, path, ordinal, table_map, genres)
         for entity in ("artists", "albums"):
             if entity in table_map.tables:
-                reader.read(entity, lambda _rows: None)
+                reader.read(entity, counted(entity))
         done = sum(totals[:ordinal])
 
         def advance(rows: int, first: int = done) -> None:
@@ -95,7 +103,8 @@ def fill(
         progress(count, 0, f"read {path.name}")
     if not count:
         raise InputError("has no tracks", where=str(paths[0]), hint="is this the right map?")
-    return imports.Staged(count, count)
+    declared = {entity: rows for entity, rows in said.items() if rows}
+    return imports.Staged(count, {**declared, "tracks": count})
 
 
 def _check(path: Path, table_map: RelationMap) -> None:

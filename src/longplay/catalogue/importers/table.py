@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -38,15 +38,15 @@ def import_table(
     *,
     table_map: TableMap | RelationMap | None = None,
     licence: str | None = None,
-    declared: int | None = None,
+    declared: Mapping[str, int] | None = None,
     check_rights: Check = _accept,
     progress: Progress = _quiet,
 ) -> imports.Imported:
     """Import the files of one source as its layer in the catalogue at `folder`.
 
     Without a map, columns are known by `columns.DEFAULT_NAMES`. `licence` is that of the metadata
-    itself; `declared` the number of rows that the source says there are (else the files' own
-    count). `check_rights(text, where)` is called for each distinct text of the `licence` column
+    itself; `declared` the number of rows by table that the source says there are (else the files'
+    own count). `check_rights(text, where)` is called for each distinct text of the `licence` column
     and raises RightsError to stop the import. `progress(done, total, words)` counts files, or
     the rows of a database in many tables.
 
@@ -56,8 +56,7 @@ def import_table(
 
     def fill_relations(stage: Staging) -> imports.Staged:
         assert isinstance(table_map, RelationMap)
-        staged = relations.fill(stage, paths, table_map, progress)
-        return staged if declared is None else imports.Staged(staged.input, declared)
+        return relations.fill(stage, paths, table_map, progress)
 
     def fill(stage: Staging) -> imports.Staged:
         assert not isinstance(table_map, RelationMap)
@@ -76,14 +75,23 @@ def import_table(
         _require_rows(connection, paths, count)
         _keep_rights(connection, check_rights)
         progress(len(paths), len(paths), "")
-        return imports.Staged(count, count if declared is None else declared)
+        return imports.Staged(count, {"tracks": count})
 
     if not paths:
         raise InputError("no file to import", where=source)
     if isinstance(table_map, RelationMap):
-        return imports.run(folder, source, fill_relations, kind="table", licence=licence)
-    counting = table_map.count_listens if table_map else False
-    return imports.run(folder, source, fill, kind="table", licence=licence, count_listens=counting)
+        return imports.run(
+            folder, source, fill_relations, kind="table", licence=licence, declared=declared
+        )
+    return imports.run(
+        folder,
+        source,
+        fill,
+        kind="table",
+        licence=licence,
+        declared=declared,
+        count_listens=table_map.count_listens if table_map else False,
+    )
 
 
 @contextmanager

@@ -64,7 +64,7 @@ def import_tags(
         refused = [entry for entry in entries if entry.kind == "refused"]
         count += len(refused)
         staging.reject(refused)
-        return imports.Staged(count, count)
+        return imports.Staged(count, {"tracks": count})
 
     return imports.run(folder, source, fill, kind="tags", licence=licence)
 

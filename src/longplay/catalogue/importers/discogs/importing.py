@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from array import array
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -43,13 +43,15 @@ def import_discogs(
     paths: Sequence[Path],
     *,
     licence: str | None = None,
+    declared: Mapping[str, int] | None = None,
     progress: Callable[[int, int], None],
 ) -> Imported:
     """Replace the layer of `source` in the catalogue `folder` by the dumps in `paths`: any of
     artists, labels, masters and releases, gzipped or not, in any order.
 
     `progress` gets bytes read and their total. Raises InputError for what is no dump, is damaged,
-    cut short or not well-formed, or declares entities; nothing changes then.
+    cut short or not well-formed, or declares entities; nothing changes then. `declared` is the
+    number of rows by table that the source says there are.
     """
     if not paths:
         raise UsageError("no dump to import", hint="name discogs_…_releases.xml.gz")
@@ -69,9 +71,11 @@ def import_discogs(
         for kind, path in kinds:
             work.read(kind, path, count)
         work.flush()
-        return Staged(work.tracks + work.rejected, None)
+        return Staged(work.tracks + work.rejected, {})
 
-    return imports.run(folder, source, fill, kind="discogs", licence=licence or LICENCE)
+    return imports.run(
+        folder, source, fill, kind="discogs", licence=licence or LICENCE, declared=declared
+    )
 
 
 @dataclass(slots=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from longplay.catalogue import imports
@@ -28,14 +28,15 @@ def import_listens(
     *,
     half_life_days: float | None = None,
     licence: str | None = None,
-    declared: int | None = None,
+    declared: Mapping[str, int] | None = None,
     progress: Progress = _quiet,
 ) -> imports.Imported:
     """Count listening histories into the layer `source` of the catalogue at `folder`.
 
     `paths` are files, folders or archives of any of the forms in `docs/importers/listens.md`. With
     `half_life_days` a listen weighs half for each such span of days that it is older than the
-    newest listen in the data. `declared` is the number of rows that the source says there are.
+    newest listen in the data. `declared` is the number of `listens` that the source says there
+    are.
     What is held are sums per recording: listens, and of how many accounts. The result's `listens`
     are the plays that count, `matched` those of recordings that the catalogue has;
     rows read = listens + duplicates + rejected.
@@ -52,9 +53,9 @@ def import_listens(
 
     def fill(stage: Staging) -> imports.Staged:
         counter, duplicates = read(stage, paths, half_life_days, progress)
-        return imports.Staged(counter.rows, declared, duplicates)
+        return imports.Staged(counter.rows, {}, duplicates)
 
-    return imports.run(folder, source, fill, kind="listens", licence=licence)
+    return imports.run(folder, source, fill, kind="listens", licence=licence, declared=declared)
 
 
 def read(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import pyarrow as pa
@@ -26,6 +26,7 @@ def import_musicbrainz(
     paths: Sequence[Path],
     *,
     licence: str | None = None,
+    declared: Mapping[str, int] | None = None,
     progress: Callable[[int, int], None],
 ) -> Imported:
     """Replace the layer of `source` in the catalogue `folder` by the dumps in `paths`.
@@ -48,7 +49,13 @@ def import_musicbrainz(
 
     own = LICENCES if licence is None else {}
     return imports.run(
-        folder, source, fill, kind="musicbrainz", licence=licence or LICENCE, licences=own
+        folder,
+        source,
+        fill,
+        kind="musicbrainz",
+        licence=licence or LICENCE,
+        licences=own,
+        declared=declared,
     )
 
 
@@ -87,7 +94,12 @@ def _stage(stage: Staging, found: dict[str, Spooled]) -> Staged:
         )
         _rights(stage, batch)
     rejected = sum(table.rejected for table in found.values())
-    return Staged(given + rejected, rows.declared(stage.connection))
+    said = {
+        kind: found[name].held + found[name].rejected
+        for kind, name in (("artists", "artist"), ("albums", "release"))
+        if name in found
+    }
+    return Staged(given + rejected, {**said, "tracks": rows.declared(stage.connection)})
 
 
 def _rights(stage: Staging, batch: pa.RecordBatch) -> None:

@@ -3,7 +3,7 @@ held of it."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import pyarrow as pa
@@ -55,7 +55,7 @@ def import_oai(
     prefix: str = "oai_dc",
     since: str | None = None,
     licence: str | None = None,
-    declared: int | None = None,
+    declared: Mapping[str, int] | None = None,
     fresh: bool = False,
     pause: float = 1.0,
     allow_private: bool = False,
@@ -69,7 +69,8 @@ def import_oai(
     of qualified Dublin Core), `set` one of its sets, `since` a date (`2024-05-31`) before which
     nothing is asked for. A harvest that was cut short goes on; one that is complete asks for what
     has changed since; `fresh` begins anew. `pause` are the seconds between requests. Addresses in
-    private networks are refused without `allow_private`. `declared` overrides the server's count.
+    private networks are refused without `allow_private`. `declared` overrides the server's
+    count.
 
     Every record is a row: sound with a title is held, a later version of a record makes the earlier
     one a duplicate, and what was deleted, is not sound or says too little is rejected with its
@@ -86,9 +87,10 @@ def import_oai(
     def fill(stage: Staging) -> imports.Staged:
         received = _read_pages(stage.connection, kept, state, progress)
         _stage(stage)
-        return imports.Staged(received, state.declared if declared is None else declared)
+        said = {} if state.declared is None else {"tracks": state.declared}
+        return imports.Staged(received, said)
 
-    return imports.run(folder, source, fill, kind="oai", licence=licence)
+    return imports.run(folder, source, fill, kind="oai", licence=licence, declared=declared)
 
 
 def _read_pages(connection: Connection, kept: Path, state: State, progress: Progress) -> int:
