@@ -9,7 +9,8 @@ proportion; those of latency hold at any size. What was measured is added to the
 `--results`, by size, and sizes measured before are shown beside it as growth.
 
     python -m benchmarks.catalogue --tracks 1M|16M|256M [--peers] [--results FILE]
-        [--keep DIR]      the SQLite files, to use again; else each goes when it has been read
+        [--source DIR]    where the SQLite files are, or are made
+        [--keep]          do not delete each when it has been read
         [--archive DIR]   the archive; one that has a catalogue already is not imported again
 """
 
@@ -160,7 +161,7 @@ def rows_of(shards: Sequence[Path]) -> int:
 def measure(chosen: argparse.Namespace, folder: Path) -> dict[str, Any]:
     """Everything about one size."""
     archive = (chosen.archive or folder / "archive").resolve()
-    source = (chosen.keep or folder / "source").resolve()
+    source = (chosen.source or folder / "source").resolve()
     found: dict[str, Any] = {"tracks": chosen.tracks, "load": os.getloadavg()[0]}
     asked = folder / "questions.json"
     save(asked, questions(Shape(chosen.tracks)))
@@ -173,7 +174,7 @@ def measure(chosen: argparse.Namespace, folder: Path) -> dict[str, Any]:
         found["synthesis"] = time.perf_counter() - start
     if not present:
         create(archive).ledger.close()
-        found["import"] = imported(archive, paths, keep=bool(chosen.keep) or chosen.peers)
+        found["import"] = imported(archive, paths, keep=chosen.keep or chosen.peers)
     found["sizes"] = sizes(archive)
     found["warm"] = child("catalogue_latency", archive, "--warm", asked)
     made = load(asked)
@@ -284,7 +285,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     )
     parser.add_argument("--tracks", type=tracks_of, default=1_000_000)
     parser.add_argument("--peers", action="store_true")
-    parser.add_argument("--keep", type=Path)
+    parser.add_argument("--source", type=Path)
+    parser.add_argument("--keep", action="store_true")
     parser.add_argument("--archive", type=Path)
     parser.add_argument("--results", type=Path)
     parser.add_argument("--scratch", type=Path, help="else the system's temporary folder")

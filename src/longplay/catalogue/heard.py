@@ -178,6 +178,7 @@ def _recordings(
     for layer in tracked.values():
         path = folder / layer.tables["tracks"][0].file
         lookup = Lookup.open(path.parent / layout.INDEX / f"{kind}.lookup")
+        reader = rows.Reader.open(connection, folder, layer)
         places, documents = lookup.find(wanted)
         # In the order of the tracks, so that the layer is read from its start to its end once.
         order = np.argsort(documents, kind="stable")
@@ -185,7 +186,7 @@ def _recordings(
         for start in range(0, len(documents), AT_ONCE):
             some = slice(start, start + AT_ONCE)
             where, which, whose = _verified(
-                connection, folder, layer, overrides, kind, wanted, places[some], documents[some]
+                reader, overrides, kind, wanted, places[some], documents[some]
             )
             # Tracks come in ascending order, and of one place the first counts.
             once, firsts = np.unique(where, return_index=True)
@@ -196,9 +197,7 @@ def _recordings(
 
 
 def _verified(
-    connection: Connection,
-    folder: Path,
-    layer: Layer,
+    reader: rows.Reader,
     overrides: Overrides,
     kind: str,
     wanted: Hashes,
@@ -207,7 +206,7 @@ def _verified(
 ) -> tuple[Places, Documents, Hashes]:
     """Of tracks that may have the hashes at `places`, those that do: place, document, recording."""
     once, back = np.unique(documents, return_inverse=True)
-    found = rows.matched(connection, folder, layer, once)
+    found = reader.matched(once)
     recordings = overrides.of(found.tracks, found.standing)
     if kind == "tr":
         right = found.tracks[back] == wanted[places]

@@ -11,30 +11,26 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from longplay.catalogue import keys, names
+from longplay.catalogue import keys, layout, names
 from longplay.catalogue.clusters import NO_DURATION
 from longplay.catalogue.database import Connection
 from longplay.catalogue.keys import Hashes
 from longplay.catalogue.layout import Layer, Part
-from longplay.catalogue.numbering import NOWHERE, Documents
-
-_COLUMNS = (
-    "own_id", "title", "artists", "isrcs", "recording_mbid", "duration_ms", "same_as", "since",
-)  # fmt: skip
+from longplay.catalogue.numbering import Documents
+from longplay.catalogue.search.rowstore import RowStore
 
 Places = npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True, slots=True)
 class Matched:
-    """Tracks of a layer by their numbers: keys, the keys of those that stand for them, the snapshot
-    that had each first, durations (milliseconds or `NO_DURATION`), and for each kind of evidence
-    whose it is (by place here) and its hash."""
+    """Tracks of a layer by their numbers: keys, the keys of those that stand for them, durations
+    (milliseconds or `NO_DURATION`), and for each kind of evidence whose it is (by place here) and
+    its hash."""
 
     documents: Documents
     tracks: Hashes
     standing: Hashes
-    since: Documents
     durations: npt.NDArray[np.int32]
     evidence: dict[str, tuple[Places, Hashes]]
 
@@ -74,34 +70,70 @@ def _take_from(
     return found
 
 
-def matched(connection: Connection, folder: Path, layer: Layer, documents: Documents) -> Matched:
-    """The tracks of a layer with these numbers, as what they are matched by."""
-    table = take(folder, layer.tables["tracks"], documents, _COLUMNS).combine_chunks()
-    rows = table.to_batches()[0] if len(table) else pa.RecordBatch.from_pylist([], table.schema)
-    tracks = keys.row_keys("tr", layer.source, rows["own_id"])
-    return Matched(
-        documents,
-        tracks,
-        _standing(folder, layer, tracks, rows["same_as"]),
-        rows["since"].to_numpy(),
-        rows["duration_ms"].fill_null(NO_DURATION).to_numpy(),
-        {
-            "isrc": _isrcs(rows["isrcs"]),
-            "mbid": _present(keys.text_hashes(rows["recording_mbid"])),
-            "name": _present(_names(connection, folder, layer, rows)),
-        },
-    )
+@dataclass(frozen=True, slots=True)
+class Reader:
+    """The tracks of a layer, of which some are read by number: from its row store."""
+
+    connection: Connection
+    folder: Path
+    layer: Layer
+    store: RowStore
+
+    @classmethod
+    def open(cls, connection: Connection, folder: Path, layer: Layer) -> Reader:
+        """Open a layer that has tracks. Raises ArchiveError when its index is damaged."""
+        index = (folder / layer.tables["tracks"][0].file).parent / layout.INDEX
+        return cls(connection, folder, layer, RowStore.open(index))
+
+    def matched(self, documents: Documents) -> Matched:
+        """The tracks with these numbers, as what they are matched by."""
+        found = self.store.evidence(documents)
+        artists = keys.name_hashes(
+            found["first_artist"],
+            lambda texts: names.plain(self.connection, texts, "placeholder_artist"),
+        )
+        titles = keys.name_hashes(
+            found["title"], lambda texts: names.plain(self.connection, texts, "placeholder_title")
+        )
+        return Matched(
+            documents,
+            found["key"].to_numpy(),
+            found["standing"].to_numpy(),
+            found["duration_ms"].fill_null(NO_DURATION).to_numpy(),
+            {
+                "isrc": _isrcs(found["isrcs"]),
+                "mbid": _present(keys.text_hashes(found["recording_mbid"])),
+                "name": _present(keys.paired(artists, titles)),
+            },
+        )
+
+    def since(self, documents: Documents) -> Documents:
+        """The snapshot that had each track first."""
+        found = np.zeros(len(documents), np.uint32)
+        first = 0
+        for part in self.layer.tables["tracks"]:
+            if ((documents >= first) & (documents < first + part.rows)).any():
+                with pq.ParquetFile(self.folder / part.file) as file:
+                    _read_since(file, documents, first, found)
+            first += part.rows
+        return found
 
 
-def _standing(folder: Path, layer: Layer, tracks: Hashes, same_as: pa.Array) -> Hashes:
-    """The keys of the tracks that stand for these."""
-    others = np.flatnonzero(same_as.is_valid().to_numpy(zero_copy_only=False))
-    standing = tracks.copy()
-    if len(others):
-        rows = same_as.drop_null().to_numpy()
-        found = take(folder, layer.tables["tracks"], rows, ["own_id"])["own_id"]
-        standing[others] = keys.row_keys("tr", layer.source, found.combine_chunks())
-    return standing
+def _read_since(file: pq.ParquetFile, documents: Documents, first: int, found: Documents) -> None:
+    """Put `since` of those documents that lie in a file, which begins with `first`, into `found`.
+    Of rows that came together the file's metadata say it."""
+    column = file.schema_arrow.names.index("since") - len(file.schema_arrow)
+    for group in range(file.num_row_groups):
+        metadata = file.metadata.row_group(group)
+        mine = np.flatnonzero((documents >= first) & (documents < first + metadata.num_rows))
+        if len(mine):
+            known = metadata.column(metadata.num_columns + column).statistics
+            if known is not None and known.min == known.max:
+                found[mine] = known.min
+            else:
+                values = file.read_row_group(group, columns=["since"], use_threads=False)["since"]
+                found[mine] = values.to_numpy()[documents[mine] - first]
+        first += metadata.num_rows
 
 
 def _isrcs(isrcs: pa.ListArray) -> tuple[Places, Hashes]:
@@ -112,22 +144,3 @@ def _isrcs(isrcs: pa.ListArray) -> tuple[Places, Hashes]:
 def _present(hashes: Hashes) -> tuple[Places, Hashes]:
     places = np.flatnonzero(hashes)
     return places, hashes[places]
-
-
-def _names(connection: Connection, folder: Path, layer: Layer, rows: pa.RecordBatch) -> Hashes:
-    """The hashes of first artist and title."""
-    firsts = np.array(
-        [numbers[0] if numbers else NOWHERE for numbers in rows["artists"].to_pylist()], np.uint32
-    )
-    known = np.flatnonzero(firsts != NOWHERE)
-    artists = np.zeros(len(firsts), np.uint64)
-    if len(known):
-        found = take(folder, layer.tables["artists"], firsts[known], ["name"])["name"]
-        artists[known] = keys.name_hashes(
-            found.combine_chunks(),
-            lambda texts: names.plain(connection, texts, "placeholder_artist"),
-        )
-    titles = keys.name_hashes(
-        rows["title"], lambda texts: names.plain(connection, texts, "placeholder_title")
-    )
-    return keys.paired(artists, titles)

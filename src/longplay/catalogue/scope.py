@@ -76,8 +76,6 @@ class Scope:
         runs: Overrides,
         forced: npt.NDArray[np.uint64],
     ) -> None:
-        self._connection = connection
-        self._folder = folder
         self._layers = {name: layer for name, layer in layers.items() if layer.rows("tracks")}
         self._runs = runs
         self._forced = forced
@@ -85,6 +83,10 @@ class Scope:
             (name, kind): Lookup.open(_lookup_path(folder, layer, kind))
             for name, layer in self._layers.items()
             for kind in ("tr", *KINDS)
+        }
+        self._readers = {
+            name: rows.Reader.open(connection, folder, layer)
+            for name, layer in self._layers.items()
         }
         self._met = {
             name: np.zeros(layer.rows("tracks"), np.bool_) for name, layer in self._layers.items()
@@ -114,8 +116,7 @@ class Scope:
         if not len(fresh):
             return
         self._met[name][fresh] = True
-        layer = self._layers[name]
-        found = rows.matched(self._connection, self._folder, layer, fresh)
+        found = self._readers[name].matched(fresh)
         self.found[name].append(found)
         for kind in KINDS:
             self._add(following, kind, found.evidence[kind][1])
@@ -130,21 +131,21 @@ class Scope:
         if not len(fresh):
             return
         self._asked[kind] = np.union1d(before, fresh)
-        for name, layer in self._layers.items():
+        for name in self._layers:
             places, documents = self._lookups[name, kind].find(fresh)
             unmet = ~self._met[name][documents]
             places, documents = places[unmet], documents[unmet]
             if len(documents):
-                right = self._verified(layer, kind, fresh[places], documents)
+                right = self._verified(name, kind, fresh[places], documents)
                 together = [documents[right], following.get(name, documents[:0])]
                 following[name] = np.unique(np.concatenate(together))
 
     def _verified(
-        self, layer: Layer, kind: str, hashes: Hashes, documents: Documents
+        self, name: str, kind: str, hashes: Hashes, documents: Documents
     ) -> npt.NDArray[np.bool_]:
         """Whether each document has the hash: a look-up file remembers eight bits of it."""
         once, places = np.unique(documents, return_inverse=True)
-        found = rows.matched(self._connection, self._folder, layer, once)
+        found = self._readers[name].matched(once)
         if kind == "tr":
             return np.asarray(found.tracks[places] == hashes)
         whose, theirs = found.evidence[kind]
@@ -166,7 +167,7 @@ class Scope:
                             "source": pa.array([name] * len(each.tracks), pa.string()),
                             "track": each.tracks,
                             "standing": each.standing,
-                            "since": each.since,
+                            "since": self._readers[name].since(each.documents),
                         }
                     )
                 )

@@ -296,15 +296,13 @@ class RowStore:
             found[:, rowdecoding.DATE_VALUE] > 0, found[:, rowdecoding.DATE_VALUE], dates
         )
         ends, artists = self.tracks.lists(found)
-        stands_for = np.clip(found[:, rowdecoding.STANDS_FOR], 0, len(self.tracks) - 1)
+        stands_for = self._standing(found)
         own = stands_for == numbers
         return pa.table(
             {
                 "number": pa.array(documents, pa.uint32()),
                 "key": pa.array(self.tracks.keys[numbers], pa.uint64()),
-                "title": self.tracks.texts(
-                    found[:, rowdecoding.TITLE_AT], found[:, rowdecoding.TITLE_END]
-                ),
+                "title": self._titles(found),
                 "artists": _list(ends, self._artist_names(artists)),
                 "artist_numbers": _list(ends, _numbers(artists)),
                 "album": titles,
@@ -317,6 +315,28 @@ class RowStore:
             }
         )
 
+    def evidence(self, documents: Documents) -> pa.RecordBatch:
+        """What tracks are matched by, in the order asked for: `key`, `standing` (key of the track
+        that stands for its recording), `title`, `first_artist` (name), `isrcs`, `recording_mbid`,
+        `duration_ms`."""
+        numbers = documents.astype(np.int64)
+        found = self.tracks.fields(numbers)
+        ends, artists = self.tracks.lists(found)
+        credited = ends[1:] > ends[:-1]
+        firsts = np.full(len(documents), NOWHERE)
+        firsts[credited] = artists[ends[:-1][credited]]
+        return pa.record_batch(
+            {
+                "key": pa.array(self.tracks.keys[numbers], pa.uint64()),
+                "standing": pa.array(self.tracks.keys[self._standing(found)], pa.uint64()),
+                "title": self._titles(found),
+                "first_artist": self._artist_names(firsts),
+                "isrcs": self._isrcs(found),
+                "recording_mbid": self._mbids(found[:, rowdecoding.MBID_AT]),
+                "duration_ms": _durations(found),
+            }
+        )
+
     def names(self, numbers: Offsets) -> tuple[pa.Array, pa.Array, Offsets, pa.Array]:
         """What tracks are found by: titles, titles of their albums, and their artists' names, with
         where each track's begin."""
@@ -324,17 +344,24 @@ class RowStore:
         albums = found[:, rowdecoding.ALBUM]
         has_album = (albums >= 0) & (albums < len(self.albums))
         album_titles, _ = _spread(self.albums, self.albums.fields(albums[has_album]), has_album)
-        titles = self.tracks.texts(found[:, rowdecoding.TITLE_AT], found[:, rowdecoding.TITLE_END])
+        titles = self._titles(found)
         ends, artists = self.tracks.lists(found)
         return titles, album_titles, ends, self._artist_names(artists)
 
+    def _standing(self, found: Fields) -> Offsets:
+        """The numbers of the tracks that stand for tracks."""
+        stands_for: Offsets = np.clip(found[:, rowdecoding.STANDS_FOR], 0, len(self.tracks) - 1)
+        return stands_for
+
+    def _titles(self, found: Fields) -> pa.Array:
+        return self.tracks.texts(found[:, rowdecoding.TITLE_AT], found[:, rowdecoding.TITLE_END])
+
     def _plain_columns(self, found: Fields) -> dict[str, pa.Array]:
         """The columns that need no other table."""
-        durations = found[:, rowdecoding.DURATION_MS]
         explicit = found[:, rowdecoding.EXPLICIT_VALUE]
         bits = found[:, rowdecoding.POPULARITY_BITS].astype(np.uint32)
         return {
-            "duration_ms": pa.array(durations, pa.int32(), mask=durations < 0),
+            "duration_ms": _durations(found),
             "isrcs": self._isrcs(found),
             "recording_mbid": self._mbids(found[:, rowdecoding.MBID_AT]),
             "explicit": pa.array(explicit > 0, pa.bool_(), mask=explicit < 0),
@@ -455,6 +482,11 @@ def _strings(offsets: Offsets, data: Bytes, known: npt.NDArray[np.bool_]) -> pa.
     return (
         texts if known.all() else pc.if_else(pa.array(known), texts, pa.scalar(None, pa.string()))
     )
+
+
+def _durations(found: Fields) -> pa.Array:
+    durations = found[:, rowdecoding.DURATION_MS]
+    return pa.array(durations, pa.int32(), mask=durations < 0)
 
 
 def _numbers(numbers: Documents) -> pa.Array:
