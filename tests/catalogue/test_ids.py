@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import hashlib
+
 import numpy as np
+import pyarrow as pa
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from longplay.catalogue import database, ids
+from longplay.catalogue import database, ids, keys
 from longplay.errors import InputError
 
 KEYS = st.integers(0, 2**64 - 1)
@@ -22,8 +25,9 @@ def test_text_and_key_are_the_same_id(prefix: str, key: int) -> None:
 
 
 @given(st.lists(KEYS, max_size=20))
-def test_columns_of_keys_have_the_same_texts(keys: list[int]) -> None:
-    assert ids.texts("rec", np.array(keys, np.uint64)) == [ids.text("rec", key) for key in keys]
+def test_columns_of_keys_have_the_same_texts(numbers: list[int]) -> None:
+    found = ids.texts("rec", np.array(numbers, np.uint64))
+    assert found == [ids.text("rec", key) for key in numbers]
 
 
 def test_keys_are_pinned() -> None:
@@ -54,3 +58,12 @@ def test_what_is_no_id_is_refused(text: str) -> None:
 
 def test_letters_that_look_alike_are_read_alike() -> None:
     assert ids.parse("tr00000000000O1") == ids.parse("tr00000000000ol")
+
+
+@given(st.from_regex(r"[a-z]{1,63}", fullmatch=True), st.lists(st.text(max_size=70), max_size=300))
+def test_keys_of_a_column_are_those_of_its_texts(source: str, texts: list[str]) -> None:
+    column = pa.array(texts, pa.string())
+    expected = [hashlib.md5(f"al\0{source}\0{text}".encode()).digest()[:8] for text in texts]
+    found = keys.row_keys("al", source, column)
+    assert found.tolist() == [int.from_bytes(each, "little") for each in expected]
+    assert found.tolist() == [ids.row_key("al", source, text) for text in texts]

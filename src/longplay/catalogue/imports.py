@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -79,7 +80,7 @@ def run(
     started = clock.monotonic()
     with layout.writing(folder) as (current, scratch), database.opened(scratch) as connection:
         number, made = layout.following(current)
-        name = f"{source}-{number:06d}"
+        home = f"{layout.LAYERS}/{source}-{number:06d}"
         inline.begin(connection, source)
         stage = Staging(connection, source, scratch)
         staged = fill(stage)
@@ -91,13 +92,20 @@ def run(
             stage.absent(table, refs)
         small = _write_small(connection, target)
         index = [*written.lookups, *_build_index(target, source, scratch)]
-        tables = {
-            table: tuple(
-                layout.publish_part(folder, path, f"{layout.LAYERS}/{name}/{path.name}", rows)
-                for path, rows in files
-            )
-            for table, files in {**written.files, **small}.items()
-        }
+        with ThreadPoolExecutor(layers.THREADS) as pool:
+            parts = {
+                table: [
+                    pool.submit(layout.publish_part, folder, path, f"{home}/{path.name}", rows)
+                    for path, rows in files
+                ]
+                for table, files in {**written.files, **small}.items()
+            }
+            indexes = [
+                pool.submit(
+                    layout.publish_part, folder, path, f"{home}/{layout.INDEX}/{path.name}", 0
+                )
+                for path in index
+            ]
         layer = layout.Layer(
             source,
             kind,
@@ -106,13 +114,8 @@ def run(
             repeats + written.duplicates + staged.duplicates,
             small["rejects"][0][1],
             {**staged.declared, **(declared or {})},
-            tables,
-            tuple(
-                layout.publish_part(
-                    folder, path, f"{layout.LAYERS}/{name}/{layout.INDEX}/{path.name}", 0
-                )
-                for path in index
-            ),
+            {table: tuple(part.result() for part in found) for table, found in parts.items()},
+            tuple(part.result() for part in indexes),
             dict(licences or {}),
         )
         if not same(current.layers.get(source), layer):

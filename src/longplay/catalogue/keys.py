@@ -12,15 +12,11 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from longplay.catalogue import names
+from longplay.catalogue import md5, names
 from longplay.catalogue.compiled import compiled, string_buffers
 from longplay.catalogue.ids import RowPrefix
 
 Hashes = npt.NDArray[np.uint64]
-
-_SHIFTS = np.array([7, 12, 17, 22, 5, 9, 14, 20, 4, 11, 16, 23, 6, 10, 15, 21], np.uint32)
-_SINES = np.floor(np.abs(np.sin(np.arange(1, 65))) * 2**32).astype(np.uint32)
-_START = np.array([0x67452301, 0xEFCDAB89, 0x98BADCFE, 0x10325476], np.uint32)
 
 NOTHING = np.uint64(0)
 """What stands for a text that identifies nothing."""
@@ -29,55 +25,7 @@ NOTHING = np.uint64(0)
 def row_keys(prefix: RowPrefix, source: str, own_ids: pa.Array) -> Hashes:
     """`ids.row_key` for a whole column."""
     offsets, data = string_buffers(own_ids)
-    head = np.frombuffer(f"{prefix}\0{source}\0".encode(), np.uint8)
-    return _md5_column(head, offsets, data, _SHIFTS, _SINES, _START)
-
-
-@compiled
-def _md5_column(
-    head: npt.NDArray[np.uint8],
-    offsets: npt.NDArray[np.int64],
-    data: npt.NDArray[np.uint8],
-    shifts: npt.NDArray[np.uint32],
-    sines: npt.NDArray[np.uint32],
-    start: npt.NDArray[np.uint32],
-) -> Hashes:
-    """The first 8 bytes, little-endian, of the MD5 (RFC 1321) of `head` and each text."""
-    keys = np.empty(len(offsets) - 1, np.uint64)
-    block = np.zeros(64, np.uint8)
-    words = block.view(np.uint32)
-    for row in range(len(keys)):
-        first, total = offsets[row] - len(head), len(head) + offsets[row + 1] - offsets[row]
-        a0, b0, c0, d0 = start[0], start[1], start[2], start[3]
-        for begin in range(0, total + 9, 64):
-            for at in range(begin, min(begin + 64, len(head))):
-                block[at - begin] = head[at]
-            for at in range(max(begin, len(head)), min(begin + 64, total)):
-                block[at - begin] = data[first + at]
-            for at in range(max(begin, total), begin + 64):
-                block[at - begin] = 0x80 if at == total else 0
-            if begin + 64 >= total + 9:
-                words[14] = np.uint32(total * 8 & 0xFFFFFFFF)
-                words[15] = np.uint32(total * 8 >> 32)
-            a, b, c, d = a0, b0, c0, d0
-            for i in range(64):
-                turn = i >> 4
-                if turn == 0:
-                    picked, place = (b & c) | (~b & d), i
-                elif turn == 1:
-                    picked, place = (d & b) | (~d & c), (5 * i + 1) & 15
-                elif turn == 2:
-                    picked, place = b ^ c ^ d, (3 * i + 5) & 15
-                else:
-                    picked, place = c ^ (b | ~d), (7 * i) & 15
-                added = np.uint32(picked + a + sines[i] + words[place])
-                shift = shifts[4 * turn + (i & 3)]
-                a, d, c = d, c, b
-                b = np.uint32(b + ((added << shift) | (added >> (np.uint32(32) - shift))))
-            a0, b0 = np.uint32(a0 + a), np.uint32(b0 + b)
-            c0, d0 = np.uint32(c0 + c), np.uint32(d0 + d)
-        keys[row] = np.uint64(a0) | np.uint64(b0) << np.uint64(32)
-    return keys
+    return md5.leading(f"{prefix}\0{source}\0".encode(), offsets, data)
 
 
 def text_hashes(texts: pa.Array) -> Hashes:
