@@ -56,7 +56,15 @@ def bring(
             stage.rejects(_table(rejects, schema.LAYER["rejects"]))
         return imports.Staged(len(tracks) + len(rejects), {})
 
-    return imports.run(catalogue, source, fill, kind=kind, licence=licence, declared=declared)
+    return imports.run(
+        catalogue,
+        source,
+        fill,
+        kind=kind,
+        licence=licence,
+        declared=declared,
+        may_be_empty=True,
+    )
 
 
 def _table(rows: Sequence[Row], columns: schema.Columns) -> pa.Table:

@@ -17,7 +17,7 @@ import pytest
 from longplay.catalogue import coverage, describe, popularity
 from longplay.catalogue.importers.table import import_table
 from longplay.catalogue.snapshot import open_current, open_number
-from longplay.errors import ArchiveError, LockedError, UsageError
+from longplay.errors import ArchiveError, InputError, LockedError, UsageError
 from longplay.files import writer_lock
 from tests.catalogue.conftest import Write
 
@@ -174,3 +174,17 @@ def test_stats_count_what_is_there(catalogue: Path, bring: Write) -> None:
     of_b = found.sources[1]
     assert (of_b.name, of_b.rows, of_b.declared, of_b.coverage) == ("b", 1, 3, 2 / 3)
     assert (of_b.rejected, of_b.duplicates) == (1, 1)
+
+
+@pytest.mark.parametrize("empty", ["id,title\n", ""])
+def test_a_source_with_nothing_in_it_replaces_no_layer(
+    tmp_path: Path, catalogue: Path, empty: str
+) -> None:
+    path = tmp_path / "a.csv"
+    path.write_text("id,title\n1,T\n")
+    import_table(catalogue, "s", [path])
+    path.write_text(empty)
+    with pytest.raises(InputError):
+        import_table(catalogue, "s", [path])
+    assert coverage.stats(open_current(catalogue)).tracks == 1
+    assert open_current(catalogue).number == 1

@@ -208,6 +208,7 @@ def apply(
                     partial(_fill, connection, rows, progress),
                     kind=KIND,
                     licence=licence,
+                    may_be_empty=True,
                 )
     return Applied(
         tuple(todo),

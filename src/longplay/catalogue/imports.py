@@ -16,7 +16,7 @@ from longplay.catalogue.database import Connection
 from longplay.catalogue.keys import Hashes
 from longplay.catalogue.numbering import Documents
 from longplay.catalogue.staging import Staging
-from longplay.errors import UsageError
+from longplay.errors import InputError, UsageError
 
 SOURCE_NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,62}")
 """As in the settings; it is part of a folder's name."""
@@ -62,12 +62,14 @@ def run(
     licences: Mapping[str, str] | None = None,
     declared: Mapping[str, int] | None = None,
     count_listens: bool = False,
+    may_be_empty: bool = False,
 ) -> Imported:
     """Replace the layer of `source` by what `fill(stage)` stages.
 
     `licence` is that of the metadata, `licences` those of tables that have another; `declared` is
     what a person knows of the source's tables, and stands before what the source says.
-    Nothing is visible before the pointer is swapped, and nothing is left if that does not happen.
+    Where nothing was staged, InputError is raised unless that `may_be_empty`: no good layer is
+    replaced by the dump of nothing. Nothing is visible before the pointer is swapped, and nothing is left if that does not happen.
     When the layer turns out to be the one that is there already, the snapshot stays as it is.
     Raises UsageError for a source's name that cannot name a folder.
     """
@@ -85,6 +87,10 @@ def run(
         stage = Staging(connection, source, scratch)
         staged = fill(stage)
         repeats = inline.hand_over(stage, count_listens=count_listens)
+        if not may_be_empty and not stage.rows("tracks") and not stage.rows("listens"):
+            raise InputError(
+                "there is nothing to import", where=source, hint="is this the right file?"
+            )
         before = previous.read(folder, current.layers.get(source))
         target = scratch / "layer"
         written = layers.write(stage, target, since=lambda keys: _since(before, keys, number))

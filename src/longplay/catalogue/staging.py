@@ -18,7 +18,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from longplay.catalogue import identifiers, keys, names, schema
+from longplay.catalogue import database, identifiers, keys, names, schema
 from longplay.catalogue.database import Connection
 
 Batch: TypeAlias = pa.Table | pa.RecordBatch
@@ -137,6 +137,12 @@ class Staging:
     def spooled(self, kind: Kind) -> list[Spooled]:
         """What has been staged of a kind, in the source's order."""
         return [self._spooled[kind][place] for place in sorted(self._spooled[kind])]
+
+    def rows(self, kind: Literal["tracks", "listens"]) -> int:
+        """How many have been staged."""
+        if kind == "listens":
+            return int(database.one(self.connection, "SELECT count(*) FROM listens"))
+        return sum(each.rows for each in self.spooled(kind))
 
     def clear(self) -> None:
         """Remove what has been spooled: it is as large as the layer."""

@@ -66,7 +66,7 @@ def import_tags(
         staging.reject(refused)
         return imports.Staged(count, {"tracks": count})
 
-    return imports.run(folder, source, fill, kind="tags", licence=licence)
+    return imports.run(folder, source, fill, kind="tags", licence=licence, may_be_empty=True)
 
 
 @dataclass(frozen=True, slots=True)

@@ -90,7 +90,9 @@ def import_oai(
         said = {} if state.declared is None else {"tracks": state.declared}
         return imports.Staged(received, said)
 
-    return imports.run(folder, source, fill, kind="oai", licence=licence, declared=declared)
+    return imports.run(
+        folder, source, fill, kind="oai", licence=licence, declared=declared, may_be_empty=True
+    )
 
 
 def _read_pages(connection: Connection, kept: Path, state: State, progress: Progress) -> int:
