@@ -69,7 +69,8 @@ def run(
     `licence` is that of the metadata, `licences` those of tables that have another; `declared` is
     what a person knows of the source's tables, and stands before what the source says.
     Where nothing was staged, InputError is raised unless that `may_be_empty`: no good layer is
-    replaced by the dump of nothing. Nothing is visible before the pointer is swapped, and nothing is left if that does not happen.
+    replaced by the dump of nothing. Nothing is visible before the pointer is swapped, and nothing
+    is left if that does not happen.
     When the layer turns out to be the one that is there already, the snapshot stays as it is.
     Raises UsageError for a source's name that cannot name a folder.
     """
