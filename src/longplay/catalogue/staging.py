@@ -177,6 +177,8 @@ class Staging:
         taken = self._spooled[kind]
         with self._lock:
             place = max(taken, default=-1) + 1 if place is None else place
+            if place in taken:
+                raise ValueError(f"two batches of {kind} have place {place}")
             path = self._folder / f"{kind}-{place:08d}.arrow"
             counts = tuple(end - start for start, end in pairwise(cuts))
             taken[place] = Spooled(path, rows.num_rows, tuple(present), counts)

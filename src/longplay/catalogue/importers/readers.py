@@ -6,6 +6,7 @@ What a format's reader refuses is kept in `rejects`; a file that is not of its f
 
 from __future__ import annotations
 
+import codecs
 import csv
 import io
 import sqlite3
@@ -27,6 +28,7 @@ from longplay.catalogue.database import (
     path_literal,
     quoted,
 )
+from longplay.catalogue.importers import ranges
 from longplay.catalogue.importers.columns import Format, TableMap, cell
 from longplay.errors import InputError
 
@@ -221,19 +223,42 @@ def with_plain_lines(source: Input, scratch: Path) -> Input:
     return replace(source, path=target, compression=None)
 
 
-def record_lines(source: Input) -> npt.NDArray[np.int64]:
+def record_lines(source: Input, delimiter: str | None) -> npt.NDArray[np.int64]:
     """The line on which each record of a CSV file begins, header excluded, blank lines skipped.
 
-    A record goes on while an odd number of quotes has been seen (RFC 4180).
+    A record goes on while a cell that begins with a quote has not ended with one (RFC 4180).
     """
     lines: list[int] = []
-    odd = False
+    quoted = False
+    between = _header(source, delimiter)[1].encode()
     with _stream(source) as stream, io.BufferedReader(stream, CHUNK) as reader:
         for number, line in enumerate(iter(lambda: reader.readline(MAX_LINE_BYTES), b""), 1):
-            if not odd and line.strip(b"\r\n"):
+            text = line.removeprefix(codecs.BOM_UTF8) if number == 1 else line
+            if not quoted and text.strip(b"\r\n"):
                 lines.append(number)
-            odd ^= line.count(b'"') % 2 == 1
+            if b'"' in text:
+                quoted = _goes_on(text, between, quoted)
     return np.array(lines[1:], np.int64)
+
+
+def _goes_on(line: bytes, delimiter: bytes, quoted: bool) -> bool:
+    """Whether the last cell of a line goes on in the next one, if the first did (`quoted`) or not.
+
+    A quote that does not open its cell is a letter, as in `12" single`.
+    """
+    place = 0
+    while True:
+        if not quoted and line.startswith(b'"', place):
+            quoted, place = True, place + 1
+        while quoted:
+            place = line.find(b'"', place) + 1
+            if not place:
+                return True
+            quoted = line.startswith(b'"', place)  # doubled, it stands for itself
+            place += quoted
+        place = line.find(delimiter, place) + len(delimiter)
+        if place < len(delimiter):
+            return False
 
 
 # JSON lines
@@ -294,9 +319,7 @@ def _parquet(connection: Connection, path: Path, table: TableMap) -> Raw:
 def _describe_sqlite(path: Path, wanted: str | None) -> tuple[str, tuple[str, ...]]:
     """The table to read, and its columns."""
     try:
-        with closing(
-            sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro&immutable=1", uri=True)
-        ) as db:
+        with closing(sqlite3.connect(ranges.uri(path), uri=True)) as db:
             names = [
                 row[0]
                 for row in db.execute(
@@ -330,8 +353,7 @@ def _sqlite(connection: Connection, path: Path, table: TableMap) -> Iterator[Raw
     cells = ", ".join(
         f"CAST(COALESCE({identifier(c)}, '') AS BLOB) AS {identifier(c)}" for c in used
     )
-    uri = f"{path.resolve().as_uri()}?mode=ro&immutable=1"
-    with dbapi.connect(uri) as db, db.cursor() as cursor:
+    with dbapi.connect(ranges.uri(path)) as db, db.cursor() as cursor:
         try:
             cursor.execute(f"SELECT {cells or 'NULL AS nothing'} FROM {identifier(name)}")
             reader = cursor.fetch_record_batch()

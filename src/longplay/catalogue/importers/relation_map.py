@@ -20,7 +20,7 @@ OURS: dict[Entity, tuple[str, ...]] = {
 }  # fmt: skip
 """What a table of each kind may give; `album` is the key of the album's row."""
 
-NUMBERS = ("album", "disc_number", "track_number", "duration_ms", "popularity", "listens")
+NUMBERS = ("disc_number", "track_number", "duration_ms", "popularity", "listens")
 
 
 class Relation(Model):

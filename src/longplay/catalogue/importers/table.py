@@ -56,7 +56,7 @@ def import_table(
 
     def fill_relations(stage: Staging) -> imports.Staged:
         assert isinstance(table_map, RelationMap)
-        return relations.fill(stage, paths, table_map, progress)
+        return relations.fill(stage, paths, table_map, check_rights, progress)
 
     def fill(stage: Staging) -> imports.Staged:
         assert not isinstance(table_map, RelationMap)
@@ -129,7 +129,7 @@ def _stage(connection: Connection, source: Input, given: TableMap | None, scratc
         connection.execute("DROP TABLE raw")
     refused = readers.keep_rejects(connection, source)
     if "licence" in table.columns and source.format in ("csv", "tsv"):
-        _number_lines(connection, source, refused)
+        _number_lines(connection, source, table.delimiter, refused)
     return refused
 
 
@@ -143,8 +143,13 @@ def _require_columns(source: Input, table: TableMap, present: Sequence[str]) -> 
         )
 
 
-def _number_lines(connection: Connection, source: Input, refused: int) -> None:
-    """Note on which line each record stands: a statement of rights is evidence by its line."""
+def _number_lines(
+    connection: Connection, source: Input, delimiter: str | None, refused: int
+) -> None:
+    """Note on which line each record stands: a statement of rights is evidence by its line.
+
+    Where that is not certain, nothing is noted, and the number of the record has to do.
+    """
     if refused:
         first = database_text(
             connection,
@@ -157,7 +162,10 @@ def _number_lines(connection: Connection, source: Input, refused: int) -> None:
             where=source.name,
             hint="correct that line; nothing was imported",
         )
-    numbers = readers.record_lines(source)
+    numbers = readers.record_lines(source, delimiter)
+    records_of_file = f"FROM staged WHERE record >> 40 = {source.ordinal}"
+    if database.one(connection, f"SELECT count(*) {records_of_file}") != len(numbers):
+        return
     records = np.arange(1, len(numbers) + 1, dtype=np.int64) + (source.ordinal << 40)
     connection.register("numbered", pa.table({"record": records, "line": numbers}))
     connection.execute("INSERT INTO lines SELECT * FROM numbered")
@@ -195,7 +203,7 @@ def _keep_rights(connection: Connection, check: Check) -> None:
     """Check each text of the licence column where it first stands, then keep all of them."""
     connection.execute(
         "CREATE VIEW licensed AS SELECT own_id, licence, record, name || ':' ||"
-        " coalesce(line, record & (1::BIGINT << 40) - 1) AS place FROM staged"
+        " coalesce(line::VARCHAR, 'row ' || (record & (1::BIGINT << 40) - 1)) AS place FROM staged"
         " JOIN inputs ON record >> 40 = ordinal LEFT JOIN lines USING (record)"
         " WHERE licence IS NOT NULL"
     )
