@@ -324,6 +324,53 @@ def test_rights_of_repeated_rows_are_all_kept(tmp_path: Path, catalogue: Path) -
     ]
 
 
+@pytest.mark.parametrize(
+    ("text", "line"),
+    [
+        ('id,title,licence\n1,5" disc,CC0\n2,x,maybe\n', "a.csv:3"),
+        ('id,title,licence\n1,"a ""b""\n,",CC0\n2,7" 12",maybe\n', "a.csv:4"),
+        ('\ufeff"id","title",licence\n1,"",CC0\n\n"2","","maybe"\n', "a.csv:4"),
+    ],
+)
+def test_a_licence_is_told_with_its_line_whatever_quotes_stand_before(
+    tmp_path: Path, catalogue: Path, text: str, line: str
+) -> None:
+    def check(text: str, where: str) -> None:
+        if text != "CC0":
+            raise RightsError("unknown licence", where=where)
+
+    with pytest.raises(RightsError, match=f"{line}: unknown"):
+        imported(catalogue, tmp_path / "a.csv", text, check_rights=check)
+
+
+def test_where_lines_are_uncertain_a_licence_stands_in_a_row(
+    tmp_path: Path, catalogue: Path
+) -> None:
+    imported(catalogue, tmp_path / "a.jsonl", '\n{"id": 1}\n\n{"id": 2, "licence": "CC0"}\n')
+    assert rows(catalogue, "SELECT place FROM rights") == [("a.jsonl:row 4",)]
+
+
+def test_lists_hold_names_and_nothing_else(tmp_path: Path, catalogue: Path) -> None:
+    cells: list[Any] = [
+        [], [None, "x"], [1, 2], {"a": 1}, ["y", {"a": 1}, [1], " "], "[not; json", "[]", ["b; c"],
+    ]  # fmt: skip
+    lines = [json.dumps({"id": n, "artists": c, "genres": c}) for n, c in enumerate(cells)]
+    wanted: list[list[str]] = [
+        [], ["x"], ["1", "2"], [], ["y"], ["[not", "json"], [], ["b; c"],
+    ]  # fmt: skip
+    imported(catalogue, tmp_path / "a.jsonl", "\n".join(lines))
+    query = "SELECT artists, genres FROM named_tracks ORDER BY own_id"
+    assert rows(catalogue, query) == [(each, each) for each in wanted]
+
+    lists = pa.table({"id": [1, 2, 3], "artists": pa.array([[], [None, "x"], None])})
+    with duckdb.connect() as connection:
+        connection.register("lists", lists)
+        connection.execute(f"COPY lists TO '{tmp_path / 'a.parquet'}' (FORMAT parquet)")
+    import_table(catalogue, "s", [tmp_path / "a.parquet"])
+    found = rows(catalogue, "SELECT artists FROM named_tracks ORDER BY own_id")
+    assert found == [([],), (["x"],), ([],)]
+
+
 def test_the_same_import_again_changes_nothing(tmp_path: Path, catalogue: Path) -> None:
     first = imported(catalogue, tmp_path / "a.csv", MANY)
     files = sorted(catalogue.rglob("*"))

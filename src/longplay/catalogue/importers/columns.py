@@ -183,7 +183,7 @@ def _expression(made: str, cells: Mapping[Name, str], table: TableMap) -> str:
         known = (
             rf"regexp_extract({cell}, '^[0-9]{{4}}(-(0[1-9]|1[0-2])(-(0[1-9]|[12][0-9]|3[01]))?)?')"
         )
-        return f"CASE WHEN {known} NOT IN ('', '0000') THEN {known} END"
+        return f"CASE WHEN {known}[1:4] NOT IN ('', '0000') THEN {known} END"
     return cell
 
 
@@ -197,10 +197,19 @@ def _list(cell: str, column: Column) -> str:
         items = f"list_transform(regexp_extract_all({cell}, {literal}), lambda x: x[2:-2])"
     else:
         items = f"string_split({cell}, {quoted(column.separator)})"
-    plain = f"list_filter(list_transform({items}, lambda x: trim(x)), lambda x: x <> '')"
-    # Lists of JSON and Parquet arrive as JSON text.
-    listed = f"TRY(from_json({cell}, '[\"VARCHAR\"]'))"
-    return f"CASE WHEN {cell}[1:2] = '[\"' THEN coalesce({listed}, {plain}) ELSE {plain} END"
+    # Lists of JSON and Parquet arrive as JSON text. Objects, there or instead, are no names.
+    listed = f"TRY(from_json({cell}, '[\"JSON\"]'))"
+    named = f"list_filter({listed}, lambda x: json_type(x) NOT IN ('OBJECT', 'ARRAY', 'NULL'))"
+    unpacked = f"list_transform({named}, lambda x: json_extract_string(x, '$'))"
+    return (
+        f"CASE WHEN {cell}[1:1] = '[' AND {listed} IS NOT NULL THEN {_whole(unpacked)}"
+        f" WHEN {cell}[1:1] = '{{' AND json_valid({cell}) THEN [] ELSE {_whole(items)} END"
+    )
+
+
+def _whole(items: str) -> str:
+    """A list's items without surrounding space, those that are left."""
+    return f"list_filter(list_transform({items}, lambda x: trim(x)), lambda x: x <> '')"
 
 
 def _milliseconds(cell: str, table: TableMap) -> str:
