@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks.catalogue_queries import KINDS, WHOLE, Questions, load
-from benchmarks.watching import memory
+from benchmarks.watching import own_memory, shared_memory
 from longplay.catalogue import ids
 from longplay.catalogue.search import finding, opening, showing
 from longplay.catalogue.search.query import parse
@@ -109,7 +109,7 @@ def warm(archive: Path, asked: dict[str, Questions]) -> dict[str, Any]:
     """All kinds of query, one after the other, and the memory of the process at the end."""
     asks = opened(archive)
     found = {kind: measured(asks[kind], made) for kind, made in asked.items()}
-    share, own = memory(os.getpid())
+    share, own = shared_memory(os.getpid()), own_memory(os.getpid())
     return {"kinds": found, "memory": {"pss": share, "own": own}}
 
 

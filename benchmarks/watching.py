@@ -10,6 +10,9 @@ from pathlib import Path
 INTERVAL = 0.25
 """Seconds between two samples."""
 
+SHARE_INTERVAL = 10.0
+"""Seconds between two samples of what slows the process down."""
+
 
 def descendants(root: int) -> list[int]:
     """The process and all its children's children."""
@@ -27,17 +30,24 @@ def descendants(root: int) -> list[int]:
     return found
 
 
-def memory(process: int) -> tuple[int, int]:
-    """Bytes of a process: its share of all pages (PSS), and of those that are no file's."""
-    values = {"Pss": 0, "Pss_Anon": 0, "Pss_Shmem": 0}
+def own_memory(process: int) -> int:
+    """Bytes of a process's pages that are no file's. Cheap: the kernel keeps count."""
+    return _sum(process, "status", ("RssAnon", "RssShmem"))
+
+
+def shared_memory(process: int) -> int:
+    """Bytes of a process: its share of all its pages, also of files (PSS). The kernel walks them
+    all for it, and holds the process up meanwhile."""
+    return _sum(process, "smaps_rollup", ("Pss",))
+
+
+def _sum(process: int, file: str, wanted: tuple[str, ...]) -> int:
     try:
-        for line in Path(f"/proc/{process}/smaps_rollup").read_text().splitlines():
-            name, _, rest = line.partition(":")
-            if name in values:
-                values[name] = int(rest.split()[0]) * 1024
+        lines = Path(f"/proc/{process}/{file}").read_text().splitlines()
     except OSError:
-        return 0, 0
-    return values["Pss"], values["Pss_Anon"] + values["Pss_Shmem"]
+        return 0
+    pairs = (line.partition(":") for line in lines)
+    return sum(int(rest.split()[0]) * 1024 for name, _, rest in pairs if name in wanted)
 
 
 def occupied(folder: Path) -> int:
@@ -66,7 +76,7 @@ class Watch:
 
     def __enter__(self) -> "Watch":
         self._stop = threading.Event()
-        self._started = time.monotonic()
+        self._started = self._next_share = time.monotonic()
         self._thread = threading.Thread(target=self._run)
         self._thread.start()
         return self
@@ -77,9 +87,12 @@ class Watch:
 
     def _run(self) -> None:
         while not self._stop.wait(INTERVAL):
-            shares = [memory(process) for process in descendants(self.process)]
-            pss, own = sum(one for one, _ in shares), sum(one for _, one in shares)
-            self.pss, self.own = max(self.pss, pss), max(self.own, own)
+            processes = descendants(self.process)
+            own = sum(map(own_memory, processes))
+            self.own = max(self.own, own)
+            if time.monotonic() > self._next_share:
+                self.pss = max(self.pss, sum(map(shared_memory, processes)))
+                self._next_share = time.monotonic() + SHARE_INTERVAL
             self.disk = max(self.disk, shutil.disk_usage(self.folders[0]).used)
             held = sum(occupied(folder) for folder in self.folders)
             self.disk_in_folders = max(self.disk_in_folders, held)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal
@@ -226,8 +227,7 @@ def _members(known: Opened, recording: int) -> list[Found]:
 def _track_thing(known: Opened, prefix: str, key: int, tracks: list[Found], full: bool) -> Thing:
     """A track or a recording with what its rows say."""
     facts: list[Fact] = []
-    for source, index, document in tracks[:MOST_THINGS]:
-        row = index.index.rows(_numbers([document])).to_pylist()[0]
+    for source, index, document, row in _said(tracks[:MOST_THINGS]):
         of = ids.text("tr", row["key"])
         facts += (Fact(name, row[name], source, of) for name in _SHOWN)
         if full:
@@ -243,6 +243,16 @@ def _track_thing(known: Opened, prefix: str, key: int, tracks: list[Found], full
         tracks=lines[:MOST_TRACKS],
         track_count=len(lines),
     )
+
+
+def _said(tracks: list[Found]) -> Iterator[tuple[str, OpenIndex, int, dict[str, Any]]]:
+    """Tracks with what their sources say, those of one source read at once."""
+    for source, found in itertools.groupby(tracks, key=lambda track: track[0]):
+        mine = list(found)
+        index = mine[0][1]
+        rows = index.index.rows(_numbers([document for _, _, document in mine])).to_pylist()
+        for (_, _, document), row in zip(mine, rows, strict=True):
+            yield source, index, document, row
 
 
 def _row_thing(known: Opened, prefix: str, key: int, rows: list[Found], full: bool) -> Thing:
