@@ -175,6 +175,7 @@ def measure(chosen: argparse.Namespace, folder: Path) -> dict[str, Any]:
     if not present:
         create(archive).ledger.close()
         found["import"] = imported(archive, paths, keep=chosen.keep or chosen.peers)
+        remember(chosen, found)
     found["sizes"] = sizes(archive)
     found["warm"] = child("catalogue_latency", archive, "--warm", asked)
     made = load(asked)
@@ -185,6 +186,18 @@ def measure(chosen: argparse.Namespace, folder: Path) -> dict[str, Any]:
         arguments = ["--folder", folder, "--questions", asked, *paths]
         found["peers"] = {name: child("catalogue_peers", name, *arguments) for name in PEERS}
     return found
+
+
+def remember(chosen: argparse.Namespace, found: dict[str, Any]) -> dict[str, Any]:
+    """Adds what was measured to the results so far, by size; all of them."""
+    results: dict[str, Any] = {}
+    if chosen.results and chosen.results.exists():
+        results = json.loads(chosen.results.read_text())
+    size = str(chosen.tracks)
+    results[size] = {**results.get(size, {}), **found}
+    if chosen.results:
+        chosen.results.write_text(json.dumps(results, indent=1, ensure_ascii=False))
+    return results
 
 
 def against(value: float, goal: float, unit: str) -> str:
@@ -293,13 +306,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     chosen = parser.parse_args(arguments)
     with tempfile.TemporaryDirectory(prefix="longplay-bench-", dir=chosen.scratch) as name:
         found = measure(chosen, Path(name))
-    results: dict[str, Any] = {}
-    if chosen.results:
-        results = json.loads(chosen.results.read_text()) if chosen.results.exists() else {}
-    before = results.get(str(chosen.tracks), {})
-    results[str(chosen.tracks)] = {**before, **found}
-    if chosen.results:
-        chosen.results.write_text(json.dumps(results, indent=1, ensure_ascii=False))
+    results = remember(chosen, found)
     for line in [*told(results[str(chosen.tracks)]), *growth(results)]:
         print(line)
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from longplay.catalogue import ids
-from longplay.catalogue.search import facets, finding
+from longplay.catalogue.search import facets, finding, ranking
 from longplay.catalogue.search.candidates import Layer
 from longplay.catalogue.search.finding import Found
 from longplay.catalogue.search.query import parse
@@ -269,3 +269,13 @@ def test_facets_of_very_many_are_of_the_most_popular(monkeypatch: pytest.MonkeyP
     counted = facets.count(layers, parse("song"))
     assert not counted.exact
     assert 50 <= counted.of <= 100
+
+
+def test_names_are_forgotten_only_between_questions(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ranking, "KEPT", 3)
+    vocabulary = ranking.Vocabulary()
+    names = [ranking.Names(f"Song {n} (Live)", [f"Artist {n}"], f"Album {n}") for n in range(9)]
+    for _ in range(3):
+        found = vocabulary.tracks(names)
+        assert [each.artists for each in found] == [(("artist", str(n)),) for n in range(9)]
+        assert [each.title[: each.core] for each in found] == [("song", str(n)) for n in range(9)]

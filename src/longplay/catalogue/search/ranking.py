@@ -103,41 +103,46 @@ class Vocabulary:
 
     def tracks(self, names: Sequence[Names]) -> list[Track]:
         """Tracks as they are compared with a query."""
-        known = self._words
-        self._learn({name for each in names for name in (*each.artists, each.album or "")})
-        self._learn_titles({each.title or "" for each in names})
+        # Whoever else asks meanwhile keeps the dictionaries that it began with.
+        if len(self._words) > KEPT:
+            self._words = {}
+        if len(self._titles) > KEPT:
+            self._titles = {}
+        words, titles = self._words, self._titles
+        _learn(words, {name for each in names for name in (*each.artists, each.album or "")})
+        _learn_titles(words, titles, {each.title or "" for each in names})
         return [
             Track(
-                *self._titles[each.title or ""],
-                tuple([known[artist] for artist in each.artists]),
-                known[each.album or ""],
+                *titles[each.title or ""],
+                tuple([words[artist] for artist in each.artists]),
+                words[each.album or ""],
             )
             for each in names
         ]
 
-    def _learn_titles(self, titles: set[str]) -> None:
-        if len(self._titles) + len(titles) > KEPT:
-            self._titles.clear()
-        cores = {title: core(title) for title in titles if title not in self._titles}
-        self._learn({*cores, *cores.values()})
-        for title, short in cores.items():
-            words = self._words[title]
-            version = short != title and not _GUEST.match(title[len(short) :])
-            self._titles[title] = _Title(words, len(self._words[short]) or len(words), version)
 
-    def _learn(self, texts: set[str]) -> None:
-        if len(self._words) + len(texts) > KEPT:
-            self._words.clear()
-        new = [text for text in texts if text not in self._words]
-        if not new:
-            return
-        found = cut(pa.array(new, pa.string()), indexing=False)
-        raw, ends = found.data.tobytes(), found.ends.tolist()
-        words = [raw[one:two].decode() for one, two in pairwise([0, *ends])]
-        last = 0
-        for text, count in zip(new, found.counts.tolist(), strict=True):
-            self._words[text] = tuple(words[last : last + count])
-            last += count
+_Words = dict[str, tuple[str, ...]]
+
+
+def _learn_titles(words: _Words, titles: dict[str, _Title], texts: set[str]) -> None:
+    cores = {title: core(title) for title in texts if title not in titles}
+    _learn(words, {*cores, *cores.values()})
+    for title, short in cores.items():
+        version = short != title and not _GUEST.match(title[len(short) :])
+        titles[title] = _Title(words[title], len(words[short]) or len(words[title]), version)
+
+
+def _learn(words: _Words, texts: set[str]) -> None:
+    new = [text for text in texts if text not in words]
+    if not new:
+        return
+    found = cut(pa.array(new, pa.string()), indexing=False)
+    raw, ends = found.data.tobytes(), found.ends.tolist()
+    parts = [raw[one:two].decode() for one, two in pairwise([0, *ends])]
+    last = 0
+    for text, count in zip(new, found.counts.tolist(), strict=True):
+        words[text] = tuple(parts[last : last + count])
+        last += count
 
 
 def core(title: str) -> str:
