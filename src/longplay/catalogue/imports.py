@@ -208,10 +208,12 @@ def summary(layer: layout.Layer, number: int, seconds: float, matched: float = 0
 
 def coverage(layer: layout.Layer, table: str | None = None) -> float | None:
     """Rows held / rows that the source declares, of one table (else the one that it is about);
-    rows that repeat an id are held as that one."""
+    rows that repeat an id are held as that one, except in a repository, which does not declare
+    the versions of its records."""
     table = table or layer.subject
     declared = layer.declared.get(table)
     if not declared:
         return None
-    held = layer.input - layer.rejected if table == layer.subject else layer.rows(table)
+    by_row = table == layer.subject and layer.format != "oai"
+    held = layer.input - layer.rejected if by_row else layer.rows(table)
     return min(held / declared, 1.0)

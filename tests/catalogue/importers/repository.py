@@ -40,6 +40,8 @@ class Repository:
     asked: list[dict[str, str]] = field(default_factory=list)
     epoch: int = 0
     """Tokens of an earlier epoch have expired."""
+    robots: Answer = (404, {}, b"")
+    """What it answers when it is asked for its rules."""
 
     def put(self, number: int, metadata: str | None = "", stamp: str | None = None) -> str:
         identifier = f"oai:test:{number:04d}"
@@ -104,8 +106,12 @@ def serving(repository: Repository) -> Iterator[str]:
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
-            query = parse_qs(urlsplit(self.path).query, keep_blank_values=True)
-            status, headers, body = repository.answer({k: v[0] for k, v in query.items()})
+            parts = urlsplit(self.path)
+            query = parse_qs(parts.query, keep_blank_values=True)
+            if parts.path == "/robots.txt":
+                status, headers, body = repository.robots
+            else:
+                status, headers, body = repository.answer({k: v[0] for k, v in query.items()})
             self.send_response(status)
             for name, value in headers.items():
                 self.send_header(name, value)

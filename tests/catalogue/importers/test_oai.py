@@ -61,6 +61,21 @@ def test_a_repository_becomes_a_layer(catalogue: Path, repository: Repository, u
     assert ("Song 3", ["Singer 3"]) in rows(catalogue, "SELECT title, artists FROM named_tracks")
 
 
+def test_what_comes_twice_is_not_held_twice(
+    catalogue: Path, repository: Repository, url: str
+) -> None:
+    for number in range(25, 50):
+        repository.put(number, dc("A book", kind="Text"))
+
+    def forget(_arguments: dict[str, str]) -> None:
+        repository.epoch += 1
+
+    repository.faults = [lambda _: None] * 5 + [forget]
+    done = bring(catalogue, url)
+    assert (done.tracks, done.coverage) == (25, 0.5)
+    assert done.duplicates
+
+
 def test_later_versions_and_tombstones_count_once(
     catalogue: Path, repository: Repository, url: str
 ) -> None:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import gzip
+import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -121,27 +123,18 @@ def passing(_arguments: dict[str, str]) -> Answer | None:
     return None
 
 
-def test_an_expired_token_begins_again_at_the_last_datestamp(
-    tmp_path: Path, repository: Repository, url: str
+@pytest.mark.parametrize(("shuffled", "page"), [(False, 10), (True, 10), (True, 2)])
+def test_an_expired_token_begins_the_list_again(
+    tmp_path: Path, repository: Repository, url: str, shuffled: bool, page: int
 ) -> None:
-    repository.faults = [passing, passing, passing, expire(repository)]
-    state = harvest(tmp_path, url)
-
-    assert {*identifiers(tmp_path, state)} == {*repository.records}
-    windows = [each.get("from") for each in repository.asked if "metadataPrefix" in each]
-    assert windows == [None, "2024-01-01T00:00:19Z"]
-    assert state.declared == 35, "the count of a part is not that of the whole"
-
-
-def test_an_expired_token_of_an_unordered_list_begins_it_again(
-    tmp_path: Path, repository: Repository, url: str
-) -> None:
-    repository.shuffled = True
+    # Shuffled, the seconds 0, 10, 20, 30 come first: in order, and yet older ones follow.
+    repository.shuffled, repository.page = shuffled, page
     repository.faults = [passing, passing, passing, expire(repository)]
     state = harvest(tmp_path, url)
 
     assert {*identifiers(tmp_path, state)} == {*repository.records}
     assert [each.get("from") for each in repository.asked if "metadataPrefix" in each] == [None] * 2
+    assert (state.declared, state.records) == (35, 35 + 2 * page)
 
 
 def test_a_server_that_always_forgets_is_given_up(
@@ -151,6 +144,8 @@ def test_a_server_that_always_forgets_is_given_up(
     repository.faults = [passing, passing, *([expire(repository), passing] * 50)]
     with pytest.raises(InputError, match="forgets its lists"):
         harvest(tmp_path, url)
+    repository.faults.clear()
+    assert {*identifiers(tmp_path, harvest(tmp_path, url))} == {*repository.records}
 
 
 def answer(status: int, body: bytes = b"", **headers: str) -> Any:
@@ -167,11 +162,12 @@ def test_a_busy_server_is_waited_for_as_it_asks(
         answer(503, Retry_After="7"),
         answer(429, Retry_After="Sat, 01 Jan 2000 00:00:00 GMT"),
         answer(502),
+        answer(503, Retry_After="\xb2"),
     ]
     state = harvest(tmp_path, url, manners=asked.manners())
 
     assert state.records == 35
-    assert asked.waits == [7, 0, 8]
+    assert asked.waits == [7, 0, 8, 16]
 
 
 def test_a_server_that_asks_for_much_patience_ends_the_harvest_for_now(
@@ -189,7 +185,7 @@ def test_a_server_that_asks_for_much_patience_ends_the_harvest_for_now(
 def test_requests_keep_their_distance(tmp_path: Path, repository: Repository, url: str) -> None:
     asked = Asked()
     harvest(tmp_path, url, manners=asked.manners(pause=1000))
-    assert len(asked.waits) == 4
+    assert len(asked.waits) == 5
     assert all(990 < wait <= 1000 for wait in asked.waits)
 
 
@@ -289,6 +285,58 @@ def test_the_own_network_is_not_asked(address: str, message: str, tmp_path: Path
         harvest(tmp_path, address, manners=Asked().manners(allow_private=False))
 
 
+def test_a_name_is_reached_at_the_address_that_answers(
+    tmp_path: Path, repository: Repository, url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    port = urlsplit(url).port
+    known = socket.getaddrinfo
+
+    def found(host: str, *more: Any, **named: Any) -> list[Any]:
+        names = ("127.0.0.2", "127.0.0.1") if host == "library.test" else (host,)
+        return [each for name in names for each in known(name, *more, **named)]
+
+    monkeypatch.setattr(socket, "getaddrinfo", found)
+    assert harvest(tmp_path, f"http://library.test:{port}/oai").records == 35
+
+
+RULES = b"User-agent: *\nDisallow: /\n\nUser-agent: Longplay\nDisallow: /private\nAllow: /\n"
+
+
+@pytest.mark.parametrize(
+    ("robots", "says"),
+    [
+        ((404, {}, b""), ""),
+        ((403, {}, b""), ""),
+        ((200, {}, b""), ""),
+        ((200, {}, RULES), ""),
+        ((200, {}, b"\xff\xfe\0<html>"), ""),
+        ((200, {}, RULES.replace(b"/private", b"/oai")), "forbids it .*User-agent: longplay"),
+        ((200, {}, b"User-agent: *\nDisallow: /"), "forbids it to programmes"),
+        ((500, {}, b""), "answers 500"),
+    ],
+)
+def test_a_servers_rules_are_kept(
+    tmp_path: Path, repository: Repository, url: str, robots: Answer, says: str
+) -> None:
+    repository.robots = robots
+    if not says:
+        assert harvest(tmp_path, url).records == 35
+        return
+    with pytest.raises(InputError, match=says):
+        harvest(tmp_path, url)
+    assert repository.asked == []
+
+
+def test_a_state_of_an_older_version_goes_on(
+    tmp_path: Path, repository: Repository, url: str
+) -> None:
+    harvest(tmp_path, url)
+    path = tmp_path / harvesting.STATE
+    old = {**json.loads(path.read_text()), "newest": "2024-01-01T00:00:34Z", "ordered": True}
+    path.write_text(json.dumps(old))
+    assert harvest(tmp_path, url).records == 35
+
+
 def test_redirects_are_followed_and_checked(
     tmp_path: Path, repository: Repository, url: str
 ) -> None:
@@ -323,7 +371,13 @@ def test_a_redirect_into_the_own_network_is_refused(
 
 @pytest.mark.parametrize(
     "wrong",
-    [{"url": "ftp://x/oai"}, {"url": "http://x/oai?verb=Identify"}, {"since": "May"}],
+    [
+        {"url": "ftp://x/oai"},
+        {"url": "http://["},
+        {"url": "http://x/oai?verb=Identify"},
+        {"since": "May"},
+        {"since": "\u0661\u0669\u0669\u0669-01-01"},
+    ],
 )
 def test_what_cannot_be_asked_is_refused_before_asking(
     wrong: dict[str, str], tmp_path: Path

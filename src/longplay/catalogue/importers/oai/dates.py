@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 
 YEARS = range(1850, 2101)
 """Sound has been recorded since 1857; years outside are something else."""
@@ -36,6 +37,7 @@ def release_date(text: str) -> str | None:
 
     Signs of copyright and of doubt (`c1967`, `℗1967`, `[1967?]`, `ca. 1967`) do not count.
     """
+    text = _with_ascii_digits(text)
     plain = re.sub(r"[\[\](){}?]", "", text.strip().lower()).strip(" .,;")
     plain = _BEFORE.sub("", plain).strip(" .,;")
     for shape in (_ISO, _COMPACT):
@@ -48,6 +50,11 @@ def release_date(text: str) -> str | None:
         return None
     years = set(_YEAR.findall(plain))
     return _date(years.pop()) if len(years) == 1 else None
+
+
+def _with_ascii_digits(text: str) -> str:
+    """A text with the digits of all scripts as 0 to 9."""
+    return re.sub(r"\d", lambda digit: str(unicodedata.decimal(digit[0])), text)
 
 
 def _month(name: str) -> str | None:
@@ -68,7 +75,7 @@ def _date(year: str, month: str | None = None, day: str | None = None) -> str | 
 
 def duration_ms(text: str) -> int | None:
     """Milliseconds out of `PT6M42S` (ISO 8601), `3:20`, `1:02:03` or `3 min., 20 sec.`"""
-    plain = text.strip()
+    plain = _with_ascii_digits(text).strip()
     if plain.startswith("P"):
         found = _ISO_TIME.fullmatch(plain)
         parts = found.groups() if found and any(found.groups()) else None

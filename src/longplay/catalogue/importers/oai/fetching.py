@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import email.utils
 import ipaddress
+import re
 import socket
 import time
 from collections.abc import Callable
@@ -39,6 +40,9 @@ FIRST_RETRY_SECONDS = 2.0
 
 MAX_WAIT_SECONDS = 600.0
 """A server that asks for a longer wait ends the harvest for now; the next run goes on."""
+
+MAX_ADDRESSES = 4
+"""Addresses of one name that are tried; names rarely have more than one of each kind."""
 
 MAX_REDIRECTS = 5
 RETRIED = (408, 425, 429, 500, 502, 503, 504)
@@ -88,12 +92,27 @@ class Client:
     ) -> None:
         self._client.close()
 
+    def find(self, url: str) -> bytes | None:
+        """The body of a page, None where the server says that it has none. Raises InputError."""
+        try:
+            return self._get(url, lambda _body: None)
+        except _RefusedError as refused:
+            if 400 <= refused.status < 500:
+                return None
+            raise refused.told(url) from None
+
     def get(self, url: str, check: Callable[[bytes], None]) -> bytes:
         """The body of a page, which `check` found good (it raises InputError where not).
 
         Tries again when the server is busy or gone, and when the reply is no good. Raises
         InputError when it stays so, and at once for what no retry can change.
         """
+        try:
+            return self._get(url, check)
+        except _RefusedError as refused:
+            raise refused.told(url) from None
+
+    def _get(self, url: str, check: Callable[[bytes], None]) -> bytes:
         wait = self.manners.retry
         for attempt in range(1, ATTEMPTS + 1):
             try:
@@ -102,8 +121,6 @@ class Client:
                 return body
             except _BusyError as busy:
                 problem, asked = busy.problem, busy.wait
-            except _RefusedError as refused:
-                raise InputError(refused.problem, where=_shown(url), hint=refused.hint) from None
             except (httpx.HTTPError, httpx.InvalidURL) as error:
                 problem, asked = f"{type(error).__name__}: {error}".rstrip(": "), None
             except InputError as error:
@@ -139,25 +156,40 @@ class Client:
 
     def _ask(self, url: httpx.URL) -> bytes | str:
         """One request: the body, or the address that it redirects to."""
-        address = resolve(url, allow_private=self.manners.allow_private)
-        request = self._client.build_request(
-            "GET",
-            url.copy_with(host=address),
-            headers={"Host": url.netloc.decode("ascii")},
-            extensions={"sni_hostname": url.host} if url.scheme == "https" else {},
-        )
-        reply = self._client.send(request, stream=True)
+        reply = self._connected(url)
         try:
             if reply.is_redirect:
                 return _redirected(url, reply.headers.get("location", ""))
             if reply.status_code in RETRIED:
                 raise _BusyError(f"answers {reply.status_code}", _retry_after(reply))
             if reply.status_code != 200:
-                raise _RefusedError(f"answers {reply.status_code} {reply.reason_phrase}".strip())
+                raise _RefusedError(
+                    f"answers {reply.status_code} {reply.reason_phrase}".strip(),
+                    status=reply.status_code,
+                )
             return _body(reply)
         finally:
             reply.close()
             self._last = clock.monotonic()
+
+    def _connected(self, url: httpx.URL) -> httpx.Response:
+        """The beginning of a reply, from the first address that can be reached."""
+        *others, last = resolve(url, allow_private=self.manners.allow_private)[:MAX_ADDRESSES]
+        for address in others:
+            try:
+                return self._sent(url, address)
+            except (httpx.ConnectError, httpx.ConnectTimeout):
+                continue
+        return self._sent(url, last)
+
+    def _sent(self, url: httpx.URL, address: str) -> httpx.Response:
+        request = self._client.build_request(
+            "GET",
+            url.copy_with(host=address),
+            headers={"Host": url.netloc.decode("ascii")},
+            extensions={"sni_hostname": url.host} if url.scheme == "https" else {},
+        )
+        return self._client.send(request, stream=True)
 
 
 class _BusyError(Exception):
@@ -169,15 +201,19 @@ class _BusyError(Exception):
 
 
 class _RefusedError(Exception):
-    """Nothing that a retry could change."""
+    """Nothing that a retry could change; `status` where it is the server's answer."""
 
-    def __init__(self, problem: str, hint: str = "check the address") -> None:
+    def __init__(self, problem: str, hint: str = "check the address", status: int = 0) -> None:
         super().__init__(problem)
-        self.problem, self.hint = problem, hint
+        self.problem, self.hint, self.status = problem, hint, status
+
+    def told(self, url: str) -> InputError:
+        """It as it is told to people."""
+        return InputError(self.problem, where=_shown(url), hint=self.hint)
 
 
-def resolve(url: httpx.URL, *, allow_private: bool) -> str:
-    """The address to connect to for this URL. Raises for one that must not be asked."""
+def resolve(url: httpx.URL, *, allow_private: bool) -> list[str]:
+    """The addresses to connect to for this URL. Raises for one that must not be asked."""
     if url.scheme not in ("http", "https") or not url.host:
         raise _RefusedError("is no web address")
     if url.userinfo:
@@ -187,12 +223,12 @@ def resolve(url: httpx.URL, *, allow_private: bool) -> str:
         found = socket.getaddrinfo(url.host, port, type=socket.SOCK_STREAM)
     except (OSError, UnicodeError) as error:
         raise httpx.ConnectError(f"{url.host} has no address ({error})") from error
-    addresses = [str(each[4][0]) for each in found]
+    addresses = list(dict.fromkeys(str(each[4][0]) for each in found))
     if not allow_private and not all(_public(each) for each in addresses):
         raise _RefusedError(
             f"{url.host} lies in a private network", "allow it explicitly if that is meant"
         )
-    return addresses[0]
+    return addresses
 
 
 def _public(address: str) -> bool:
@@ -216,7 +252,7 @@ def _redirected(url: httpx.URL, location: str) -> str:
 def _retry_after(reply: httpx.Response) -> float | None:
     """Seconds that the server asks to wait (RFC 9110, 10.2.3: seconds, or a date)."""
     text = reply.headers.get("retry-after", "").strip()
-    if text.isdigit():
+    if re.fullmatch(r"[0-9]+", text):
         return float(min(int(text[:12]), 10**9))
     try:
         return max(0.0, (email.utils.parsedate_to_datetime(text) - clock.now()).total_seconds())

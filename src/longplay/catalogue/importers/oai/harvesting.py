@@ -10,15 +10,14 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, replace
-from itertools import pairwise
+from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from urllib.parse import urlencode, urlsplit
 
 import pyarrow as pa
 
 from longplay import files
-from longplay.catalogue.importers.oai import replies
+from longplay.catalogue.importers.oai import replies, robots
 from longplay.catalogue.importers.oai.fetching import Client, Manners
 from longplay.catalogue.importers.oai.replies import Header, Reply
 from longplay.errors import ArchiveError, InputError, UsageError
@@ -32,7 +31,7 @@ MAX_TOKEN = 8192
 """Letters of a resumption token; it goes into a URL, and servers take no longer ones."""
 
 MAX_RESTARTS = 5
-"""Lists that may be begun again without getting further, before the harvest stops."""
+"""Lists that may be begun again in one run, before the harvest stops."""
 
 MAX_IDLE = 20
 """Pages in a row without a record, or with the token that asked for them, before the server is
@@ -49,9 +48,9 @@ class State:
     """Where a harvest stands.
 
     `url`, `prefix`, `set` and `since` are what was asked for at first. `window` is the `from` of
-    the list that is being read, `begun` when its server began it, `newest` the newest datestamp in
-    it, and `ordered` whether its datestamps never fell so far; `token` asks for the next page.
-    `records` were received in all; `declared` is the server's own count of the whole.
+    the list that is being read, and `begun` when its server began it; `token` asks for the next
+    page, and `restarts` counts how often this run lost it. `records` were received in all;
+    `declared` is the server's own count of the whole.
     """
 
     url: str
@@ -64,8 +63,6 @@ class State:
     declared: int | None = None
     window: str | None = None
     begun: str = ""
-    newest: str = ""
-    ordered: bool = True
     token: str = ""
     done: bool = False
     restarts: int = 0
@@ -100,8 +97,12 @@ def load(folder: Path) -> State | None:
     if not path.exists():
         return None
     try:
-        return State(**json.loads(files.read_bounded(path, MAX_STATE_BYTES)))
-    except (ValueError, TypeError) as error:
+        found = json.loads(files.read_bounded(path, MAX_STATE_BYTES))
+        # Older versions kept more.
+        return State(
+            **{each.name: found[each.name] for each in fields(State) if each.name in found}
+        )
+    except (ValueError, TypeError, AttributeError) as error:
         raise ArchiveError(
             "the harvest's state is damaged", where=str(path), hint="harvest afresh"
         ) from error
@@ -120,6 +121,7 @@ def harvest(
         files.sweep(folder, set(), pattern=f"*{files.TEMPORARY}")
         state = None if fresh else load(folder)
         with Client(manners) as client:
+            robots.require_allowed(client, wanted.url)
             state = _begin(folder, client, wanted) if state is None else _again(state, wanted)
             while not state.done:
                 progress(state.records, state.declared or 0)
@@ -130,15 +132,20 @@ def harvest(
 
 
 def _check(wanted: State) -> None:
-    if urlsplit(wanted.url).scheme not in ("http", "https"):
+    try:
+        parts = urlsplit(wanted.url)
+    except ValueError:  # such as half an IPv6 address
+        parts = urlsplit("")
+    if parts.scheme not in ("http", "https"):
         raise UsageError(
             "is no web address", where=wanted.url[:300], hint="name a base URL of OAI-PMH"
         )
-    if urlsplit(wanted.url).query or urlsplit(wanted.url).fragment:
+    if parts.query or parts.fragment:
         raise UsageError(
             "is not a base URL", where=wanted.url[:300], hint="leave out what follows '?'"
         )
-    if wanted.since and not re.fullmatch(r"\d{4}-\d{2}-\d{2}(T\d{2}:\d{2}:\d{2}Z)?", wanted.since):
+    moment = r"[0-9]{4}-[0-9]{2}-[0-9]{2}(T[0-9]{2}:[0-9]{2}:[0-9]{2}Z)?"
+    if wanted.since and not re.fullmatch(moment, wanted.since):
         raise UsageError("is no date", where=wanted.since[:80], hint="write it as 2024-05-31")
 
 
@@ -169,16 +176,14 @@ def _again(state: State, wanted: State) -> State:
             hint="give this one another --name, or harvest afresh",
         )
     if not state.done:
-        return state
+        return replace(state, restarts=0)
     window = _stamp(state, state.begun) or state.window
-    return replace(
-        state, done=False, window=window, token="", newest="", begun="", ordered=True, restarts=0
-    )
+    return replace(state, done=False, window=window, token="", begun="", restarts=0)
 
 
 def _stamp(state: State, moment: str | None) -> str | None:
     """A date as the server takes it."""
-    if not moment or not re.match(r"\d{4}-\d{2}-\d{2}", moment):
+    if not moment or not re.match(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", moment):
         return None
     return moment[:10] if state.by_day else moment
 
@@ -220,9 +225,6 @@ def _date(reply: Reply) -> str:
 
 
 def _following(state: State, number: int, reply: Reply, headers: list[Header]) -> State:
-    stamps = [header.datestamp for header in headers if header.datestamp]
-    newest = max([state.newest, *stamps])
-    rising = all(a <= b for a, b in pairwise([state.newest, *stamps]))
     idle = 0 if headers and reply.token != state.token else state.idle + 1
     if idle > MAX_IDLE:
         raise InputError("goes round in circles", where=state.url, hint="harvest a smaller set")
@@ -238,8 +240,6 @@ def _following(state: State, number: int, reply: Reply, headers: list[Header]) -
         records=state.records + len(headers),
         declared=declared,
         begun=state.begun or _date(reply),
-        newest=newest,
-        ordered=state.ordered and rising,
         token=reply.token,
         done=not reply.token,
         idle=idle,
@@ -247,23 +247,13 @@ def _following(state: State, number: int, reply: Reply, headers: list[Header]) -
 
 
 def _restarted(state: State) -> State:
-    """The server forgot its list. Where that came in the order of its datestamps, a new one from
-    the last of them has the rest; else it is begun again, and what comes twice counts once."""
+    """The server forgot its list, which is begun again: what comes twice counts once. Nothing says
+    in which order a list comes, so that no part of it may be left out."""
     if state.restarts >= MAX_RESTARTS:
         raise InputError(
             "forgets its lists before they can be read", where=state.url, hint="try again later"
         )
-    onward = state.ordered and bool(state.newest)
-    window = _stamp(state, state.newest) if onward else state.window
-    return replace(
-        state,
-        window=window,
-        token="",
-        newest=state.newest if onward else "",
-        ordered=True,
-        restarts=1 if window != state.window else state.restarts + 1,
-        idle=0,
-    )
+    return replace(state, token="", restarts=state.restarts + 1, idle=0)
 
 
 def _ask(client: Client, url: str, arguments: dict[str, str]) -> tuple[bytes, Reply, list[Header]]:
