@@ -160,6 +160,29 @@ def test_ids_that_are_no_text_are_rejected_and_long_numbers_stay_apart(
     ]  # fmt: skip
 
 
+@pytest.mark.parametrize("far", [0, 40_000, 2**31, 2**62])
+def test_links_are_found_in_any_order_and_however_large_their_numbers(
+    tmp_path: Path, catalogue: Path, monkeypatch: pytest.MonkeyPatch, far: int
+) -> None:
+    monkeypatch.setattr(ranges, "RANGE", 20)
+    path = many(tmp_path / "a.db", 60)
+    with closing(sqlite3.connect(path)) as connection, connection:
+        connection.execute("UPDATE artists SET rowid = rowid + ?", [far])
+        connection.execute("DELETE FROM credits")
+        credits = [(n, n % 15 + 1 + far, -n) for n in range(1, 61)]
+        credits += [(n, (n + 1) % 15 + 1 + far, -n - 1) for n in range(1, 61, 2)]
+        random.Random(far).shuffle(credits)
+        connection.executemany("INSERT INTO credits VALUES (?, ?, ?)", credits)
+        connection.execute("INSERT INTO tracks(rowid, id) VALUES (?, 'last')", [2**63 - 1])
+        connection.execute("INSERT INTO credits VALUES (?, 1, 0)", [2**63 - 2])
+    bring(catalogue, path)
+    found = rows(catalogue, "SELECT own_id, artists FROM named_tracks")
+    assert dict(found) == {
+        f"t{n - 1}": [f"Artist {(n + m) % 15}" for m in ((1, 0) if n % 2 else (0,))]
+        for n in range(1, 61)
+    } | {"last": []}
+
+
 def test_albums_and_artists_without_ids_stay_apart(tmp_path: Path, catalogue: Path) -> None:
     path = database(
         tmp_path / "a.db",

@@ -15,23 +15,30 @@ from longplay.catalogue.importers import ranges, relation_cells
 from longplay.catalogue.importers.relation_map import Link
 
 Numbers = npt.NDArray[np.int64]
+Narrow = npt.NDArray[np.signedinteger]
+"""Whole numbers of as many bytes as they need: of links there are hundreds of millions."""
 
 
 @dataclass(frozen=True, slots=True)
 class Links:
     """Which artists each track or album has, in order of credit: by its key, ascending."""
 
-    owners: Numbers
-    artists: Numbers
+    owners: Narrow
+    artists: Narrow
 
     def of(self, keys: Numbers) -> pa.ListArray:
         """The artists of each key."""
-        starts = np.searchsorted(self.owners, keys, side="left")
-        counts = np.searchsorted(self.owners, keys, side="right") - starts
+        limits = np.iinfo(self.owners.dtype)
+        inside = (keys >= limits.min) & (keys <= limits.max)
+        # Of the same width: else all owners would be widened for each search.
+        wanted = np.where(inside, keys, 0).astype(self.owners.dtype)
+        starts = np.searchsorted(self.owners, wanted, side="left")
+        counts = np.searchsorted(self.owners, wanted, side="right") - starts
+        counts[~inside] = 0
         offsets = np.concatenate([[0], np.cumsum(counts)])
         places = np.arange(offsets[-1]) + np.repeat(starts - offsets[:-1], counts)
         return pa.ListArray.from_arrays(
-            pa.array(offsets.astype(np.int32)), pa.array(self.artists[places])
+            pa.array(offsets.astype(np.int32)), pa.array(self.artists[places].astype(np.int64))
         )
 
 
@@ -60,26 +67,55 @@ def read(path: Path, link: Link) -> Links:
     assert owner
     wanted = [owner, link.artist, *([link.order] if link.order else [])]
 
-    def work(span: ranges.Span) -> tuple[Numbers, ...]:
+    def work(span: ranges.Span) -> list[Narrow]:
         batch = ranges.read(path, link.table, wanted, span)
         columns = [relation_cells.keys(column) for column in batch.columns]
         known = pc.and_(columns[0].is_valid(), columns[1].is_valid())
         if not pc.all(known).as_py():
             columns = [column.filter(known) for column in columns]
-        return tuple(column.fill_null(0).to_numpy() for column in columns)
+        return [_narrow(column.fill_null(0).to_numpy()) for column in columns]
 
-    found = list(ranges.each(ranges.spans(path, link.table), work))
-    empty = np.zeros(0, np.int64)
-    owners, artists, *order = (
-        np.concatenate([empty, *(batch[i] for batch in found)]) for i in range(len(wanted))
-    )
-    keys = [order[0], owners] if order else [owners]
-    ordered = owners[1:] > owners[:-1]
-    same = owners[1:] == owners[:-1]
-    if not (ordered | (same & (order[0][1:] >= order[0][:-1] if order else True))).all():
-        places = np.lexsort(keys)
+    found: list[list[Narrow]] = [[np.zeros(0, np.int16)] for _ in wanted]
+    for batch in ranges.each(ranges.spans(path, link.table), work):
+        for parts, numbers in zip(found, batch, strict=True):
+            parts.append(numbers)
+    owners, artists, *order = (_joined(parts) for parts in found)
+    if not _in_order(owners, order):
+        places = np.lexsort([*order, owners])
         owners, artists = owners[places], artists[places]
     return Links(owners, artists)
+
+
+def _narrow(numbers: Numbers) -> Narrow:
+    """The numbers in two or four bytes each, if they fit these."""
+    if not len(numbers):
+        return numbers.astype(np.int16)
+    low, high = int(numbers.min()), int(numbers.max())
+    for kind in (np.int16, np.int32):
+        if np.iinfo(kind).min <= low and high <= np.iinfo(kind).max:
+            return numbers.astype(kind)
+    return numbers
+
+
+def _joined(parts: list[Narrow]) -> Narrow:
+    """One array of all parts, which are given up."""
+    whole = np.concatenate(parts)
+    parts.clear()
+    return whole
+
+
+def _in_order(owners: Narrow, order: Sequence[Narrow]) -> bool:
+    """Whether links come by owner, and those of one owner in their order, if they have one."""
+    for start in range(0, len(owners), ranges.RANGE):
+        some = slice(start, start + ranges.RANGE + 1)
+        mine = owners[some]
+        rising = mine[1:] > mine[:-1]
+        same = mine[1:] == mine[:-1]
+        for each in order:
+            same &= each[some][1:] >= each[some][:-1]
+        if not (rising | same).all():
+            return False
+    return True
 
 
 def genres(paths: Sequence[Path], link: Link | None) -> Genres:
