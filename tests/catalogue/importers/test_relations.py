@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -70,6 +72,37 @@ def test_tables_are_joined_by_their_links(tmp_path: Path, catalogue: Path) -> No
         ("First", ["Bob"], "1999-05", "00036000291452", None),
         ("Second", [], None, None, "L"),
     ]
+
+
+REFERENCE = """
+CREATE TABLE artists(rowid INTEGER PRIMARY KEY, id TEXT, name TEXT);
+CREATE TABLE albums(rowid INTEGER PRIMARY KEY, id TEXT, name TEXT, release_date TEXT,
+    external_id_upc TEXT, label TEXT);
+CREATE TABLE tracks(rowid INTEGER PRIMARY KEY, id TEXT, name TEXT, album_rowid INTEGER,
+    disc_number INTEGER, track_number INTEGER, duration_ms INTEGER, explicit INTEGER,
+    external_id_isrc TEXT, popularity INTEGER);
+CREATE TABLE track_artists(track_rowid INTEGER, artist_rowid INTEGER, ordinal INTEGER);
+CREATE TABLE artist_albums(artist_rowid INTEGER, album_rowid INTEGER, index_in_album INTEGER);
+CREATE TABLE artist_genres(artist_rowid INTEGER, genre TEXT);
+INSERT INTO artists VALUES (7, 'a', 'Ann');
+INSERT INTO albums VALUES (8, 'l', 'First', '1999-05', '036000291452', 'L');
+INSERT INTO tracks VALUES (9, 't', 'One', 8, 1, 2, 1000, 0, 'USABC0000001', 50);
+INSERT INTO track_artists VALUES (9, 7, 0);
+INSERT INTO artist_albums VALUES (7, 8, 0);
+INSERT INTO artist_genres VALUES (7, 'jazz');
+"""
+
+
+def test_the_reference_release_needs_no_map_of_ones_own(tmp_path: Path, catalogue: Path) -> None:
+    with closing(sqlite3.connect(tmp_path / "a.sqlite3")) as connection:
+        connection.executescript(REFERENCE)
+    shipped = Path(columns.__file__).parents[1] / "maps" / "reference.toml"
+    bring(catalogue, tmp_path / "a.sqlite3", text=shipped.read_text())
+    assert rows(
+        catalogue,
+        "SELECT t.title, t.artists, t.genres, a.title, a.artists, upc, isrcs"
+        " FROM named_tracks t JOIN named_albums a USING (album)",
+    ) == [("One", ["Ann"], ["jazz"], "First", ["Ann"], "00036000291452", ["USABC0000001"])]
 
 
 def test_several_files_are_one_source(tmp_path: Path, catalogue: Path) -> None:

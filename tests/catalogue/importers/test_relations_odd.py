@@ -141,6 +141,13 @@ def test_odd_numbers_are_rounded_and_end_nothing(tmp_path: Path, catalogue: Path
     ]
 
 
+def test_a_database_without_a_good_row_changes_nothing(tmp_path: Path, catalogue: Path) -> None:
+    path = table(tmp_path / "a.db", ("id", "popularity"), ("a", 101), (None, 5))
+    with pytest.raises(InputError, match="none of its 2 rows can be used"):
+        bring(catalogue, path, text=track_map("popularity"))
+    assert open_current(catalogue).number == 0
+
+
 def test_ids_that_are_no_text_are_rejected_and_long_numbers_stay_apart(
     tmp_path: Path, catalogue: Path
 ) -> None:

@@ -42,7 +42,7 @@ def fill(
     reader = _Reader(stage, paths, table_map, check_rights)
     most = [ranges.most(path, table_map.tables["tracks"].table) for path in paths]
     count = 0
-    said = {"artists": 0, "albums": 0}
+    said: dict[Entity, int] = {"artists": 0, "albums": 0}
     for ordinal, path in enumerate(paths):
         for entity in said:
             said[entity] += sum(reader.read(path, entity))
@@ -53,7 +53,13 @@ def fill(
         progress(count, count + sum(most[ordinal + 1 :]), f"read {path.name}")
     if not count:
         raise InputError("has no tracks", where=str(paths[0]), hint="is this the right map?")
-    declared = {entity: rows for entity, rows in said.items() if rows}
+    if not stage.spooled("tracks"):
+        raise InputError(
+            f"none of its {count} rows can be used",
+            where=str(paths[0]),
+            hint="is this the right map? nothing was imported",
+        )
+    declared: dict[str, int] = {entity: rows for entity, rows in said.items() if rows}
     return imports.Staged(count, {**declared, "tracks": count})
 
 
