@@ -39,6 +39,20 @@ def test_a_mark_inside_a_block_does_not_end_it(mark: int) -> None:
     assert unpack(packed) == data
 
 
+@pytest.mark.parametrize("mark", [0x314159265359, 0x177245385090])
+def test_marks_that_overlap_do_not_leave_their_memory(mark: int) -> None:
+    """The last three bits of a mark may be the first of the next: one every 45 bits."""
+    bits = f"{mark:048b}"[:45] * (8 * 2**20 // 45)
+    packed = b"BZh9" + int(bits, 2).to_bytes(-(-len(bits) // 8))
+    with pytest.raises(InputError, match="damaged"):
+        unpack(packed, 2**20)
+
+
+def test_thousands_of_streams_in_one_chunk() -> None:
+    packed = bz2.compress(b"") * 20_000 + bz2.compress(b"x")
+    assert unpack(packed, 2**20) == b"x"
+
+
 @settings(max_examples=60, deadline=None)
 @given(st.data())
 def test_damage_is_refused_or_harmless(data: st.DataObject) -> None:

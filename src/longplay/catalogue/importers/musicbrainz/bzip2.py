@@ -38,6 +38,9 @@ MAX_THREADS = 8
 
 _BLOCK, _END = 0x314159265359, 0x177245385090
 _MARK_BITS, _CHECKSUM_BITS = 48, 32
+_APART = 45
+"""Bits from one mark to the next at least: the last three of a mark may begin another. So many
+are made room for, and never more are noted: compiled code checks no bounds."""
 
 Bytes = npt.NDArray[np.uint8]
 
@@ -122,7 +125,8 @@ def segments(chunks: Iterable[bytes], where: str) -> Iterator[Segment]:
             elif position != 8 * (len(MAGIC) + 1):
                 raise _damaged(where)
             start = position, is_block
-            pending, base = pending[position // 8 - base :], position // 8
+        if start is not None:
+            pending, base = pending[start[0] // 8 - base :], start[0] // 8
         if len(pending) > MAX_SEGMENT + len(chunk):
             raise _damaged(where)
     if start is not None:
@@ -131,8 +135,8 @@ def segments(chunks: Iterable[bytes], where: str) -> Iterator[Segment]:
 
 def _segment(pending: bytes, base: int, start: tuple[int, bool], end: int) -> Segment:
     first, is_block = start
-    data = np.frombuffer(pending[: -(-end // 8) - base], np.uint8)
-    return Segment(is_block, data, first - 8 * base, end - first)
+    data = np.frombuffer(pending[first // 8 - base : -(-end // 8) - base], np.uint8)
+    return Segment(is_block, data, first % 8, end - first)
 
 
 @compiled
@@ -142,14 +146,14 @@ def _marks(
     """Bit positions of the marks that end in `data`, which of them begin a block, and the last
     bytes as a number; `seen` bytes were before, `window` the last of them."""
     found = 0
-    positions = np.empty(data.size // 6 + 2, np.int64)  # no two marks overlap
+    positions = np.empty(8 * data.size // _APART + 2, np.int64)
     blocks = np.empty(positions.size, np.bool_)
     mask, block, end = np.uint64(2**48 - 1), np.uint64(_BLOCK), np.uint64(_END)
     for index in range(data.size):
         window = (window << np.uint64(8)) | np.uint64(data[index])
         for shift in range(8):
             bits = (window >> np.uint64(shift)) & mask
-            if bits in (block, end):
+            if bits in (block, end) and found < positions.size:
                 positions[found] = 8 * (seen + index + 1) - shift - _MARK_BITS
                 blocks[found] = bits == block
                 found += 1
