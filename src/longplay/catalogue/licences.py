@@ -184,6 +184,15 @@ def licence_of(layer: str | None, form: str, table: str, column: str = "") -> st
     return exception
 
 
+def exceptions(layer: str | None, form: str) -> dict[str, str]:
+    """The columns of a layer that stand under another licence than the layer: `table.column`."""
+    return {
+        f"{table}.{column}": licence
+        for (of, table, column), licence in EXCEPTIONS.items()
+        if of == form and licence_of(layer, form, table, column) == licence
+    }
+
+
 def exportable_columns(
     layer: str | None, form: str, *, commercial: bool = True
 ) -> dict[str, Exportable]:
@@ -211,11 +220,7 @@ def exportable_columns(
 
 def attributions(source: str, layer: str | None, form: str) -> tuple[Attribution, ...]:
     """What is owed when all that may leave of a source does: one for each licence that asks."""
-    parts = {"": layer} | {
-        f"{table}.{column}": licence
-        for (of, table, column), licence in EXCEPTIONS.items()
-        if of == form and licence_of(layer, form, table, column) == licence
-    }
+    parts = {"": layer} | exceptions(layer, form)
     owed = []
     for covers, licence in parts.items():
         found = known(licence)

@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from longplay.catalogue import licences
+from longplay.catalogue.importers.musicbrainz import spool
 from longplay.catalogue.importers.musicbrainz.importing import import_musicbrainz
 from longplay.catalogue.imports import Imported
 from longplay.catalogue.snapshot import open_current
@@ -245,6 +247,38 @@ def test_a_row_without_end_is_passed_over_in_bounded_memory(tmp_path: Path, brin
     assert ask(tmp_path, "SELECT reason FROM rejects") == [("a row of more than 1048576 bytes",)]
 
 
+def test_a_table_with_hardly_a_good_row_ends_the_import(
+    tmp_path: Path, bring: Bring, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(spool, "MAX_REJECTED", 10)
+    files = {f"mbdump/{name}": content(rows) for name, rows in made().items()}
+    files["mbdump/artist"] += b"\n" * 10
+    assert bring(archive(tmp_path / "mbdump.tar", files)).rejected == 10
+    files["mbdump/artist"] += b"\n"
+
+    with pytest.raises(InputError, match="only 2 of its first 13 rows can be used: 1 columns"):
+        bring(archive(tmp_path / "mbdump.tar", files))
+
+
+def test_an_empty_dump_replaces_nothing(tmp_path: Path, bring: Bring) -> None:
+    bring(dump(tmp_path / "mbdump.tar.bz2", made()))
+    before = sorted((tmp_path / "catalogue").rglob("*"))
+    with pytest.raises(InputError, match="has no row in it"):
+        bring(dump(tmp_path / "empty.tar.bz2", {name: [] for name in made()}))
+    assert sorted((tmp_path / "catalogue").rglob("*")) == before
+
+
+@pytest.mark.parametrize("stated", [None, BY])
+def test_the_layer_says_what_its_genres_are_under(tmp_path: Path, stated: str | None) -> None:
+    path = dump(tmp_path / "mbdump.tar", made())
+    import_musicbrainz(
+        tmp_path / "catalogue", "mb", [path], licence=stated, progress=lambda *_: None
+    )
+    layer = open_current(tmp_path / "catalogue").manifest.layers["mb"]
+    assert layer.licence == (stated or licences.CC0)
+    assert layer.licences == {"tracks.genres": licences.CC_BY_NC_SA_3}
+
+
 @pytest.mark.parametrize("keep", [0, 3, 4, 100, 900, -1, -100])
 def test_a_truncated_archive_changes_nothing(tmp_path: Path, bring: Bring, keep: int) -> None:
     path = dump(tmp_path / "mbdump.tar.bz2", made())
@@ -269,6 +303,8 @@ def test_a_truncated_archive_changes_nothing(tmp_path: Path, bring: Bring, keep:
         ({"SCHEMA_SEQUENCE": b"99\n"}, "known are 24 to 31"),
         ({"SCHEMA_SEQUENCE": b"\xff"}, "known are 24 to 31"),
         ({"mbdump/track": b"1\t2\n1\t2\n"}, "none of its 2 rows can be used"),
+        ({"mbdump/track": b"", "mbdump/recording": b""}, "track: has no row in it"),
+        ({"mbdump/recording": b""}, "recording: has no row in it"),
         ({"a/genre": b"", "b/genre": b""}, "has table genre, as"),
     ],
 )

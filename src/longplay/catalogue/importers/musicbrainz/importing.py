@@ -8,16 +8,14 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from longplay.catalogue import imports
-from longplay.catalogue.importers.musicbrainz import rows, tables
+from longplay.catalogue import imports, licences
+from longplay.catalogue.importers.musicbrainz import rows
 from longplay.catalogue.importers.musicbrainz.spool import Spooled, spool
 from longplay.catalogue.imports import Imported, Staged
 from longplay.catalogue.staging import Staging
 from longplay.errors import InputError, UsageError
 
-LICENCE = tables.CORE
-LICENCES = {"tracks.genres": tables.DERIVED}
-"""Of what is not under `LICENCE`: genres come from the tags of people."""
+FORM = "musicbrainz"
 
 
 def import_musicbrainz(
@@ -33,8 +31,8 @@ def import_musicbrainz(
 
     Each path is an `mbdump….tar.bz2`, the same unpacked to a `.tar`, or a folder of the tables'
     files; together they are one import. `progress` gets bytes read and their total. Raises
-    InputError for what is no dump, is damaged or cut short, has an unknown schema, or has neither
-    tracks nor recordings; nothing changes then.
+    InputError for what is no dump, is damaged or cut short, has an unknown schema, or has no track
+    or no recording of use; nothing changes then.
     """
     if not paths:
         raise UsageError("no dump to import", hint="name mbdump.tar.bz2")
@@ -47,14 +45,14 @@ def import_musicbrainz(
         rows.prepare(stage.connection, found)
         return _stage(stage, found)
 
-    own = LICENCES if licence is None else {}
+    licence = licence or licences.DEFAULTS[FORM]
     return imports.run(
         folder,
         source,
         fill,
-        kind="musicbrainz",
-        licence=licence or LICENCE,
-        licences=own,
+        kind=FORM,
+        licence=licence,
+        licences=licences.exceptions(licence, FORM),
         declared=declared,
     )
 
@@ -69,11 +67,12 @@ def _require(found: dict[str, Spooled], path: Path) -> None:
             hint="give mbdump.tar.bz2 as well",
         )
     for table in main:
-        if table.rejected and not table.held:
+        if not table.held:
+            rejected = table.rejected
             raise InputError(
-                f"none of its {table.rejected} rows can be used",
+                f"none of its {rejected} rows can be used" if rejected else "has no row in it",
                 where=table.place,
-                hint="is the dump of a newer schema? nothing was imported",
+                hint="is the dump whole, and of a known schema? nothing was imported",
             )
 
 

@@ -22,6 +22,10 @@ BLOCK = 16 * 2**20
 MAX_ROW = 2**20
 """Bytes of a row: the longest that people wrote into these tables have some kilobytes."""
 
+MAX_REJECTED = 1_000_000
+"""Rows of one table without use after which, if there are no more good ones, it is none of ours:
+each is kept with its reason, and a small archive can hold any number of empty lines."""
+
 MAX_KEPT = 300
 """Characters that are kept of a rejected row."""
 
@@ -52,8 +56,8 @@ def spool(
     """Write each table of the dumps that we read to `folder`; returns them by name.
 
     `reject` gets the rows that cannot be used, `progress` the bytes read and their total. Raises
-    InputError for what is no dump, is damaged or cut short, has a schema that we do not know, or
-    has a table twice.
+    InputError for what is no dump, is damaged or cut short, has a schema that we do not know, has a
+    table twice, or one with more rows of no use than `MAX_REJECTED` and than good ones.
     """
     try:
         total = sum(map(archive.size, paths))
@@ -236,3 +240,10 @@ def _flush(member: Member, counts: _Counts, reject: Reject) -> None:
     places = [f"{member.place}:row {number}" for number in numbers]
     reject(pa.table({"place": places, "reason": reasons, "content": contents}))
     counts.rejects.clear()
+    if counts.rejected > max(counts.held, MAX_REJECTED):
+        raise InputError(
+            f"only {counts.held} of its first {counts.held + counts.rejected} rows can be used:"
+            f" {reasons[0]}",
+            where=member.place,
+            hint="is the dump of a newer schema? nothing was imported",
+        )

@@ -74,10 +74,6 @@ _TAGGED = (_int("tag", 1), _int("count", 2))
 REDIRECTS = ("artist", "recording", "release", "track")
 """What has a table `…_gid_redirect` of merged ids that we keep."""
 
-CORE = "https://creativecommons.org/publicdomain/zero/1.0/"
-DERIVED = "https://creativecommons.org/licenses/by-nc-sa/3.0/"
-"""What the dumps' COPYING files say: core data are CC0 1.0, tags and the like CC BY-NC-SA 3.0."""
-
 TABLES: dict[str, Table] = {
     "artist": Table((19,), (_int("id", 0), _gid(1), _text("name", 2))),
     "artist_credit_name": Table(
@@ -125,9 +121,4 @@ TABLES: dict[str, Table] = {
     "tag": Table((3,), (_int("id", 0), _text("name", 1))),
     "genre": Table((6,), (_int("id", 0), _text("name", 2))),
     **{f"{kind}_gid_redirect": _REDIRECT for kind in REDIRECTS},
-}
-
-LICENCES = {
-    name: DERIVED if name in ("recording_tag", "release_group_tag", "tag") else CORE
-    for name in TABLES
 }
