@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from longplay.catalogue.importers.discogs import records
+from longplay.catalogue.importers.discogs import importing, records
 from longplay.catalogue.importers.discogs.importing import import_discogs
 from longplay.catalogue.imports import Imported
 from longplay.catalogue.snapshot import open_current
@@ -133,7 +133,14 @@ def test_a_release_that_comes_twice_is_counted(bring: Bring) -> None:
         (RELEASES[:900], "not well-formed, or is cut short"),
         ("<releases><release id='1'><title>&i;</title></release></releases>", "not well-formed"),
         ("<releases>" + "<a>" * 400, "not well-formed"),
-        ("<releases><release/><release id='0'/></releases>", "none of its 2 records has an id"),
+        (
+            "<releases><release/><release id='0'/></releases>",
+            "none of its 2 records can be used: no id",
+        ),
+        ("<releases></releases>", "has no record in it"),
+        ("<labels/>", "has no record in it"),
+        ("<!---->" * 9000 + "!", "is no dump of Discogs"),
+        ("<?a?>" * 9000 + "<?b", "is no dump of Discogs"),
         ("<artists><artist><id>1</id>" + "<name>x</name>" * 2_500_000, "a record of more than"),
     ],
 )
@@ -157,6 +164,71 @@ def test_a_truncated_file_changes_nothing(tmp_path: Path, bring: Bring, keep: in
         discogs(tmp_path, short)
 
     assert sorted((tmp_path / "catalogue").rglob("*")) == before
+
+
+def test_an_empty_dump_replaces_nothing(tmp_path: Path, bring: Bring) -> None:
+    bring(RELEASES)
+    before = sorted((tmp_path / "catalogue").rglob("*"))
+    with pytest.raises(InputError, match=r"1\.xml\.gz: has no record in it"):
+        bring(ARTISTS, "<releases></releases>")
+    assert sorted((tmp_path / "catalogue").rglob("*")) == before
+
+
+def test_comments_may_stand_before_the_root(bring: Bring) -> None:
+    text = RELEASES.replace("<releases>", "<!-- < > -->\n<?a <b> ?> <releases>")
+    assert bring("\ufeff" + text).tracks == 5
+
+
+def absurd(tracks: int) -> str:
+    """A release in which every list is far too long, and each track has all of them again."""
+    many = range(9000)
+    credits = "".join(f"<artist><name>A{n} {'a' * 3000}</name></artist>" for n in range(200))
+    genres = "".join(f"<genre>{n} {'g' * 200}</genre>" for n in many)
+    codes = "".join(f'<identifier type="ISRC" description="Track 1" value="{n}"/>' for n in many)
+    listed = "<track><position>1</position><title>T</title></track>" * tracks
+    return (
+        f"<releases><release id='1'><title>{'t' * 9000}</title><artists>{credits}</artists>"
+        f"<genres>{genres}</genres><identifiers>{codes}</identifiers>"
+        f"<tracklist>{listed}</tracklist></release>{RELEASES.partition('<releases>')[2]}"
+    )
+
+
+def test_what_each_track_has_of_its_release_is_bounded(tmp_path: Path, bring: Bring) -> None:
+    assert bring(absurd(2000)).tracks == 2005
+    assert ask(
+        tmp_path,
+        "SELECT max(len(artists)), max(len(genres)), max(length(genres[1])) FROM tracks",
+    ) == [(records.MAX_CREDITS, records.MAX_GENRES, records.MAX_GENRE)]
+    assert ask(
+        tmp_path, "SELECT max(length(title)), (SELECT max(length(name)) FROM artists) FROM albums"
+    ) == [(records.MAX_TEXT, records.MAX_TEXT)]
+
+
+def test_long_rows_are_staged_in_small_numbers(
+    tmp_path: Path, bring: Bring, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(importing, "BATCH_LETTERS", 1000)
+    assert bring(absurd(100)).tracks == 105
+    assert len(ask(tmp_path, "SELECT DISTINCT own_id FROM tracks")) == 105
+
+
+def test_a_release_of_more_tracks_than_there_can_be_is_rejected(
+    tmp_path: Path, bring: Bring, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(records, "MAX_TRACKS", 4)
+    done = bring(absurd(5))
+    assert (done.tracks, done.albums, done.rejected) == (5, 2, 2)
+    assert ask(tmp_path, "SELECT own_id, reason FROM rejects ORDER BY place") == [
+        ("1", "lists more than 4 tracks"),
+        ("", "no id"),
+    ]
+
+
+def test_records_without_use_do_not_pile_up(bring: Bring, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(importing, "MAX_REJECTED", 10)
+    assert bring(RELEASES.replace("</releases>", "<release/>" * 9 + "</releases>")).rejected == 10
+    with pytest.raises(InputError, match="only 2 of its first 13 records can be used: no id"):
+        bring(RELEASES.replace("</releases>", "<release/>" * 99 + "</releases>"))
 
 
 def test_control_characters_are_spaces(tmp_path: Path, bring: Bring) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from array import array
+from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -11,22 +12,22 @@ from typing import Any
 import pyarrow as pa
 from lxml import etree
 
-from longplay.catalogue import imports, schema
+from longplay.catalogue import imports, licences, schema
 from longplay.catalogue.importers.discogs import reading, records
 from longplay.catalogue.importers.discogs.reading import Kind
 from longplay.catalogue.imports import Imported, Staged
 from longplay.catalogue.staging import Staging
 from longplay.errors import InputError, UsageError
 
-LICENCE = "https://creativecommons.org/publicdomain/zero/1.0/"
-"""https://data.discogs.com: the dumps are CC0."""
+BATCH, BATCH_LETTERS = 32_768, 32 * 2**20
+"""Rows that are staged at once, and letters in them: long rows wait in smaller numbers."""
 
-BATCH = 32_768
-"""Rows that are staged at once."""
+MAX_REJECTED = 1_000_000
+"""Records of one file without use after which, if there are no more good ones, it is no dump."""
 
 MAX_REMEMBERED = 2**26
 """Ids up to which what was seen is remembered, one or two bytes each; Discogs has 2^24. An artist
-beyond is staged again at each credit, which costs time only."""
+beyond is staged again with each release, which costs time only."""
 
 MAX_KEPT = 300
 """Characters that are kept of a rejected record."""
@@ -50,8 +51,8 @@ def import_discogs(
     artists, labels, masters and releases, gzipped or not, in any order.
 
     `progress` gets bytes read and their total. Raises InputError for what is no dump, is damaged,
-    cut short or not well-formed, or declares entities; nothing changes then. `declared` is the
-    number of rows by table that the source says there are.
+    cut short or not well-formed, declares entities, or has no record of use; nothing changes then.
+    `declared` is the number of rows by table that the source says there are.
     """
     if not paths:
         raise UsageError("no dump to import", hint="name discogs_…_releases.xml.gz")
@@ -74,13 +75,20 @@ def import_discogs(
         return Staged(work.tracks + work.rejected, {})
 
     return imports.run(
-        folder, source, fill, kind="discogs", licence=licence or LICENCE, declared=declared
+        folder,
+        source,
+        fill,
+        kind="discogs",
+        licence=licence or licences.DEFAULTS["discogs"],
+        declared=declared,
+        may_be_empty=True,  # of tracks: masters alone are albums
     )
 
 
 @dataclass(slots=True)
 class _Work:
-    """The rows on their way, and what later files need of earlier ones."""
+    """The rows on their way, and what later files need of earlier ones. `seen` are the artists that
+    were staged, `passing` those of the present record that are not remembered."""
 
     stage: Staging
     albums_of_masters: bool
@@ -93,38 +101,57 @@ class _Work:
             name: [] for name in ("artists", "albums", "main", "other", "rejects")
         }
     )
+    letters: dict[str, int] = field(default_factory=lambda: defaultdict(int))
+    passing: set[int] = field(default_factory=set)
     places: dict[str, int] = field(default_factory=lambda: {"main": 0, "other": OTHERS})
 
     def read(self, kind: Kind, path: Path, count: Callable[[int], None]) -> None:
-        """Take one dump."""
-        held, place = 0, 0
+        """Take one dump. Raises InputError where nothing in it can be used."""
+        held, place, problem = 0, 0, ""
         for place, element in enumerate(reading.records(path, kind, count), 1):
-            id_ = records.number(element.get("id") or element.findtext("id"))
-            if id_ is None:
-                self._reject(element, f"{path.name}:{reading.RECORDS[kind]} {place}")
+            reason = self._record(kind, element)
+            if not reason:
+                held += 1
                 continue
-            held += 1
-            if kind == "artists":
-                self._artist(id_, records.plain_name(records.text(element, "name")))
-            elif kind == "masters":
-                self._master(id_, element)
-            elif kind == "releases":
-                self._release(records.release(element, id_))
-        if place and not held:
-            raise InputError(f"none of its {place} records has an id", where=str(path))
+            problem = problem or reason
+            self._reject(element, f"{path.name}:{reading.RECORDS[kind]} {place}", reason)
+            if place - held > max(held, MAX_REJECTED):
+                raise _of_no_use(path, f"only {held} of its first {place}", problem)
+        if not place:
+            raise InputError("has no record in it", where=str(path), hint="nothing was imported")
+        if not held:
+            raise _of_no_use(path, f"none of its {place}", problem)
+
+    def _record(self, kind: Kind, element: etree._Element) -> str:
+        """Take one record; returns why it cannot be used, or nothing."""
+        self.passing.clear()
+        id_ = records.number(element.get("id") or element.findtext("id"))
+        if id_ is None:
+            return "no id"
+        if kind == "artists":
+            self._artist(id_, records.plain_name(records.text(element, "name")))
+        elif kind == "masters":
+            self._master(id_, element)
+        elif kind == "releases":
+            release = records.release(element, id_)
+            if len(release.tracks) > records.MAX_TRACKS:
+                return f"lists more than {records.MAX_TRACKS} tracks"
+            self._release(release)
+        return ""
 
     def flush(self) -> None:
         """Stage what is left."""
         for name in self.rows:
             self._stage(name)
 
-    def _add(self, name: str, row: Row) -> None:
+    def _add(self, name: str, row: Row, letters: int) -> None:
         self.rows[name].append(row)
-        if len(self.rows[name]) >= BATCH:
+        self.letters[name] += letters
+        if len(self.rows[name]) >= BATCH or self.letters[name] >= BATCH_LETTERS:
             self._stage(name)
 
     def _stage(self, name: str) -> None:
-        rows, self.rows[name] = self.rows[name], []
+        rows, self.rows[name], self.letters[name] = self.rows[name], [], 0
         if not rows:
             return
         if name == "artists":
@@ -137,13 +164,14 @@ class _Work:
             self.stage.tracks(_table(rows, schema.TRACKS), place=self.places[name])
             self.places[name] += 1
 
-    def _reject(self, element: etree._Element, place: str) -> None:
+    def _reject(self, element: etree._Element, place: str, reason: str) -> None:
         self.rejected += 1
         said = records.text(element, "name") or records.text(element, "title")
         own_id = (element.get("id") or element.findtext("id") or "")[:MAX_KEPT]
         self._add(
             "rejects",
-            {"place": place, "own_id": own_id, "reason": "no id", "content": said[:MAX_KEPT]},
+            {"place": place, "own_id": own_id, "reason": reason, "content": said[:MAX_KEPT]},
+            len(said),
         )
 
     def _artist(self, ref: int, name: str, own_id: str | None = None) -> None:
@@ -153,7 +181,11 @@ class _Work:
             if self.seen[ref]:
                 return
             self.seen[ref] = 1
-        self._add("artists", {"ref": ref, "own_id": own_id or str(ref), "name": name})
+        elif ref in self.passing:
+            return
+        else:
+            self.passing.add(ref)
+        self._add("artists", {"ref": ref, "own_id": own_id or str(ref), "name": name}, len(name))
 
     def _credits(self, credits: Sequence[records.Credit]) -> list[int]:
         for credit in credits:
@@ -177,6 +209,7 @@ class _Work:
                     "artist_refs": self._credits(said.credits),
                     "release_date": year,
                 },
+                len(said.title),
             )
 
     def _year(self, master: int | None) -> str | None:
@@ -196,7 +229,10 @@ class _Work:
                 "upc": release.upc,
                 "label": release.label,
             },
+            len(release.title) + len(release.label or ""),
         )
+        genres = list(release.genres)
+        shared = sum(map(len, genres))
         for track in release.tracks:
             self.tracks += 1
             self._add(
@@ -211,9 +247,18 @@ class _Work:
                     "duration_ms": track.duration_ms,
                     "isrcs": list(track.isrcs),
                     "release_date": when,
-                    "genres": list(release.genres),
+                    "genres": genres,
                 },
+                shared + len(track.title) + sum(map(len, track.isrcs)) + 8 * len(track.credits),
             )
+
+
+def _of_no_use(path: Path, how_many: str, problem: str) -> InputError:
+    return InputError(
+        f"{how_many} records can be used: {problem}",
+        where=str(path),
+        hint="is it whole? nothing was imported",
+    )
 
 
 def _table(rows: list[Row], columns: schema.Columns) -> pa.Table:

@@ -31,7 +31,9 @@ MAX_RECORD = 32 * 2**20
 """Bytes of one record: the longest releases (boxes of hundreds of discs) have about one million."""
 
 _GZIP = b"\x1f\x8b"
-_ROOT = re.compile(rb"\A(?:\xef\xbb\xbf)?\s*(?:<\?xml[^>]*\?>\s*|<!--.*?-->\s*)*<(\w+)", re.DOTALL)
+_MARK = b"\xef\xbb\xbf"
+_NEXT = re.compile(rb"\s*(?:(<!--|<\?)|<(\w+))")
+_ENDS = {b"<!--": b"-->", b"<?": b"?>"}
 _CONTROL = bytes(32 if byte < 32 and byte not in b"\t\n\r" else byte for byte in range(256))
 """Control characters, which XML forbids and dumps have had, are read as spaces."""
 
@@ -47,13 +49,26 @@ def kind(path: Path) -> Kind:
         raise _unreadable(path, error) from error
     if b"<!DOCTYPE" in head or b"<!ENTITY" in head:
         raise InputError("declares entities, which no dump does: refused", where=str(path))
-    found = _ROOT.match(head)
-    name = found[1].decode("ascii", "replace") if found else ""
+    name = _root(head)
     if name not in RECORDS:
         raise InputError(
             "is no dump of Discogs", where=str(path), hint="its root is artists, releases, …"
         )
-    return cast(Kind, name)
+    return name
+
+
+def _root(head: bytes) -> str:
+    """The name of the first element, after comments and processing instructions; empty for none."""
+    at = len(_MARK) if head.startswith(_MARK) else 0
+    while found := _NEXT.match(head, at):
+        if found[2]:
+            return found[2].decode("ascii", "replace")
+        end = _ENDS[found[1]]
+        place = head.find(end, found.end())
+        if place < 0:
+            break
+        at = place + len(end)
+    return ""
 
 
 def records(path: Path, of: Kind, count: Callable[[int], None]) -> Iterator[etree._Element]:

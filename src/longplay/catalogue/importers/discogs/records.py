@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import itertools
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -14,6 +15,24 @@ MAX_ID = 2**31 - 1
 
 MAX_DURATION_S = 99 * 3600
 """A longer duration is a slip of the hand."""
+
+MAX_TEXT = 2000
+"""Letters of one text that are kept: the longest titles have some hundred."""
+
+MAX_CREDITS = 100
+"""Artists of one release or track that are kept: each track has those of its release again."""
+
+MAX_GENRES = 50
+"""Genres and styles of one release that are kept, for each track has them: boxes have some 20."""
+
+MAX_GENRE = 100
+"""Letters of a genre or style that are kept: Discogs' own have up to 30."""
+
+MAX_CODES = 50
+"""ISRCs of one place in a list that are kept: a medley has some."""
+
+MAX_TRACKS = 100_000
+"""Tracks of one release: the largest boxes, of hundreds of discs, have thousands."""
 
 _HOMONYM = re.compile(r" \([0-9]{1,6}\)$")
 _DATE = re.compile(r"([0-9]{4})(?:-([0-9]{2})(?:-([0-9]{2}))?)?", re.ASCII)
@@ -48,7 +67,8 @@ class Track:
 
 @dataclass(frozen=True, slots=True)
 class Release:
-    """A release; `is_main` where it stands for its master."""
+    """A release; `is_main` where it stands for its master. Of one with more than `MAX_TRACKS`
+    tracks there is one track too many."""
 
     id: int
     title: str
@@ -73,7 +93,7 @@ def number(text: str | None) -> int | None:
 def text(element: etree._Element, tag: str) -> str:
     """The text of a child, without space around it."""
     for child in element.iterchildren(tag):
-        return (child.text or "").strip()
+        return (child.text or "").strip()[:MAX_TEXT]
     return ""
 
 
@@ -94,26 +114,29 @@ def release(element: etree._Element, id_: int) -> Release:
     master = element.find("master_id")
     credits = _credits(element)
     identifiers = _identifiers(element)
-    labels = (label.get("name", "").strip() for label in within(element, "labels"))
+    labels = (label.get("name", "").strip()[:MAX_TEXT] for label in within(element, "labels"))
+    names = dict.fromkeys(plain_name(label) for label in labels if label)
     return Release(
         id=id_,
         title=text(element, "title"),
         credits=credits,
         date=date(text(element, "released")),
         upc=_barcode(identifiers),
-        label="; ".join(dict.fromkeys(plain_name(label) for label in labels if label)) or None,
-        genres=tuple(
-            dict.fromkeys(
-                (found.text or "").strip()
-                for group in ("genres", "styles")
-                for found in within(element, group)
-                if (found.text or "").strip()
-            )
-        ),
+        label="; ".join(names)[:MAX_TEXT] or None,
+        genres=_genres(element),
         master=number(master.text) if master is not None else None,
         is_main=master is not None and master.get("is_main_release") == "true",
-        tracks=tuple(_tracks(element, credits, identifiers)),
+        tracks=tuple(itertools.islice(_tracks(element, credits, identifiers), MAX_TRACKS + 1)),
     )
+
+
+def _genres(element: etree._Element) -> tuple[str, ...]:
+    texts = (
+        (found.text or "").strip()[:MAX_GENRE]
+        for group in ("genres", "styles")
+        for found in within(element, group)
+    )
+    return tuple(dict.fromkeys(text for text in texts if text))[:MAX_GENRES]
 
 
 def date(said: str) -> str | None:
@@ -145,7 +168,8 @@ def _credits(element: etree._Element) -> tuple[Credit, ...]:
         if text(artist, "role").startswith("Featuring") and not text(artist, "tracks")
     )
     found = map(_credit, (*within(element, "artists"), *guests))
-    return tuple({credit.ref: credit for credit in found if credit is not None}.values())
+    distinct = {credit.ref: credit for credit in found if credit is not None}
+    return tuple(distinct.values())[:MAX_CREDITS]
 
 
 def _credit(artist: etree._Element) -> Credit | None:
@@ -189,6 +213,7 @@ def _tracks(
         heading = positioned and not text(track, "position") and not text(track, "duration")
         if heading and not parts:
             continue
+        own = _credits(track) or credits
         for part_place, part in enumerate(parts or [track], 1):
             position = text(part, "position") or text(track, "position")
             found = _DISC.match(position)
@@ -198,11 +223,11 @@ def _tracks(
             yield Track(
                 index=f"{place}.{part_place}" if parts else str(place),
                 title=": ".join(title for title in titles if title),
-                credits=_credits(part) or _credits(track) or credits,
+                credits=(_credits(part) or own) if parts else own,
                 disc_number=disc,
                 track_number=counts[disc],
                 duration_ms=duration_ms(text(part, "duration")),
-                isrcs=tuple(codes.get(position.lower(), ()) if position else ()),
+                isrcs=tuple(codes.get(position.lower(), ())[:MAX_CODES] if position else ()),
             )
 
 
@@ -212,5 +237,5 @@ def _codes(identifiers: list[tuple[str, str, str]]) -> dict[str, list[str]]:
     for kind, description, value in identifiers:
         named = _NAMED_TRACK.fullmatch(description.strip()[:100]) if kind == "ISRC" else None
         if named:
-            found.setdefault(named[1].lower(), []).append(value)
+            found.setdefault(named[1].lower(), []).append(value[:MAX_TEXT])
     return found
