@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import io
 import json
 import os
@@ -18,7 +19,7 @@ import pyarrow as pa
 import pytest
 
 from longplay.catalogue import imports
-from longplay.catalogue.importers.listens import counting, lines, streams
+from longplay.catalogue.importers.listens import counting, forms, lines, streams
 from longplay.catalogue.importers.listens.importing import import_listens
 from longplay.catalogue.importers.table import import_table
 from longplay.catalogue.snapshot import open_current
@@ -79,7 +80,7 @@ def test_listens_and_accounts_by_the_surest_thing_known(catalogue: Path, tmp_pat
         [
             listen("A", "One", recording_mbid=MBID, isrc="DEA619300020", user=1),
             listen("a", "one!", mbid_mapping={"recording_mbid": MBID.upper()}, user=2),
-            listen("A", "One", isrc="DE-A61-93-00020", user=1),
+            listen("A", "One", isrc="DE-A61-93-00020", user=1, at=1_700_000_001),
             listen("Björk", "Jóga (feat. Nobody)", user=1),
             listen("BJORK", "joga", user=1, at=1_700_000_001),
             listen("BJORK", "joga", user=1, at=1_700_000_001),
@@ -154,6 +155,89 @@ def test_a_line_that_never_ends_is_one_reject(
     ]  # fmt: skip
 
 
+@pytest.mark.parametrize("length", [1e300, "nan", "-inf", "long", True, [1]])
+def test_a_length_that_is_no_number_costs_its_row(
+    length: object, catalogue: Path, tmp_path: Path
+) -> None:
+    play = {"time": 5, "account": "x", "track": "tr0000000000000", "action": "play"}
+    beyond_time = {**play, "listened_s": 1e16}
+    log = jsonl(tmp_path / "log.jsonl", [play, {**play, "listened_s": length}, beyond_time])
+    export = tmp_path / "endsong_0.json"
+    export.write_text(json.dumps([EXPORT[0], {**EXPORT[0], "ms_played": length}]))
+    table = tmp_path / "plays.tsv"
+    table.write_text(f"artist\ttitle\tms_played\nA\tOne\t\nA\tTwo\t{length}\n")
+
+    done = import_listens(catalogue, "plays", [log, export, table])
+
+    assert (done.listens, balance(done, catalogue)) == (3, 7)
+    assert rows(catalogue, "SELECT reason FROM rejects") == [(forms.NO_LENGTH,)] * 4
+
+
+def test_what_no_query_can_read_is_told_in_one_line(
+    catalogue: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    overflowing = forms.LISTENBRAINZ.query.replace(
+        "SELECT row", f"SELECT row + {2**63 - 1} AS row", 1
+    )
+    form = dataclasses.replace(forms.LISTENBRAINZ, query=overflowing)
+    monkeypatch.setattr(forms, "LISTENBRAINZ", form)
+    with pytest.raises(InputError, match=r"^b\.jsonl: Out of Range") as told:
+        import_listens(catalogue, "lb", [jsonl(tmp_path / "b.jsonl", [listen("A", "Two")])])
+    assert "\n" not in str(told.value)
+
+
+def test_a_play_that_was_mapped_later_is_the_same_play(catalogue: Path, tmp_path: Path) -> None:
+    """The full dump has it by its name, the incremental one by its recording."""
+    mapped = {"mbid_mapping": {"recording_mbid": MBID}}
+    full = [listen("A", "One", at=at) for at in (1, 2, 3)] + [listen("A", "One", at=2, user=2)]
+    later = [listen("a", "ONE", at=2, **mapped), listen("A", "One", at=4, **mapped)]
+    renamed = [listen("A feat. B", "Eins", at=2, **mapped)]
+
+    done = import_listens(
+        catalogue,
+        "lb",
+        [jsonl(tmp_path / f"{n}.jsonl", r) for n, r in enumerate((full, later, renamed))],
+    )
+
+    assert counts(catalogue) == [("One", 3, 2), (MBID, 2, 1)]
+    assert (done.listens, done.duplicates, balance(done, catalogue)) == (5, 2, 7)
+
+
+def test_a_play_that_is_said_to_last_longer_is_the_same_play(
+    catalogue: Path, tmp_path: Path
+) -> None:
+    """Unless times are in minutes, in which one may be stopped and started again."""
+    plays = [streamed("One", 60_000), streamed("One", 60_001), streamed("One", 90_000)]
+    export = tmp_path / "endsong_0.json"
+    export.write_text(json.dumps(plays))
+    done = import_listens(catalogue, "mine", [export])
+    assert (done.listens, done.duplicates) == (1, 2)
+
+    export.write_text(json.dumps([{**play, "ts": "2023-03-19T18:31:00Z"} for play in plays]))
+    done = import_listens(catalogue, "mine", [export])
+    assert (done.listens, done.duplicates) == (2, 1)
+
+
+def test_rows_of_no_use_do_not_pile_up(
+    catalogue: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(counting, "MAX_REJECTED", 100)
+    good = [listen("A", "One")]
+    assert import_listens(catalogue, "lb", [jsonl(tmp_path / "a", good + [{}] * 99)]).listens == 1
+    with pytest.raises(InputError, match="of the first 102 rows only 1 are listens: has no time"):
+        import_listens(catalogue, "lb", [jsonl(tmp_path / "b.jsonl", good + [{}] * 101)])
+    assert counts(catalogue) == [("One", 1, 1)]
+
+
+def test_an_empty_history_replaces_nothing(catalogue: Path, tmp_path: Path) -> None:
+    import_listens(catalogue, "lb", [jsonl(tmp_path / "a.jsonl", [listen("A", "One")])])
+    for content in ("", "\n\n", "[]", "artist\ttitle\n"):
+        (tmp_path / "b.txt").write_text(content)
+        with pytest.raises(InputError, match="none of its 0 rows is a listen"):
+            import_listens(catalogue, "lb", [tmp_path / "b.txt"])
+    assert counts(catalogue) == [("One", 1, 1)]
+
+
 def test_time_decay_counts_from_the_newest_listen(catalogue: Path, tmp_path: Path) -> None:
     day = 86_400
     path = jsonl(
@@ -224,6 +308,45 @@ def test_a_tar_header_cannot_ask_for_all_memory(catalogue: Path, tmp_path: Path)
     path = tmp_path / "x.tar"
     path.write_bytes(header.tobuf(tarfile.GNU_FORMAT) + bytes(10_240))
     with pytest.raises(InputError, match="far too long"):
+        import_listens(catalogue, "lb", [path])
+
+
+def sparse(kind: str) -> bytes:
+    """An archive with one file of 2^60 bytes, all of them a hole."""
+    entry = tarfile.TarInfo("1.listens")
+    if kind == "gnu":
+        block = bytearray(entry.tobuf(tarfile.GNU_FORMAT))
+        block[156:157] = tarfile.GNUTYPE_SPARSE
+        block[483:495] = b"\x80" + (2**60).to_bytes(11)
+        block[148:156] = b" " * 8
+        block[148:156] = b"%06o\0 " % sum(block)
+        return bytes(block) + bytes(10_240)
+    entry.pax_headers = {
+        "0.0": {"GNU.sparse.size": str(2**60), "GNU.sparse.numblocks": "0"},
+        "0.1": {"GNU.sparse.size": str(2**60), "GNU.sparse.map": f"{2**60},0"},
+        "1.0": {
+            "GNU.sparse.major": "1", "GNU.sparse.minor": "0", "GNU.sparse.realsize": str(2**60),
+        },
+    }[kind]  # fmt: skip
+    entry.size = 512
+    return entry.tobuf(tarfile.PAX_FORMAT) + b"0\n".ljust(10_752, b"\0")
+
+
+@pytest.mark.parametrize("kind", ["gnu", "0.0", "0.1", "1.0"])
+def test_a_tar_cannot_hold_an_exabyte_of_zeros(kind: str, catalogue: Path, tmp_path: Path) -> None:
+    path = tmp_path / "x.tar"
+    path.write_bytes(sparse(kind))
+    with pytest.raises(InputError, match="sparse"):
+        import_listens(catalogue, "lb", [path])
+
+
+def test_a_tar_header_with_numbers_that_are_none_is_told(catalogue: Path, tmp_path: Path) -> None:
+    entry = tarfile.TarInfo("1.listens")
+    entry.pax_headers = {"comment": "x"}
+    path = tmp_path / "x.tar"
+    whole = entry.tobuf(tarfile.PAX_FORMAT)
+    path.write_bytes(whole.replace(b"13 comment=x", b"9" * 5000) + bytes(10_240))
+    with pytest.raises(InputError, match=r"x\.tar"):
         import_listens(catalogue, "lb", [path])
 
 

@@ -7,8 +7,11 @@ folder alone: what is written are sums.
 from __future__ import annotations
 
 import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 
+import duckdb
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
@@ -19,6 +22,7 @@ from longplay.catalogue.compiled import compiled
 from longplay.catalogue.database import Connection, one, quoted
 from longplay.catalogue.importers.listens.forms import Form
 from longplay.catalogue.staging import Staging
+from longplay.errors import InputError
 
 LISTEN_MS = 30_000
 """A play counts as a listen from here on (milliseconds): streaming services count and pay so, and
@@ -38,6 +42,13 @@ KINDS = ("id", "mbid", "isrc", "name")
 
 SHORT = f"was played for less than {LISTEN_MS // 1000} s"
 NAMELESS = "says neither which recording it was nor artist and title"
+
+MAX_REJECTED = 10_000_000
+"""Rejected rows after which, if more than `MAX_REJECTED_SHARE` of all are, it is no history: each
+is kept with its reason, and a small archive can hold any number of them."""
+
+MAX_REJECTED_SHARE = 0.99
+"""Of the rows of an access log or a service's export most may be short; not all but a hundredth."""
 
 SPARE_SPELLINGS = 4_000_000
 """Rows of spellings beside twice the distinct ones that may pile up before they are cleared."""
@@ -79,25 +90,30 @@ class Counter:
 
     def __post_init__(self) -> None:
         self.stage.connection.execute(
-            "CREATE TABLE plays (key UBIGINT, account UBIGINT, time UINTEGER, played_ms BIGINT);"
+            "CREATE TABLE plays (key UBIGINT, name UINTEGER, account UBIGINT, time UINTEGER,"
+            " place BIGINT);"
             "CREATE TABLE spellings (key UBIGINT, kind UTINYINT, track VARCHAR, mbid VARCHAR,"
             " isrc VARCHAR, artist VARCHAR, title VARCHAR, place BIGINT)"
         )
 
     def add(self, batch: pa.Table, form: Form, name: str) -> None:
-        """Count the rows of one batch of the history `name`."""
+        """Count the rows of one batch of the history `name`. Raises InputError for what cannot be
+        read at all, and where nearly nothing is a listen."""
         connection = self.stage.connection
         connection.register("batch", batch)
-        found = connection.sql(self._query(form)).to_arrow_table()
+        with _told(name):
+            found = connection.sql(self._query(form)).to_arrow_table()
         connection.unregister("batch")
         plays = _keyed(found, connection)
         self.rows += plays.num_rows
         connection.register("found", plays)
         self._reject(plays, name)
         connection.execute(
-            "INSERT INTO plays SELECT key, account, time,"
-            # A row without a time cannot be told from a second play: it counts by itself.
-            f" CASE WHEN time IS NULL THEN -1 - {self._order} - row ELSE played_ms END"
+            "INSERT INTO plays SELECT key, name, account, time,"
+            # A row without a time cannot be told from a second play: it counts by itself. Of times
+            # in minutes, two lengths tell two plays: one that was stopped, one from the start.
+            f" CASE WHEN time IS NULL THEN {self._order} + row"
+            " WHEN time % 60 = 0 THEN -1 - played_ms // 1000 END"
             " FROM found WHERE problem IS NULL"
         )
         connection.execute(
@@ -130,6 +146,13 @@ class Counter:
         places = pc.binary_join_element_wise(name, rows, ":")
         self.rejected += refused.num_rows
         self.stage.rejects(pa.table({"place": places, "reason": refused["problem"]}))
+        if self.rejected > max(MAX_REJECTED, MAX_REJECTED_SHARE * self.rows):
+            raise InputError(
+                f"of the first {self.rows} rows only {self.rows - self.rejected} are listens:"
+                f" {refused['problem'][0]}",
+                where=name,
+                hint="is this the right file? nothing was imported",
+            )
 
     def _clear_spellings(self) -> None:
         connection = self.stage.connection
@@ -140,10 +163,13 @@ class Counter:
 
     def finish(self, half_life_days: float | None) -> tuple[int, int]:
         """Stage the counts; returns the plays that they are made from, and the rows that repeated
-        a play (same account, time and recording)."""
+        a play: same account and time, and the same recording, or artist and title (of these the one
+        whose recording is known the surest is kept)."""
         connection = self.stage.connection
         connection.execute(
-            "CREATE TABLE once AS SELECT DISTINCT key, account, time, played_ms FROM plays"
+            "CREATE TABLE once AS SELECT DISTINCT key, account, time, place FROM"
+            " (SELECT min(key) AS key, account, time, place FROM plays"
+            " GROUP BY name, account, time, place)"
         )
         plays = one(connection, "SELECT count(*) FROM plays")
         kept = one(connection, "SELECT count(*) FROM once")
@@ -155,6 +181,18 @@ class Counter:
             self.stage.listens(batch)
         cursor.close()
         return kept, plays - kept
+
+
+@contextmanager
+def _told(name: str) -> Iterator[None]:
+    """Tell DuckDB's errors about the history `name` as one line."""
+    try:
+        yield
+    except (duckdb.BinderException, duckdb.ParserException, duckdb.CatalogException):
+        raise  # our own SQL is wrong, not the file
+    except duckdb.Error as error:
+        line = str(error).strip().splitlines()[0][:300]
+        raise InputError(line, where=name, hint="is it whole?") from error
 
 
 _FIRSTS = """SELECT key, min(kind) AS kind, min(track) AS track, min(mbid) AS mbid,
@@ -186,8 +224,8 @@ def _counted(half_life_days: float | None) -> str:
 
 
 def _keyed(found: pa.Table, connection: Connection) -> pa.Table:
-    """The plays with normalised identifiers, their `key` and its `kind`; those that cannot be told
-    what they are of get a problem."""
+    """The plays with normalised identifiers, their `key`, its `kind`, and their `name`; those that
+    cannot be told what they are of get a problem."""
     plays = found.combine_chunks()
     mbid, isrc = identifiers.mbids(plays["mbid"]), identifiers.isrcs(plays["isrc"])
     ids = [keys.text_hashes(_one(column)) for column in (plays["track"], mbid, isrc)]
@@ -197,35 +235,45 @@ def _keyed(found: pa.Table, connection: Connection) -> pa.Table:
     title = keys.name_hashes(
         _one(plays["title"]), lambda texts: names.plain(connection, texts, "placeholder_title")
     )
-    key, kind = combined(ids[0], ids[1], ids[2], artist, title)
+    key, kind, named = combined(ids[0], ids[1], ids[2], artist, title)
     nameless = pc.if_else(pa.array(kind == len(KINDS)), NAMELESS, None)
     problem = pc.coalesce(plays["problem"], nameless)
     for name, column in (("mbid", mbid), ("isrc", isrc), ("problem", problem)):
         plays = plays.set_column(plays.schema.get_field_index(name), name, column)
-    return plays.append_column("key", pa.array(key)).append_column("kind", pa.array(kind))
+    for name, values in (("key", key), ("kind", kind), ("name", named)):
+        plays = plays.append_column(name, pa.array(values))
+    return plays
 
 
 Hashes = npt.NDArray[np.uint64]
+
+_KIND_BITS = 62
+"""Where the kind stands in a key, above its hash: of two keys the smaller is the surer one."""
 
 
 @compiled
 def combined(
     track: Hashes, mbid: Hashes, isrc: Hashes, artist: Hashes, title: Hashes
-) -> tuple[Hashes, npt.NDArray[np.uint8]]:
-    """The key of each play by the surest thing that it says, and which that was (`KINDS`; 4: no
-    such thing)."""
+) -> tuple[Hashes, npt.NDArray[np.uint8], npt.NDArray[np.uint32]]:
+    """The key of each play by the surest thing that it says; which that was (`KINDS`; 4: no such
+    thing); and 32 bits of its artist and title, else of its key."""
     key = np.zeros(len(track), np.uint64)
     kind = np.full(len(track), 4, np.uint8)
+    name = np.zeros(len(track), np.uint32)
     for row in range(len(track)):
+        said = artist[row] and title[row]
+        named = keys.mixed(keys.mixed(artist[row]) + title[row])
         if track[row]:
             key[row], kind[row] = track[row], 0
         elif mbid[row]:
             key[row], kind[row] = keys.mixed(mbid[row] + np.uint64(1)), 1
         elif isrc[row]:
             key[row], kind[row] = keys.mixed(isrc[row] + np.uint64(2)), 2
-        elif artist[row] and title[row]:
-            key[row], kind[row] = keys.mixed(keys.mixed(artist[row]) + title[row]), 3
-    return key, kind
+        elif said:
+            key[row], kind[row] = named, 3
+        name[row] = np.uint32((named if said else key[row]) & np.uint64(2**32 - 1))
+        key[row] = np.uint64(kind[row]) << np.uint64(_KIND_BITS) | key[row] >> np.uint64(2)
+    return key, kind, name
 
 
 def _one(column: pa.Array | pa.ChunkedArray) -> pa.Array:

@@ -20,6 +20,8 @@ Unit = Literal["line", "document"]
 FIRST_LINES = 50
 """Lines by which a form is told: broken ones may stand before the first good one."""
 
+NO_LENGTH = "says how long it was played, but not in numbers"
+
 COLUMNS = ("time", "account", "played_ms", "mbid", "isrc", "artist", "title", "track")
 
 
@@ -61,6 +63,18 @@ def _json_form(line: str) -> Form | None:
     if "track_metadata" in keys:
         return LISTENBRAINZ
     return ACCESS_LOG if {"account", "track"} <= keys else None
+
+
+def _whole(text: str, times: int = 1) -> str:
+    """A number that a text says, in whole milliseconds; null for what is none, or beyond all time
+    (1e300)."""
+    return f"try_cast(try_cast({text} AS DOUBLE) * {times} AS BIGINT)"
+
+
+def _unread(text: str, times: int = 1) -> str:
+    """The problem of a text that should be a number of `_whole`, and is none."""
+    whole = _whole(text, times)
+    return f"CASE WHEN {text} IS NOT NULL AND {whole} IS NULL THEN {quoted(NO_LENGTH)} END"
 
 
 # JSON
@@ -130,11 +144,12 @@ STREAMING_HISTORY = Form(
             "book": "$.audiobook_title",
             "chapter": "$.audiobook_uri",
         },
-        problem="CASE WHEN coalesce(title@, name@) IS NOT NULL THEN NULL"
+        problem="CASE WHEN coalesce(title@, name@) IS NOT NULL THEN"
+        f" {_unread('coalesce(ms@, length@)')}"
         " WHEN coalesce(episode@, show@, uri@, podcast@) IS NOT NULL THEN 'is a podcast'"
         " WHEN coalesce(book@, chapter@) IS NOT NULL THEN 'is an audiobook' END",
         time="coalesce(ts@, ended@)",
-        played_ms="coalesce(try_cast(coalesce(ms@, length@) AS BIGINT), 0)",
+        played_ms=_whole("coalesce(ms@, length@, '0')"),
         artist="coalesce(artist@, by@)",
         title="coalesce(title@, name@)",
     ),
@@ -153,10 +168,11 @@ ACCESS_LOG = Form(
             "listened": "$.listened_s",
             "action": "$.action",
         },
-        problem="CASE WHEN action@ NOT IN ('play', 'skip') THEN 'is not a play' END",
+        problem="CASE WHEN action@ NOT IN ('play', 'skip') THEN 'is not a play'"
+        f" ELSE {_unread('listened@', 1000)} END",
         time="time@",
         account="account@",
-        played_ms="(try_cast(listened@ AS DOUBLE) * 1000)::BIGINT",
+        played_ms=_whole("listened@", 1000),
         track="track@",
     ),
 )
@@ -234,13 +250,14 @@ def _table_form(places: dict[str, int], width: int, delimiter: str, *, header: i
     }
     if "clock" in places:
         columns["time"] = f"concat_ws(' ', {columns['time']}, trim(p[{places['clock']}]))"
-    columns["played_ms"] = f"try_cast({columns['played_ms']} AS BIGINT)"
+    unread = _unread(columns["played_ms"])
+    columns["played_ms"] = _whole(columns["played_ms"])
     listed = ", ".join(f"{sql} AS {name}" for name, sql in columns.items())
     return Form(
         "table of plays",
         "line",
         f"SELECT row, coalesce(problem, CASE WHEN len(p) <> {width} THEN 'has ' || len(p) ||"
-        f" ' cells, not {width}' END) AS problem, {listed}"
+        f" ' cells, not {width}' ELSE {unread} END) AS problem, {listed}"
         f" FROM (SELECT row, problem, {cells} AS p FROM batch WHERE row > {header})",
         timed="time" in places,
     )

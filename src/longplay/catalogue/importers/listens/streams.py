@@ -13,7 +13,7 @@ from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path, PurePosixPath
-from typing import IO, Protocol, Self
+from typing import IO, NoReturn, Protocol, Self
 
 import pyarrow as pa
 
@@ -31,8 +31,9 @@ MAX_MEMBERS = 100_000
 """Files in one folder or archive: a dump has some hundred, one for each month."""
 
 TAR_BLOCK = 512
-MAX_TAR_HEADER = 1024 * 1024
-"""Bytes of a long name or of extended attributes in a tar archive: a megabyte is an attack."""
+MAX_TAR_HEADER = 16 * 1024
+"""Bytes of a long name or of extended attributes in a tar archive: names have at most 4 KiB, and
+Python's reader takes time by the square of it."""
 
 
 class Readable(Protocol):
@@ -138,14 +139,22 @@ def _decompressed(raw: IO[bytes], suffix: str) -> Iterator[Readable]:
 
 
 class _Entry(tarfile.TarInfo):
-    """A tar entry whose header cannot ask for all memory."""
+    """A tar entry whose header cannot ask for all memory, or for an exabyte of zeros: sparse files,
+    whose holes are listed and not stored, are refused in each of the forms that they come in."""
 
     @classmethod
     def frombuf(cls, buf: bytes | bytearray, encoding: str, errors: str) -> Self:
         entry = super().frombuf(buf, encoding, errors)
         if entry.type in b"xgXLK" and entry.size > MAX_TAR_HEADER:
             raise tarfile.ReadError("a header of the archive is far too long")
+        if entry.type == tarfile.GNUTYPE_SPARSE:
+            entry._refuse_sparse()
         return entry
+
+    def _refuse_sparse(self, *_: object) -> NoReturn:
+        raise tarfile.ReadError("has a sparse file in it, which no dump has")
+
+    _proc_gnusparse_00 = _proc_gnusparse_01 = _proc_gnusparse_10 = _refuse_sparse
 
 
 class _Ending(io.RawIOBase):
@@ -203,6 +212,7 @@ def told(path: Path) -> Iterator[None]:
     except (
         OSError, EOFError, tarfile.TarError, zipfile.BadZipFile, zlib.error, lzma.LZMAError,
         RuntimeError, NotImplementedError,  # zipfile: encrypted, or a method that it lacks
+        ValueError,  # tarfile: a header whose numbers are none
     ) as error:  # fmt: skip
         line = str(error).strip().splitlines()[:1] or ["ends early"]
         raise InputError(
