@@ -101,7 +101,7 @@ def _stage_sound(
     """Stage all offers and the tracks that they carry; returns how many tracks there are."""
     places = {entry.path: place for place, entry in enumerate(entries)}
     files = [entry for entry in entries if entry.kind == "file"]
-    sheets = [entry for entry in files if entry.path.lower().endswith(b".cue")]
+    sheets = [entry for entry in files if _is_sheet(entry)]
     divided: dict[bytes, list[Part]] = {}
     beside: list[tuple[Entry, Read]] = []
     for entry, read in sorted(reader.read(sheets), key=lambda pair: pair[0].path):
@@ -110,7 +110,7 @@ def _stage_sound(
             parts.divide(entry.path, read.sheet, places, divided)
     albums = Albums()
     tracks = 0
-    others = (entry for entry in files if entry not in sheets) if sheets else files
+    others = [entry for entry in files if not _is_sheet(entry)]
     for done, (entry, read) in enumerate(reader.read(others), len(sheets) + 1):
         if read.kind != Kind.AUDIO:
             beside.append((entry, read))
@@ -126,6 +126,10 @@ def _stage_sound(
         if entry.kind in ("folder", "symlink"):
             staging.add_beside(rows.place(entry), None)
     return tracks
+
+
+def _is_sheet(entry: Entry) -> bool:
+    return entry.path.lower().endswith(b".cue")
 
 
 _Album = tuple[str, str] | None
