@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from longplay.catalogue import mapping
 from longplay.catalogue.compiled import compiled
 from longplay.catalogue.keys import Hashes
 from longplay.catalogue.numbering import Documents
@@ -75,7 +76,7 @@ class Lookup:
     def open(cls, path: Path) -> Lookup:
         """Map a file. Raises ArchiveError when it is missing or damaged."""
         try:
-            content = np.memmap(path, np.uint8, mode="r")
+            content = mapping.mapped(path)
             header = content[: HEADER.itemsize].view(HEADER)[0]
             entries, bits = int(header["entries"]), int(header["bits"])
             marks_at = HEADER.itemsize + 4 * ((1 << bits) + 1)

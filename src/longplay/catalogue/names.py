@@ -140,10 +140,14 @@ def register(connection: duckdb.DuckDBPyConnection) -> None:
     )
 
 
+Placeholder = Literal["placeholder_title", "placeholder_artist"]
+"""The macro that tells what stands for no name."""
+
+
 def plain(
     connection: duckdb.DuckDBPyConnection,
     texts: pa.Array,
-    placeholder: Literal["placeholder_title", "placeholder_artist"],
+    placeholder: Placeholder,
 ) -> pa.Array:
     """A column by `plain_title`; null for placeholders."""
     cursor = connection.cursor()

@@ -43,14 +43,26 @@ class Snapshot:
             self.create_views(connection)
             yield connection
 
+    @contextmanager
+    def connect_joins(self) -> Iterator[Connection]:
+        """As `connect`, with what the joins' runs say alone: `run_members`, `run_recordings`,
+        `all_redirects`, `redirects`, `splits` and `popularity`. No layer's file is opened."""
+        with layout.held(self.folder, self.number), database.opened() as connection:
+            self._create_runs(connection)
+            yield connection
+
+    def _create_runs(self, connection: Connection) -> None:
+        for name, runs in self.manifest.joins.items():
+            query = joins.latest(self.folder, name, runs)
+            connection.execute(f"CREATE VIEW {_RUNS.get(name, name)} AS {query}")
+        connection.execute(_REDIRECTS)
+
     def create_views(self, connection: Connection) -> None:
         """Make the views of `connect` in a connection."""
         for table, columns in schema.LAYER.items():
             query = " UNION ALL ".join(self._reads(table))
             connection.execute(f"CREATE VIEW {table} AS {query or _nothing(table, columns)}")
-        for name, runs in self.manifest.joins.items():
-            query = joins.latest(self.folder, name, runs)
-            connection.execute(f"CREATE VIEW {_RUNS.get(name, name)} AS {query}")
+        self._create_runs(connection)
         connection.execute(_DERIVED)
 
     def _reads(self, table: str) -> Iterator[str]:
@@ -97,6 +109,15 @@ def _nothing(table: str, columns: schema.Columns) -> str:
     return schema.empty({"source": "VARCHAR", **numbers, **wide})
 
 
+_REDIRECTS = """
+CREATE VIEW redirects AS WITH RECURSIVE steps AS (
+    SELECT recording, successor FROM all_redirects
+    UNION ALL SELECT s.recording, r.successor FROM steps s JOIN all_redirects r
+        ON s.successor = r.recording)
+    SELECT * FROM steps ANTI JOIN (SELECT recording AS successor FROM all_redirects)
+        USING (successor);
+"""
+
 _RUNS = {"members": "run_members", "recordings": "run_recordings", "redirects": "all_redirects"}
 
 _DERIVED = f"""
@@ -124,12 +145,6 @@ CREATE VIEW all_recordings AS SELECT * FROM run_recordings
 CREATE VIEW members AS SELECT track, recording FROM all_members WHERE live;
 CREATE VIEW recordings AS SELECT recording, minted FROM all_recordings SEMI JOIN members
     USING (recording);
-CREATE VIEW redirects AS WITH RECURSIVE steps AS (
-    SELECT recording, successor FROM all_redirects
-    UNION ALL SELECT s.recording, r.successor FROM steps s JOIN all_redirects r
-        ON s.successor = r.recording)
-    SELECT * FROM steps ANTI JOIN (SELECT recording AS successor FROM all_redirects)
-        USING (successor);
 """
 
 

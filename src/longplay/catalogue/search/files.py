@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+import os
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 import numpy.typing as npt
 
+from longplay.catalogue.mapping import mapped
 from longplay.errors import ArchiveError
 
 MAGIC = b"longplay index 1\n"
@@ -19,6 +21,9 @@ ALIGNMENT = 64
 
 MAX_DIRECTORY_BYTES = 1 << 20
 """The directory of a file's arrays is a page of JSON; a longer one is no directory of ours."""
+
+SMALL = 1 << 18
+"""Bytes of an array that is read when its file is opened: sooner than page by page."""
 
 Part = npt.NDArray[Any]
 
@@ -82,6 +87,13 @@ class Writer:
         return at + -at % ALIGNMENT
 
 
+def _read(file: BinaryIO, begin: int, end: int) -> Part:
+    found = np.frombuffer(os.pread(file.fileno(), end - begin, begin), np.uint8)
+    if len(found) < end - begin:
+        raise ValueError("the file became shorter")
+    return found
+
+
 def damaged(path: Path) -> ArchiveError:
     """The error for a file of the index that is not as it was written."""
     return ArchiveError(
@@ -98,22 +110,31 @@ def rises(values: npt.NDArray[np.int64], to: int, *, start: int = 0) -> bool:
     return bool((values[1:] >= values[:-1]).all())
 
 
-def open_arrays(path: Path) -> Arrays:
-    """Map a file. Raises ArchiveError when it is missing, cut short or something else."""
+def open_arrays(path: Path, scanned: Sequence[str] = ()) -> Arrays:
+    """Map a file; the arrays `scanned` are read from their start to their end when they are.
+
+    Raises ArchiveError when it is missing, cut short or something else.
+    """
     try:
-        content = np.memmap(path, np.uint8, mode="r")
-        head = content[:ALIGNMENT].tobytes()
-        at, length = np.frombuffer(head, "<u8", 2, len(MAGIC)).tolist()
-        whole = at + length == len(content) and length <= MAX_DIRECTORY_BYTES
-        if not head.startswith(MAGIC) or not whole:
-            raise damaged(path)
-        document = json.loads(content[at:].tobytes())
-        parts = {}
-        for name, (kind, begin, count) in document["arrays"].items():
-            size = np.dtype(kind).itemsize * count
-            if begin % ALIGNMENT or not 0 <= begin <= begin + size <= at:
+        with path.open("rb") as file:
+            head = file.read(ALIGNMENT)
+            at, length = np.frombuffer(head, "<u8", 2, len(MAGIC)).tolist()
+            whole = at + length == path.stat().st_size and length <= MAX_DIRECTORY_BYTES
+            if not head.startswith(MAGIC) or not whole:
                 raise damaged(path)
-            parts[name] = np.asarray(content[begin : begin + size]).view(kind)
+            document = json.loads(os.pread(file.fileno(), length, at))
+            places = {}
+            for name, (kind, begin, count) in document["arrays"].items():
+                end = begin + np.dtype(kind).itemsize * count
+                if begin % ALIGNMENT or not 0 <= begin <= end <= at:
+                    raise damaged(path)
+                places[name] = (kind, begin, end)
+            content = mapped(path, [places[name][1:] for name in scanned if name in places])
+            parts = {}
+            for name, (kind, begin, end) in places.items():
+                small = end - begin <= SMALL
+                source = _read(file, begin, end) if small else content[begin:end]
+                parts[name] = source.view(kind)
         return Arrays(path, parts, document["facts"])
     except (OSError, ValueError, TypeError, KeyError, AttributeError, OverflowError) as error:
         raise damaged(path) from error

@@ -3,21 +3,21 @@ tracks (recordings as they are now, popularity as listening histories have it)."
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 import pyarrow as pa
 
-from longplay.catalogue import corrections, ids, keys, layout
+from longplay.catalogue import corrections, database, ids, keys, layout, names
 from longplay.catalogue.corrections import Subjects
 from longplay.catalogue.lookup import Lookup
-from longplay.catalogue.search import ranking, said, words
+from longplay.catalogue.search import said
 from longplay.catalogue.search.albums import Albums
-from longplay.catalogue.search.candidates import Documents, Group, Layer, among
+from longplay.catalogue.search.candidates import Documents, Group, Keys, Layer, among
 from longplay.catalogue.search.index import Group as Stretches
 from longplay.catalogue.search.index import Index
 from longplay.catalogue.search.query import IdentifierKind, Range
@@ -117,7 +117,8 @@ class OpenIndex:
         """The documents that have an ISRC or MBID themselves: of those that may, the ones whose
         rows say so."""
         possible = self._possible(kind, value)
-        found = self.index.rows(possible)["isrcs" if kind == "isrc" else "recording_mbid"]
+        rows = self.index.store.evidence(possible)
+        found = rows["isrcs" if kind == "isrc" else "recording_mbid"]
         has = [value in (each or ()) for each in found.to_pylist()]
         return possible[np.array(has, np.bool_)]
 
@@ -127,10 +128,15 @@ class OpenIndex:
         if lookup is None:
             return None
         _, possible = lookup.find(np.array([key], np.uint64))
-        keys_there = self.index.rows(possible)["key"].to_pylist()
-        return next(
-            (int(at) for at, there in zip(possible, keys_there, strict=True) if there == key), None
-        )
+        right = possible[self.index.keys(possible) == np.uint64(key)]
+        return int(right[0]) if len(right) else None
+
+    def recordings(self, documents: Documents) -> Keys:
+        """The recordings of documents."""
+        own = self.index.keys(documents)
+        standing = ids.minted(self.index.store.standing(documents))
+        found: Keys = self.told.recordings.over(own, standing)
+        return found
 
     def row(self, prefix: Literal["al", "ar"], key: int) -> int | None:
         """The number of the album or artist of that key."""
@@ -142,29 +148,31 @@ class OpenIndex:
 
     def standing_with(self, document: int) -> Documents:
         """The documents that stand for one recording with `document`, in this layer alone: they
-        share identifiers, or words of title and artist, with one another."""
-        found, left = {document}, [document]
-        standing = self.index.rows(np.array([document], np.uint32))["standing"][0].as_py()
-        while left and len(found) < MOST_TOGETHER:
-            row = self.index.rows(np.array([left.pop()], np.uint32)).to_pylist()[0]
-            near = np.unique(np.concatenate([NO_DOCUMENTS, *self._near(row)]))
-            same = self.index.rows(near)["standing"].to_numpy() == standing
-            new = set(near[same].tolist()) - found
-            found |= new
-            left += new
-        return np.array(sorted(found), np.uint32)
+        share identifiers, or artist and title, with one another."""
+        found = left = np.array([document], np.uint32)
+        standing = self.index.store.standing(found)
+        while len(left) and len(found) < MOST_TOGETHER:
+            near = np.setdiff1d(self._near(left), found)
+            left = near[self.index.store.standing(near) == standing]
+            found = np.union1d(found, left)
+        return found
 
-    def _near(self, row: dict[str, Any]) -> Iterator[Documents]:
-        """Documents that may be the same recording as a row."""
-        for isrc in row["isrcs"] or ():
-            yield self._possible("isrc", isrc)
-        if row["recording_mbid"]:
-            yield self._possible("mbid", row["recording_mbid"])
-        named = [*words.words(ranking.core(row["title"] or ""))]
-        if named and row["artists"]:
-            named += words.words(row["artists"][0] or "")
-            groups = [self.index.word(word) for word in named]
-            yield self.index.matches(groups, MOST_NAMED)
+    def _near(self, documents: Documents) -> Documents:
+        """Documents that may be of the recordings of these."""
+        rows = self.index.store.evidence(documents)
+        artists = keys.name_hashes(rows["first_artist"], partial(_plain, "placeholder_artist"))
+        titles = keys.name_hashes(rows["title"], partial(_plain, "placeholder_title"))
+        hashes = {
+            "isrc": keys.text_hashes(rows["isrcs"].flatten()),
+            "mbid": keys.text_hashes(rows["recording_mbid"]),
+            "name": keys.paired(artists, titles),
+        }
+        found = [
+            self.lookups[kind].find(np.unique(each[each != keys.NOTHING]))[1][:MOST_ALIKE]
+            for kind, each in hashes.items()
+            if kind in self.lookups
+        ]
+        return np.unique(np.concatenate([NO_DOCUMENTS, *found]))
 
     def _possible(self, kind: str, value: str) -> Documents:
         lookup = self.lookups.get(kind)
@@ -199,11 +207,17 @@ _SUBJECTS = (
 MOST_TOGETHER = 1000
 """Tracks of one recording in one layer that are listed."""
 
-MOST_NAMED = 200
-"""Tracks with the words of one title and artist that are looked at for such: the most popular."""
+MOST_ALIKE = 10_000
+"""Tracks with one ISRC, or of one artist and title, that are looked at for such."""
 
 MOST_SIMILAR = 64
 """Terms that are near a word and looked at: the nearest, then the most frequent."""
+
+
+def _plain(placeholder: names.Placeholder, texts: pa.Array) -> pa.Array:
+    """The few names made comparable that the table of signs does not suffice for."""
+    with database.opened() as connection:
+        return names.plain(connection, texts, placeholder)
 
 
 def _merged(stretches: Stretches) -> Stretches:
@@ -262,7 +276,7 @@ def _open_index(snapshot: Snapshot, source: str, told: Told) -> OpenIndex:
     folder = (snapshot.folder / layer.tables["tracks"][0].file).parent / layout.INDEX
     lookups = {
         kind: Lookup.open(path)
-        for kind in ("tr", "al", "ar", "isrc", "mbid")
+        for kind in ("tr", "al", "ar", "isrc", "mbid", "name")
         if (path := folder / f"{kind}.lookup").exists()
     }
     index = Index.open(folder)

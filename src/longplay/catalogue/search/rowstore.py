@@ -315,6 +315,11 @@ class RowStore:
             }
         )
 
+    def standing(self, documents: Documents) -> npt.NDArray[np.uint64]:
+        """The keys of the tracks that stand for the recordings of these."""
+        found = self.tracks.fields(documents.astype(np.int64))
+        return self.tracks.keys[self._standing(found)]
+
     def evidence(self, documents: Documents) -> pa.RecordBatch:
         """What tracks are matched by, in the order asked for: `key`, `standing` (key of the track
         that stands for its recording), `title`, `first_artist` (name), `isrcs`, `recording_mbid`,

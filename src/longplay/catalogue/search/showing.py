@@ -180,7 +180,7 @@ def _recordings(
     found: dict[int, None] = {}
     for index in known.indexes:
         documents = index.having(kind, value)
-        found |= dict.fromkeys(index.rows(documents)["recording"].to_pylist())
+        found |= dict.fromkeys(index.recordings(documents).tolist())
     for recording in list(found)[:MOST_THINGS]:
         thing = _thing(known, "rec", recording, full)
         if thing is not None:
@@ -219,7 +219,7 @@ def _members(known: Opened, recording: int) -> list[Found]:
     (standing,) = ids.minted(_one(recording)).tolist()
     for source, index, document in _tracks(known, [standing]):
         together = index.standing_with(document)
-        mine = index.rows(together)["recording"].to_numpy() == np.uint64(recording)
+        mine = index.recordings(together) == np.uint64(recording)
         found |= {(source, int(row)): (source, index, int(row)) for row in together[mine]}
     return list(found.values())
 

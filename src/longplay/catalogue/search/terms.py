@@ -43,7 +43,7 @@ class Terms:
     @classmethod
     def open(cls, path: Path) -> Terms:
         """Map a dictionary. Raises ArchiveError when it is missing or damaged."""
-        file = files.open_arrays(path)
+        file = files.open_arrays(path, scanned=["marks"])
         ends, counts = file.part("ends", "<u4"), file.part("counts", "<u4")
         data, marks = file.part("data", "u1"), file.part("marks", "<u4")
         whole_file = not len(ends) or int(ends[-1]) == len(data)
