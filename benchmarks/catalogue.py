@@ -37,7 +37,8 @@ from benchmarks.watching import Watch
 from longplay.archive import create
 from longplay.catalogue.layout import current_number
 
-MAP = Path(__file__).parent / "maps" / "reference.toml"
+MAP = "reference"
+"""The map of the reference release, which ships."""
 REFERENCE = 256_000_000
 SHARD = 16_000_000
 """Tracks in one SQLite file."""
@@ -81,7 +82,7 @@ def sweep(process: subprocess.Popen[str], shards: Sequence[Path], keep: bool) ->
 def imported(archive: Path, shards: Sequence[Path], keep: bool) -> dict[str, Any]:
     """Runs the import as a user does: wall clock, CPU, peak memory and disk, and its answer."""
     command = [sys.executable, "-m", "longplay", "catalogue", "import", *map(str, shards)]
-    command += ["--map", str(MAP), "--name", SOURCE, "--json", "--archive", str(archive)]
+    command += ["--map", MAP, "--name", SOURCE, "--json", "--archive", str(archive)]
     size = sum(path.stat().st_size for path in shards)
     used = shutil.disk_usage(archive).used - size
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
