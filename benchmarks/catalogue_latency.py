@@ -1,6 +1,6 @@
 """Latencies of the Python API in a fresh process: what `benchmarks.catalogue` runs as its child.
 
-Warm: every kind of query after others of its kind. Cold: the first query of a process, after the
+Warm: the indexes are read into memory, and every kind of query is asked after others. Cold: the first query of a process, after the
 archive's files were dropped from the page cache; once with nothing loaded, as on the command line,
 and once with the code loaded by asking a small archive, as in a server.
 """
@@ -107,6 +107,7 @@ def measured(ask: Ask, made: Questions) -> dict[str, Any]:
 
 def warm(archive: Path, asked: dict[str, Questions]) -> dict[str, Any]:
     """All kinds of query, one after the other, and the memory of the process at the end."""
+    opening.warm(open_current(archive / "catalogue"))
     asks = opened(archive)
     found = {kind: measured(asks[kind], made) for kind, made in asked.items()}
     share, own = shared_memory(os.getpid()), own_memory(os.getpid())
