@@ -1,8 +1,9 @@
 """Latencies of the Python API in a fresh process: what `benchmarks.catalogue` runs as its child.
 
-Warm: the indexes are read into memory, and every kind of query is asked after others. Cold: the first query of a process, after the
-archive's files were dropped from the page cache; once with nothing loaded, as on the command line,
-and once with the code loaded by asking a small archive, as in a server.
+Warm: the indexes are read into memory, and every kind of query is asked after others. Cold: the
+first query of a process, after the archive's files were dropped from the page cache; once with
+nothing loaded, as on the command line, and once with the code loaded by asking a small archive, as
+in a server.
 """
 
 import argparse
