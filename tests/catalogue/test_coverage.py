@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from pathlib import Path
 
 import pytest
@@ -55,6 +56,26 @@ def test_recordings_are_counted_once_over_all_sources(catalogue: Path) -> None:
     assert coverage.stats(open_current(catalogue)).recordings == 4
     made.bring(catalogue, "other", tracks=made.TRACKS[:2])
     assert coverage.stats(open_current(catalogue)).recordings == 4
+
+
+def test_counts_are_those_of_the_tables(catalogue: Path) -> None:
+    chance = random.Random(7)
+    for step in range(14):
+        tracks = [
+            {
+                "own_id": str(number),
+                "isrcs": [f"NOABC23{chance.randrange(12):05d}" for _ in range(chance.randrange(3))],
+            }
+            for number in chance.sample(range(20), 12)
+        ]
+        made.bring(catalogue, chance.choice("abc"), tracks=tracks, albums=[], artists=[])
+        found = coverage.stats(open_current(catalogue))
+        with open_current(catalogue).connect() as connection:
+            counted = connection.execute(
+                "SELECT (SELECT count(DISTINCT recording) FROM members),"
+                " (SELECT count(DISTINCT isrc) FROM (SELECT unnest(isrcs) AS isrc FROM tracks))"
+            ).fetchall()
+        assert [(found.recordings, found.isrcs)] == counted, step
 
 
 def test_nothing_is_known_of_an_empty_catalogue(catalogue: Path) -> None:

@@ -315,10 +315,14 @@ class RowStore:
             }
         )
 
+    def stands_for(self, documents: Documents) -> Documents:
+        """The tracks that stand for the recordings of these."""
+        found = self.tracks.fields(documents.astype(np.int64))
+        return self._standing(found).astype(np.uint32)
+
     def standing(self, documents: Documents) -> npt.NDArray[np.uint64]:
         """The keys of the tracks that stand for the recordings of these."""
-        found = self.tracks.fields(documents.astype(np.int64))
-        return self.tracks.keys[self._standing(found)]
+        return self.tracks.keys[self.stands_for(documents)]
 
     def evidence(self, documents: Documents) -> pa.RecordBatch:
         """What tracks are matched by, in the order asked for: `key`, `standing` (key of the track
