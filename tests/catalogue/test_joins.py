@@ -8,10 +8,11 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from longplay.catalogue import identity, ids
+from longplay.catalogue import identity, ids, joins
 from longplay.catalogue.snapshot import open_current
 from tests.catalogue.conftest import Write, import_rows
 
@@ -96,6 +97,37 @@ def test_a_dropped_track_comes_back_to_its_recording(catalogue: Path, bring: Wri
     assert of(catalogue, "a", "1") == before
 
 
+@pytest.mark.parametrize("small", [joins.SMALL, -1])
+def test_what_comes_back_or_is_new_is_matched(
+    catalogue: Path, bring: Write, monkeypatch: pytest.MonkeyPatch, small: int
+) -> None:
+    monkeypatch.setattr(joins, "SMALL", small)
+    three = [track(own_id, isrc=isrc) for own_id, isrc in zip("123", ISRC, strict=True)]
+    for rows in (three, three[1:], three):
+        bring("a", rows)
+    assert len(recordings(catalogue)) == 3
+    alike = [track(own_id, isrc=ISRC[0]) for own_id in "789"]
+    bring("c", alike[:1])
+    bring("a", [*three, alike[1]])
+    bring("a", [*three, *alike[1:]])
+    found = recordings(catalogue)
+    assert (len(found), len(set(found.values()))) == (6, 3)
+
+
+def test_an_id_that_became_another_is_given_to_no_other(catalogue: Path, bring: Write) -> None:
+    bring("z", [track("Z", isrc=ISRC[1])])
+    bring("s", [track("X", isrc=ISRC[0]), track("Y", isrc=ISRC[0])])
+    for rows in (
+        [track("Y", isrc=ISRC[0])],
+        [track("Y", isrc=ISRC[1])],
+        [track("Y", isrc=ISRC[1]), track("X", isrc=ISRC[0])],
+    ):
+        bring("s", rows)
+    now = of(catalogue, "s", "X")
+    assert now != of(catalogue, "z", "Z")
+    assert identity.resolve(open_current(catalogue), now) == identity.Resolution(now, now, True)
+
+
 def test_albums_and_artists_resolve_after_they_went(catalogue: Path, bring: Write) -> None:
     bring("a", [track("1", title="T", artists="Gone", album="Gone too")])
     bring("a", [track("1", title="T", artists="Here")])
@@ -167,7 +199,7 @@ class Model:
         roots = {key: min(cluster) for cluster in found for key in cluster}
         votes: dict[int, Counter[int]] = defaultdict(Counter)
         for key, root in roots.items():
-            if key in self.last:
+            if key in self.last and self.last[key] not in self.successor:
                 votes[self.last[key]][root] += 1
         claims: dict[int, list[int]] = defaultdict(list)
         for recording, counted in votes.items():
@@ -185,6 +217,7 @@ class Model:
                 fresh.add(recording)
             self.last.update(dict.fromkeys(cluster, recording))
         assert len({members[min(cluster)] for cluster in found}) == len(found)
+        assert not self.successor.keys() & set(members.values())
         self.minted.update(dict.fromkeys(fresh, number))
 
     def now(self, recording: int) -> int:
@@ -193,10 +226,14 @@ class Model:
         return recording
 
 
+@pytest.mark.parametrize("small", [joins.SMALL, -1])
 @settings(max_examples=12, deadline=None)
-@given(STEPS)
-def test_ids_follow_the_rule_through_any_imports(steps: list[tuple[str, dict[str, Row]]]) -> None:
-    with tempfile.TemporaryDirectory() as name:
+@given(steps=STEPS)
+def test_ids_follow_the_rule_through_any_imports(
+    small: int, steps: list[tuple[str, dict[str, Row]]]
+) -> None:
+    with tempfile.TemporaryDirectory() as name, pytest.MonkeyPatch.context() as patched:
+        patched.setattr(joins, "SMALL", small)
         scratch = Path(name)
         catalogue, model = scratch / "catalogue", Model()
         for source, layer in steps:

@@ -66,9 +66,9 @@ def path_literal(path: Path) -> str:
 
 
 def parquet(paths: Iterable[Path], *options: str) -> str:
-    """`read_parquet` of these files."""
+    """`read_parquet` of these files: no column is taken from names of folders such as `year=7`."""
     listed = f"[{', '.join(path_literal(path) for path in paths)}]"
-    return f"read_parquet({', '.join([listed, *options])})"
+    return f"read_parquet({', '.join([listed, 'hive_partitioning = false', *options])})"
 
 
 def copy(connection: Connection, query: str, target: Path) -> int:

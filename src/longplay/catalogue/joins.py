@@ -14,7 +14,7 @@ same in whatever order the sources come. Only what an import touches is matched 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -86,13 +86,13 @@ def update(
     fresh = previous.read(folder, layers[source])
     gone = np.flatnonzero(fresh.find(before.by_document()) < 0)
     bound = corrections.constraints(folder, current)
-    seeds = _seeds(layers, source, before, fresh, gone)
+    found = _scope_of(connection, folder, current, layers, bound)
+    seeds = _seeds(layers, source, before, fresh, gone, found.overridden)
     old_keys = before.by_document()
     named = np.zeros(0, np.uint64)
     if source in seeds and len(seeds[source]) < len(fresh.keys):
         # What was said of its tracks may hold of new ones, too: they stand for each other.
         named = np.concatenate([named, bound.forced.ravel(), bound.forbidden.ravel()])
-    found = _scope_of(connection, folder, current, layers, bound)
     left = found.members_of(old_keys[gone], old_keys[before.same[gone]])
     found.grow(seeds, np.concatenate([named, left]))
     _find_scope(connection, folder, current, source, before, gone, found)
@@ -171,7 +171,7 @@ def _find_scope(
     connection.register("before_members", members)
     connection.register("before_standing", defaults)
     connection.register("gone", pa.table({"track": old_keys[gone]}))
-    for name in ("members", "recordings"):
+    for name in ("members", "recordings", "redirects"):
         query = latest(folder, name, current.joins[name])
         connection.execute(f"CREATE TABLE run_{name} AS {query}")
     connection.execute(_OLD.replace("$source", database.quoted(source)))
@@ -185,9 +185,11 @@ def _seeds(
     before: previous.Tracks,
     fresh: previous.Tracks,
     gone: npt.NDArray[np.int64],
+    overridden: Callable[[Hashes], npt.NDArray[np.bool_]],
 ) -> dict[str, Documents]:
     """Where matching begins: with all tracks of the new layer, or, where it is the bigger side,
-    with all others and with what changed within it."""
+    with all others and with what changed within it. `overridden` tells of tracks of which the runs
+    say something: that holds of what is new beside them, too, or when they come back."""
     old_keys, new_keys = before.by_document(), fresh.by_document()
     others = {name: each.rows("tracks") for name, each in layers.items() if name != source}
     count = len(new_keys)
@@ -199,8 +201,12 @@ def _seeds(
     known = was >= 0
     standing = new_keys[fresh.same]
     changed[known] = old_keys[before.same[was[known]]] != standing[known]
-    broken = np.isin(before.same, before.same[gone])
+    # A recording that lost a track is looked at as a whole: what is left must have its say.
+    lost = np.concatenate([gone, was[known & changed]])
+    broken = np.isin(before.same, before.same[lost])
     changed |= np.isin(new_keys, old_keys[broken])
+    new = np.flatnonzero(~known)
+    changed[new] = overridden(new_keys[new]) | overridden(standing[new])
     seeds[source] = np.flatnonzero(changed).astype(np.uint32)
     return seeds
 
@@ -309,7 +315,7 @@ def _assign(connection: Connection) -> None:
     """`given`: the old id that each part keeps, if any; `joined` and `parted` on the way."""
     connection.execute("""
         CREATE TABLE votes AS SELECT recording, root, count(*) AS members FROM parts
-            JOIN old_members USING (track) GROUP BY ALL;
+            JOIN old_members USING (track) ANTI JOIN run_redirects USING (recording) GROUP BY ALL;
         CREATE TABLE claims AS SELECT recording, arg_max(root, (members, -root::HUGEINT)) AS root
             FROM votes GROUP BY recording;
         CREATE TABLE given AS SELECT root, arg_min(recording, (minted, recording)) AS recording
@@ -328,7 +334,8 @@ def _mint(connection: Connection) -> None:
         connection.execute(
             "INSERT INTO minted SELECT min(root), recording FROM"
             f" (SELECT root, {ids.minted_sql('root', salt)} AS recording FROM unnamed)"
-            " ANTI JOIN old_recordings USING (recording) ANTI JOIN minted USING (recording)"
+            " ANTI JOIN old_recordings USING (recording) ANTI JOIN run_redirects USING (recording)"
+            " ANTI JOIN minted USING (recording)"
             " GROUP BY recording;"
             "DELETE FROM unnamed WHERE root IN (SELECT root FROM minted)"
         )

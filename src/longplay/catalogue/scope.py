@@ -94,6 +94,10 @@ class Scope:
         self._asked: dict[str, Hashes] = {}
         self.found: dict[str, list[Matched]] = {name: [] for name in self._layers}
 
+    def overridden(self, tracks: Hashes) -> npt.NDArray[np.bool_]:
+        """Of which tracks the runs say something."""
+        return self._runs.find(tracks)[1]
+
     def members_of(self, tracks: Hashes, standing: Hashes) -> Hashes:
         """Tracks that may share a recording with these, for which those with the keys `standing`
         stand: these may be in no layer any more."""

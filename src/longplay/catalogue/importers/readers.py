@@ -25,6 +25,7 @@ from longplay.catalogue.database import (
     Connection,
     identifier,
     one,
+    parquet,
     path_literal,
     quoted,
 )
@@ -295,7 +296,7 @@ def _jsonl(source: Input, table: TableMap) -> Raw:
 
 
 def _parquet(connection: Connection, path: Path, table: TableMap) -> Raw:
-    relation = f"read_parquet({path_literal(path)})"
+    relation = parquet([path])
     described = connection.execute(f"DESCRIBE SELECT * FROM {relation}").fetchall()
     nested = ("[]", "STRUCT", "MAP")
     cells = {
