@@ -42,6 +42,7 @@ def bring(
     albums: Sequence[Row] = ALBUMS,
     artists: Sequence[Row] = ARTISTS,
     rejects: Sequence[Row] = (),
+    aliases: Sequence[Row] = (),
     licence: str | None = "CC0-1.0",
     kind: str = "table",
     declared: dict[str, int] | None = None,
@@ -54,6 +55,8 @@ def bring(
         stage.tracks(_table(tracks, schema.TRACKS))
         if rejects:
             stage.rejects(_table(rejects, schema.LAYER["rejects"]))
+        if aliases:
+            stage.aliases(_table(aliases, schema.LAYER["aliases"]))
         return imports.Staged(len(tracks) + len(rejects), {})
 
     return imports.run(

@@ -51,6 +51,17 @@ def test_what_rows_refer_to_and_is_not_there_is_missing(catalogue: Path) -> None
     }
 
 
+def test_a_null_reference_is_none_whatever_numbers_there_are(catalogue: Path) -> None:
+    albums = [{"ref": -1, "own_id": "m", "title": "Minus"}, {"ref": 5, "own_id": "f"}]
+    tracks = [{"own_id": "1", "title": "Alone"}, {"own_id": "2", "album_ref": -1}]
+    made.bring(catalogue, tracks=tracks, albums=albums)
+    with open_current(catalogue).connect() as connection:
+        rows = connection.execute(
+            "SELECT t.own_id, a.title FROM tracks t LEFT JOIN albums a USING (album) ORDER BY 1"
+        ).fetchall()
+    assert rows == [("1", None), ("2", "Minus")]
+
+
 def test_recordings_are_counted_once_over_all_sources(catalogue: Path) -> None:
     made.bring(catalogue)
     assert coverage.stats(open_current(catalogue)).recordings == 4

@@ -13,6 +13,7 @@ from longplay.catalogue import curation, identity, ids, tracks
 from longplay.catalogue.curation import Hand
 from longplay.catalogue.snapshot import open_current
 from longplay.errors import UsageError
+from tests.catalogue import made
 from tests.catalogue.conftest import Write, import_rows
 from tests.catalogue.test_joins import recordings
 
@@ -109,3 +110,17 @@ def test_what_never_was_does_not_resolve(catalogue: Path, bring: Write) -> None:
     snapshot = open_current(catalogue)
     for prefix in ("tr", "al", "ar", "rec"):
         assert identity.resolve(snapshot, ids.text(prefix, 1)) is None
+
+
+def test_what_a_source_merged_leads_to_what_it_is_now(catalogue: Path) -> None:
+    made.bring(catalogue)
+    artists = [each for each in made.ARTISTS if each["own_id"] != "a2"]
+    tracks = [{**each, "artist_refs": [1]} for each in made.TRACKS]
+    aliases = [
+        {"kind": "artist", "old": "a2", "new": "a0"},
+        {"kind": "artist", "old": "a0", "new": "a1"},
+    ]
+    made.bring(catalogue, artists=artists, tracks=tracks, albums=[], aliases=aliases)
+    old, new = (ids.text("ar", ids.row_key("ar", "songs", own)) for own in ("a2", "a1"))
+    found = identity.resolve(open_current(catalogue), old)
+    assert found == identity.Resolution(old, new, live=True)

@@ -17,7 +17,17 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from longplay import clock
-from longplay.catalogue import corrections, database, editable, identity, ids, joins, layout, tracks
+from longplay.catalogue import (
+    corrections,
+    database,
+    editable,
+    heard,
+    identity,
+    ids,
+    joins,
+    layout,
+    tracks,
+)
 from longplay.catalogue.corrections import SOURCE, Act
 from longplay.catalogue.layout import Layer, Manifest
 from longplay.catalogue.snapshot import Snapshot
@@ -273,6 +283,10 @@ def _correct(folder: Path, hand: Hand, make: Callable[[Tracks, Standing], list[R
         if len(touched):
             with database.opened(scratch) as connection:
                 runs = joins.reconsider(connection, folder, scratch, current, sources, touched)
+                popularity = heard.update(
+                    connection, folder, scratch, sources, runs, runs["popularity"], number
+                )
+                runs = {**runs, "popularity": popularity}
         layout.commit(folder, Manifest(number, made, sources, runs))
         after = Snapshot(folder, Manifest(number, made, sources, runs))
     return Corrected(number, len(added), _recordings(after, touched.tolist()), tuple(added))

@@ -95,6 +95,7 @@ def _matched(
 ) -> tuple[Hashes, npt.NDArray[np.float64], npt.NDArray[np.int32]]:
     """The recording of each row of a layer's listens (0: none), its listens and its accounts."""
     hashes, listens, accounts = _read(connection, folder, layer)
+    hashes["mbid"] = _successors(folder, tracked, hashes["mbid"])
     recordings = np.zeros(len(listens), np.uint64)
     for kind in KINDS:
         places = np.flatnonzero((recordings == 0) & (hashes[kind] != 0))
@@ -123,6 +124,23 @@ def _read(
         accounts[here] = batch["accounts"].to_numpy()
         start += batch.num_rows
     return hashes, listens, accounts
+
+
+def _successors(folder: Path, layers: Mapping[str, Layer], mbids: Hashes) -> Hashes:
+    """MBIDs of recordings as they are now, where a source merged them into others."""
+    olds, news = [np.zeros(0, np.uint64)], [np.zeros(0, np.uint64)]
+    for layer in layers.values():
+        for part in layer.tables.get("aliases", ()):
+            rows = pq.read_table(folder / part.file, filters=[("kind", "=", "recording")])
+            olds.append(keys.text_hashes(rows["old"].combine_chunks()))
+            news.append(keys.text_hashes(rows["new"].combine_chunks()))
+    old, new = np.concatenate(olds), np.concatenate(news)
+    order = np.argsort(old, kind="stable")
+    old, new = old[order], new[order]
+    if not len(old):
+        return mbids
+    places = np.minimum(np.searchsorted(old, mbids), len(old) - 1)
+    return np.where(old[places] == mbids, new[places], mbids)
 
 
 def _batches(folder: Path, layer: Layer) -> Iterator[pa.RecordBatch]:

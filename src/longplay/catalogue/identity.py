@@ -9,8 +9,9 @@ from typing import cast
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
+import pyarrow.parquet as pq
 
-from longplay.catalogue import identifiers, ids, layout, prune, tracks
+from longplay.catalogue import ids, keys, layout, prune, tracks
 from longplay.catalogue.ids import RowPrefix
 from longplay.catalogue.snapshot import Snapshot, open_number
 from longplay.catalogue.tracks import Tracks
@@ -47,6 +48,15 @@ def resolve_key(looked: Tracks, prefix: str, key: int) -> Resolution | None:
         return Resolution(asked, asked, True)
     if prefix == "tr" and _override(looked, key) is not None:
         return Resolution(asked, asked, False)
+    now = key
+    for _ in range(MAX_STEPS):
+        following = _merged(looked.snapshot, cast(RowPrefix, prefix), now)
+        if following is None or following == now:
+            break
+        now = following
+    if now != key:
+        live = looked.exists(cast(RowPrefix, prefix), now)
+        return Resolution(asked, ids.text(prefix, now), live)
     before = _before(looked.snapshot, asked, cast(RowPrefix, prefix), key)
     if before is None and prune.retired(looked.snapshot.folder, prefix, key):
         return Resolution(asked, asked, False)
@@ -168,18 +178,14 @@ def successors(snapshot: Snapshot, recordings: npt.NDArray[np.uint64]) -> npt.ND
     return np.asarray(found["now"].to_numpy(), np.uint64)
 
 
-def follow(snapshot: Snapshot, identifier: str) -> str:
-    """The identifier that a source's own one leads to, where the source merged it into another.
-
-    `identifier` is an MBID or a source's id, as `aliases` has them.
-    """
-    normal = identifiers.mbid(identifier) or identifier
-    with snapshot.connect() as connection:
-        for _ in range(MAX_STEPS):
-            rows = connection.execute(
-                "SELECT new FROM aliases WHERE old = ? ORDER BY source LIMIT 1", [normal]
-            ).fetchall()
-            if not rows or rows[0][0] == normal:
-                break
-            normal = str(rows[0][0])
-    return normal
+def _merged(snapshot: Snapshot, prefix: RowPrefix, key: int) -> int | None:
+    """The key of the row that a source merged the row of this key into."""
+    kind = {"tr": "track", "al": "album", "ar": "artist"}[prefix]
+    for source, layer in snapshot.manifest.layers.items():
+        for part in layer.tables.get("aliases", ()):
+            rows = pq.read_table(snapshot.folder / part.file, filters=[("kind", "=", kind)])
+            old = keys.row_keys(prefix, source, rows["old"].combine_chunks())
+            places = np.flatnonzero(old == np.uint64(key))
+            if len(places):
+                return ids.row_key(prefix, source, rows["new"][int(places[0])].as_py())
+    return None

@@ -86,13 +86,15 @@ class Absent:
         self.refs: dict[str, Refs] = {}
         self._lock = threading.Lock()
 
-    def add(self, kind: str, refs: Refs) -> None:
-        """Remember references that led nowhere; -1 is none."""
-        refs = np.unique(refs[refs != -1])
-        if len(refs):
+    def add(self, kind: str, refs: pa.Array, rows: Documents) -> None:
+        """Remember the references that led nowhere."""
+        if not (rows == NOWHERE).any():
+            return
+        found = np.unique(refs.filter(pa.array(rows == NOWHERE)).drop_null().to_numpy())
+        if len(found):
             with self._lock:
-                known = self.refs.get(kind, refs[:0])
-                self.refs[kind] = np.union1d(known, refs)[:MOST_ABSENT]
+                known = self.refs.get(kind, found[:0])
+                self.refs[kind] = np.union1d(known, found)[:MOST_ABSENT]
 
 
 @dataclass(frozen=True, slots=True)
@@ -212,14 +214,19 @@ def _collect(
 
 
 def names_of_first(refs: pa.ListArray, artists: Numbers, names: Hashes) -> Hashes:
-    """The number of the plain name of each track's first artist, 0 where it has none."""
-    offsets = refs.offsets.to_numpy()
-    child = refs.values.to_numpy(zero_copy_only=False)
-    has = offsets[1:] > offsets[:-1]
-    rows = artists.find(np.asarray(child[offsets[:-1][has]], np.int64))
+    """The number of the plain name of each track's first artist that the source has, 0 for none."""
+    lengths = refs.value_lengths().fill_null(0).to_numpy()
+    flat = refs.flatten()
+    starts = np.cumsum(lengths, dtype=np.int64) - lengths
+    rows = np.full(len(refs), NOWHERE)
+    left, place = np.flatnonzero(lengths), 0
+    while len(left):
+        rows[left] = artists.of(flat.take(pa.array(starts[left] + place)))
+        place += 1
+        left = left[(rows[left] == NOWHERE) & (lengths[left] > place)]
     hashes = np.zeros(len(refs), np.uint64)
     known = rows != NOWHERE
-    hashes[np.flatnonzero(has)[known]] = names[rows[known]]
+    hashes[known] = names[rows[known]]
     return hashes
 
 
@@ -301,10 +308,9 @@ def _track_rows(
     same = tracks.same[first : first + batch.num_rows]
     itself = same == np.arange(first, first + batch.num_rows)
     credited = _resolved(batch["artist_refs"], artists, absent)
-    album_refs = batch["album_ref"].fill_null(-1).to_numpy()
-    album_rows = albums.find(album_refs)
+    album_rows = albums.of(batch["album_ref"])
     nowhere = album_rows == NOWHERE
-    absent.add("albums", album_refs[nowhere])
+    absent.add("albums", batch["album_ref"], album_rows)
     made = {
         "artists": credited,
         "album": pa.array(album_rows, mask=nowhere),
@@ -317,12 +323,12 @@ def _track_rows(
 
 def _resolved(refs: pa.ListArray, artists: Numbers, absent: Absent) -> pa.Array:
     """Lists of references as lists of row numbers, without those that lead nowhere."""
-    flat = refs.flatten().fill_null(-1).to_numpy()
-    rows = artists.find(flat)
+    flat = refs.flatten()
+    rows = artists.of(flat)
     lengths = refs.value_lengths().fill_null(0).to_numpy()
     known = rows != NOWHERE
     if not known.all():
-        absent.add("artists", flat[~known])
+        absent.add("artists", flat, rows)
         owner = np.repeat(np.arange(len(refs)), lengths)
         lengths = np.bincount(owner[known], minlength=len(refs))
     offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int32)

@@ -79,10 +79,15 @@ class Lookup:
             content = mapping.mapped(path)
             header = content[: HEADER.itemsize].view(HEADER)[0]
             entries, bits = int(header["entries"]), int(header["bits"])
+            sound = header["magic"] == MAGIC.rstrip(b"\0") and bits == bucket_bits(entries)
+            if not sound or entries > len(content):
+                raise ValueError(path.name)
             marks_at = HEADER.itemsize + 4 * ((1 << bits) + 1)
             documents_at = marks_at + -(-entries // 4) * 4
-            sound = header["magic"] == MAGIC.rstrip(b"\0") and bits == bucket_bits(entries)
-            if not sound or len(content) != documents_at + 4 * entries:
+            if len(content) != documents_at + 4 * entries:
+                raise ValueError(path.name)
+            starts = content[HEADER.itemsize : marks_at].view(np.uint32)
+            if int(starts[-1]) != entries:
                 raise ValueError(path.name)
         except (OSError, ValueError, IndexError, OverflowError) as error:
             raise ArchiveError(
@@ -91,7 +96,7 @@ class Lookup:
                 hint="run `longplay rebuild`",
             ) from error
         return cls(
-            content[HEADER.itemsize : marks_at].view(np.uint32),
+            starts,
             content[marks_at : marks_at + entries],
             content[documents_at:].view(np.uint32),
             bits,
@@ -116,7 +121,8 @@ def _find(
     for place in range(len(hashes)):
         bucket = np.int64(hashes[place] >> np.uint64(64 - bits)) if bits else 0
         mark = np.uint8(hashes[place] >> np.uint64(56 - bits) & np.uint64(255))
-        for entry in range(starts[bucket], starts[bucket + 1]):
+        # Whatever a damaged file says, nothing outside of it is read.
+        for entry in range(starts[bucket], min(starts[bucket + 1], len(marks))):
             if marks[entry] != mark:
                 continue
             if size == room:

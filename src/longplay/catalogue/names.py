@@ -26,9 +26,10 @@ LETTERS = {
 
 DIACRITICS = (
     "[\u0300-\u036f\u1ab0-\u1aff\u1dc0-\u1dff\u20d0-\u20ff\ufe20-\ufe2f"
-    "\u0591-\u05c7\u064b-\u0652\u0670]"
+    "\u0591-\u05bd\u05bf\u05c1\u05c2\u05c4\u05c5\u05c7\u0640\u064b-\u0652\u0670]"
 )
-"""Marks that names are compared without: Latin, Greek, Cyrillic, Hebrew points, Arabic vowels.
+"""Marks that names are compared without: Latin, Greek, Cyrillic, Hebrew points, Arabic vowels
+and the stroke that stretches Arabic words.
 Not the marks of Indic scripts or kana, which make other words."""
 
 APOSTROPHES = "'’‘`´ʼ"

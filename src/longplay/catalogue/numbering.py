@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
+import pyarrow as pa
 
 from longplay.catalogue.compiled import compiled
 from longplay.catalogue.keys import Hashes
@@ -29,6 +30,13 @@ class Numbers:
     refs: npt.NDArray[np.int64]
     rows: npt.NDArray[np.uint32]
     direct: bool
+
+    def of(self, refs: pa.Array) -> npt.NDArray[np.uint32]:
+        """The row of each reference of a column, `NOWHERE` for nulls and where there is none."""
+        rows = self.find(refs.fill_null(0).to_numpy())
+        if refs.null_count:
+            rows[refs.is_null().to_numpy(zero_copy_only=False)] = NOWHERE
+        return rows
 
     def find(self, refs: npt.NDArray[np.int64]) -> npt.NDArray[np.uint32]:
         """The row of each reference, `NOWHERE` where there is none."""

@@ -91,7 +91,6 @@ class Scope:
         self._met = {
             name: np.zeros(layer.rows("tracks"), np.bool_) for name, layer in self._layers.items()
         }
-        self._asked: dict[str, Hashes] = {}
         self.found: dict[str, list[Matched]] = {name: [] for name in self._layers}
 
     def overridden(self, tracks: Hashes) -> npt.NDArray[np.bool_]:
@@ -130,11 +129,9 @@ class Scope:
 
     def _add(self, following: dict[str, Documents], kind: str, hashes: Hashes) -> None:
         """Put all tracks that have one of these hashes into `following`."""
-        before = self._asked.get(kind, np.zeros(0, np.uint64))
-        fresh = np.setdiff1d(hashes, before)
+        fresh = np.unique(hashes)
         if not len(fresh):
             return
-        self._asked[kind] = np.union1d(before, fresh)
         for name in self._layers:
             places, documents = self._lookups[name, kind].find(fresh)
             unmet = ~self._met[name][documents]
