@@ -16,6 +16,7 @@ from longplay.catalogue import heard, popularity
 from longplay.catalogue.importers.listens.importing import import_listens
 from longplay.catalogue.importers.table import import_table
 from longplay.catalogue.snapshot import Snapshot, open_current
+from tests.catalogue import made
 
 
 @pytest.fixture
@@ -168,3 +169,55 @@ def test_new_listens_write_popularity_and_not_the_tracks(catalogue: Path, tmp_pa
     assert sum(path.stat().st_size for path in written) < 100_000 < large / 4
     assert not [path for path in written if "/t-" in str(path)]
     assert any(path.name.startswith("popularity-") for path in written)
+
+
+def listens_of(catalogue: Path) -> dict[str, float]:
+    with open_current(catalogue).connect() as connection:
+        return dict(
+            connection.execute(
+                "SELECT t.own_id, p.listens FROM popularity p JOIN members USING (recording)"
+                " JOIN tracks t USING (track)"
+            ).fetchall()
+        )
+
+
+def plays(catalogue: Path, tmp_path: Path, *rows: dict[str, Any]) -> None:
+    path = tmp_path / "plays.jsonl"
+    path.write_text(
+        "".join(
+            json.dumps({"user_id": 1, "timestamp": 1_700_000_000 + n, "track_metadata": row}) + "\n"
+            for n, row in enumerate(rows)
+        )
+    )
+    import_listens(catalogue, "lb", [path])
+
+
+def test_a_name_means_the_most_popular_recording_of_all_sources(
+    catalogue: Path, tmp_path: Path
+) -> None:
+    artists = [{"ref": 1, "own_id": "w", "name": "Who"}]
+    known = {"title": "Song", "artist_refs": [1]}
+    obscure = [{"own_id": "obscure", **known, "popularity": 1.0, "duration_ms": 1000}]
+    others = [{"own_id": str(n), "title": f"T{n}", "popularity": 99.0} for n in range(3)]
+    famous = [*others, {"own_id": "famous", **known, "popularity": 95.0, "duration_ms": 9000}]
+    made.bring(catalogue, "a", artists=artists, albums=[], tracks=obscure)
+    made.bring(catalogue, "b", artists=artists, albums=[], tracks=famous)
+    plays(catalogue, tmp_path, {"artist_name": "Who", "track_name": "Song"})
+    assert listens_of(catalogue) == {"famous": 1.0}
+
+
+def test_listens_of_a_merged_recording_are_those_of_what_it_became(
+    catalogue: Path, tmp_path: Path
+) -> None:
+    old, between, now = (f"{digit}2345678-1234-4234-8234-123456789abc" for digit in "abc")
+    made.bring(
+        catalogue,
+        tracks=[{"own_id": "1", "recording_mbid": now}],
+        aliases=[
+            {"kind": "recording", "old": old, "new": between},
+            {"kind": "recording", "old": between, "new": now},
+        ],
+    )
+    row = {"artist_name": "X", "track_name": "Y", "mbid_mapping": {"recording_mbid": old}}
+    plays(catalogue, tmp_path, row)
+    assert listens_of(catalogue) == {"1": 1.0}

@@ -28,6 +28,14 @@ from longplay.catalogue.scope import Overrides
 KINDS = ("tr", "mbid", "isrc", "name")
 """By what rows are matched, the surest first: the names of the look-up files."""
 
+_LOOKED_UP = (
+    ("tr", "tr"), ("mbid", "mbid"), ("merged", "mbid"), ("isrc", "isrc"), ("name", "name"),
+)  # fmt: skip
+"""The hashes of a row in the order in which they are tried, each with its look-up file."""
+
+MOST_MERGES = 10
+"""Merges of a recording into another, one after the other, that are followed."""
+
 AT_ONCE = 500_000
 """Rows that are hashed, or tracks that are read, at once."""
 
@@ -95,12 +103,12 @@ def _matched(
 ) -> tuple[Hashes, npt.NDArray[np.float64], npt.NDArray[np.int32]]:
     """The recording of each row of a layer's listens (0: none), its listens and its accounts."""
     hashes, listens, accounts = _read(connection, folder, layer)
-    hashes["mbid"] = _successors(folder, tracked, hashes["mbid"])
+    hashes["merged"] = _successors(folder, tracked, hashes["mbid"])
     recordings = np.zeros(len(listens), np.uint64)
-    for kind in KINDS:
-        places = np.flatnonzero((recordings == 0) & (hashes[kind] != 0))
+    for column, kind in _LOOKED_UP:
+        places = np.flatnonzero((recordings == 0) & (hashes[column] != 0))
         if len(places):
-            wanted, back = np.unique(hashes[kind][places], return_inverse=True)
+            wanted, back = np.unique(hashes[column][places], return_inverse=True)
             found = _recordings(connection, folder, tracked, overrides, kind, wanted)
             recordings[places] = found[back]
     return recordings, listens, accounts
@@ -127,7 +135,7 @@ def _read(
 
 
 def _successors(folder: Path, layers: Mapping[str, Layer], mbids: Hashes) -> Hashes:
-    """MBIDs of recordings as they are now, where a source merged them into others."""
+    """MBIDs of recordings as they are now, where a source merged them into others; else 0."""
     olds, news = [np.zeros(0, np.uint64)], [np.zeros(0, np.uint64)]
     for layer in layers.values():
         for part in layer.tables.get("aliases", ()):
@@ -138,9 +146,15 @@ def _successors(folder: Path, layers: Mapping[str, Layer], mbids: Hashes) -> Has
     order = np.argsort(old, kind="stable")
     old, new = old[order], new[order]
     if not len(old):
-        return mbids
-    places = np.minimum(np.searchsorted(old, mbids), len(old) - 1)
-    return np.where(old[places] == mbids, new[places], mbids)
+        return np.zeros_like(mbids)
+    now = mbids
+    for _ in range(MOST_MERGES):
+        places = np.minimum(np.searchsorted(old, now), len(old) - 1)
+        merged = (old[places] == now) & (now != 0)
+        if not merged.any():
+            break
+        now = np.where(merged, new[places], now)
+    return np.where(now != mbids, now, np.uint64(0))
 
 
 def _batches(folder: Path, layer: Layer) -> Iterator[pa.RecordBatch]:
@@ -190,8 +204,9 @@ def _recordings(
     wanted: Hashes,
 ) -> Hashes:
     """The recording that each hash of one kind means, 0 for none; `wanted` are distinct and in
-    ascending order. Of several, that of the track which stands first in its layer."""
-    best = np.full(len(wanted), np.iinfo(np.int64).max)
+    ascending order. Of several, that of the most popular track; of equals the one that stands first
+    in its layer, then in the first layer."""
+    best = np.full(len(wanted), -np.inf)
     recordings = np.zeros(len(wanted), np.uint64)
     for layer in tracked.values():
         path = folder / layer.tables["tracks"][0].file
@@ -208,8 +223,9 @@ def _recordings(
             )
             # Tracks come in ascending order, and of one place the first counts.
             once, firsts = np.unique(where, return_index=True)
-            better = which[firsts] < best[once]
-            best[once[better]] = which[firsts][better]
+            liked = reader.store.popularity(which[firsts])
+            better = liked > best[once]
+            best[once[better]] = liked[better]
             recordings[once[better]] = whose[firsts][better]
     return recordings
 

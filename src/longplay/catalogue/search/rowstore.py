@@ -324,6 +324,12 @@ class RowStore:
         """The keys of the tracks that stand for the recordings of these."""
         return self.tracks.keys[self.stands_for(documents)]
 
+    def popularity(self, documents: Documents) -> npt.NDArray[np.float32]:
+        """The popularity of tracks as their source says, -1 where it does not."""
+        found = self.tracks.fields(documents.astype(np.int64))
+        bits = found[:, rowdecoding.POPULARITY_BITS].astype(np.uint32)
+        return np.where(bits == NO_POPULARITY, np.float32(-1), bits.view(np.float32))
+
     def evidence(self, documents: Documents) -> pa.RecordBatch:
         """What tracks are matched by, in the order asked for: `key`, `standing` (key of the track
         that stands for its recording), `title`, `first_artist` (name), `isrcs`, `recording_mbid`,
