@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -167,3 +168,15 @@ def test_a_catalogue_whose_path_looks_like_a_pattern(tmp_path: Path, bring: Any)
 
 def test_an_empty_catalogue_can_be_asked(catalogue: Path) -> None:
     assert answers(open_current(catalogue), "SELECT count(*) FROM tracks") == [(0,)]
+
+
+def test_every_table_and_column_is_documented(catalogue: Path) -> None:
+    text = (Path(__file__).parents[2] / "docs" / "catalogue.md").read_text()
+    tables = text[text.index("## Tables to query") :]
+    named = set(re.findall(r"`([a-z_]+)`", tables))
+    with open_current(catalogue).connect() as connection:
+        found = connection.execute(
+            "SELECT table_name, column_name FROM duckdb_columns() WHERE NOT internal"
+        ).fetchall()
+    assert found
+    assert {name for pair in found for name in pair} <= named

@@ -163,7 +163,7 @@ def _declared(request: Request, subject: str = "tracks") -> dict[str, int]:
     found = {}
     for text in request.declared:
         table, _, number = text.rpartition("=")
-        if not number.isdecimal() or table not in ("", *coverage.COUNTED):
+        if not re.fullmatch(r"[0-9]{1,15}", number) or table not in ("", *coverage.COUNTED):
             raise UsageError(
                 "is no number of rows", where=text, hint="say --declared 1200, or albums=80"
             )
