@@ -226,14 +226,10 @@ class Model:
         return recording
 
 
-@pytest.mark.parametrize("small", [joins.SMALL, -1])
 @settings(max_examples=12, deadline=None)
-@given(steps=STEPS)
-def test_ids_follow_the_rule_through_any_imports(
-    small: int, steps: list[tuple[str, dict[str, Row]]]
-) -> None:
-    with tempfile.TemporaryDirectory() as name, pytest.MonkeyPatch.context() as patched:
-        patched.setattr(joins, "SMALL", small)
+@given(STEPS)
+def test_ids_follow_the_rule_through_any_imports(steps: list[tuple[str, dict[str, Row]]]) -> None:
+    with tempfile.TemporaryDirectory() as name:
         scratch = Path(name)
         catalogue, model = scratch / "catalogue", Model()
         for source, layer in steps:

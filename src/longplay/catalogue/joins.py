@@ -38,7 +38,7 @@ from longplay.catalogue.keys import Hashes
 from longplay.catalogue.layout import Layer, Manifest, Part
 from longplay.catalogue.numbering import Documents
 
-SMALL = 100_000
+SMALL = 1_000_000
 """Tracks of a layer that are always matched one by one, however small the rest is."""
 
 MERGE_FACTOR = 4

@@ -62,6 +62,11 @@ def test_a_text_has_these_words(text: str, expected: list[str]) -> None:
     assert words(text) == expected
 
 
+@pytest.mark.parametrize("text", ["\x85", "\x1c", "\xa0", " \x80\x9f "])
+def test_controls_and_spaces_are_no_words(text: str) -> None:
+    assert words(text) == []
+
+
 def test_when_indexing_every_sign_begins_a_word() -> None:
     found = cut(pa.array(["東京 x", "京", "a東", None]))
     assert found.counts.tolist() == [3, 1, 2, 0]

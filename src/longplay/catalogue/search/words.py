@@ -253,9 +253,15 @@ def _cut(  # noqa: PLR0912, PLR0915 - one loop over bytes; calls within it would
                 ends[total] = at
                 total, found, began = total + 1, found + 1, at
             here += width
-        if not found:  # no word at all: its signs, as they are
+        if not found:  # no word at all: its signs, as they are, without spaces and controls
+            control = False
             for place in range(offsets[row], offsets[row + 1]):
                 byte = data[place]
+                if control or (
+                    byte == 0xC2 and place + 1 < offsets[row + 1] and data[place + 1] <= 0xA0
+                ):
+                    control = not control
+                    continue
                 if byte > 32 and byte != 58 and (at - began < longest - 4 or byte & 0xC0 == 0x80):
                     out[at] = byte
                     at += 1
