@@ -105,6 +105,33 @@ class Source(Model):
     keep: Literal["best", "all"] = "best"
 
 
+class Sharing(Model):
+    """How releases are handed on, and how a mirror behaves."""
+
+    address: str = Field("", description="public address of `longplay serve`; empty: none is known")
+    listen: str = Field("0.0.0.0:6881", description="address and port of the BitTorrent seeder")
+    trackers: tuple[str, ...] = Field((), description="announce addresses beside our own")
+    dht: bool = Field(True, description="announce open releases in the distributed hash table")
+    local_discovery: bool = Field(False, description="announce on the local network")
+    web_seeds: tuple[str, ...] = Field((), description="further addresses that serve the releases")
+    feed_days: float = Field(30, gt=0, description="days after which a feed expires")
+    rest_days: float = Field(30, ge=0, description="days a mirror rests a withdrawn object")
+    withdrawal_share: Share = 0.01
+
+
+class Fixity(Model):
+    """How often stored objects are read again."""
+
+    days: float = Field(90, gt=0, description="days in which every object is read at least once")
+
+
+class Replica(Model):
+    """A further store that keeps a copy of every object: a folder or an `s3://bucket/prefix`."""
+
+    name: str = Field(pattern=r"^[a-z0-9][a-z0-9._-]{0,62}$")
+    location: str
+
+
 class Settings(Model):
     """All of `longplay.toml`."""
 
@@ -120,6 +147,10 @@ class Settings(Model):
     limits: Limits = Limits()
     policy: Policy = Policy()
     sources: tuple[Source, ...] = ()
+    keys: str = Field("", description="folder of the secret keys; empty: the user's settings")
+    sharing: Sharing = Sharing()
+    fixity: Fixity = Fixity()
+    replicas: tuple[Replica, ...] = ()
 
     def piece_length(self, size: int) -> int:
         """The piece length in bytes for an object of `size` bytes."""
