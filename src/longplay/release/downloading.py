@@ -1,0 +1,227 @@
+"""Bringing volumes to a mirror: from peers and web seeds, each object proved before it counts.
+
+Files come under numbers, never under names that somebody else chose; what the mirror already holds
+is mapped to its own store and marked as had, so that only the difference travels.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import libtorrent as lt
+
+from longplay.errors import ReleaseError
+from longplay.model import ObjectHashes
+from longplay.release import session
+from longplay.release.session import Placed, Span
+from longplay.settings import Sharing
+from longplay.torrent import v1
+from longplay.torrent.merkle import ObjectHasher
+
+READ_BYTES = 1024 * 1024
+"""Bytes of an arrived file read at once."""
+
+MOST_REFUSALS = 100
+"""Refusals that are kept: a lying web seed makes one for each piece."""
+
+SETTLE_READS = 20
+"""Times that a file is read again when it has just come and is not yet what its pieces were."""
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """A volume to be brought: `held` are the paths in it that the mirror has already, with their
+    places; `wanted` those to fetch, by path with what they must turn out to be (root, size)."""
+
+    name: str
+    torrent: Path
+    held: Mapping[str, Path]
+    wanted: Mapping[str, tuple[bytes, int]]
+    folder: Path
+    web_seeds: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Arrival:
+    """A file that came whole and is what it must be."""
+
+    job: str
+    path: str
+    file: Path
+    hashes: ObjectHashes
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """What did not come in, and why."""
+
+    what: str
+    why: str
+
+
+@dataclass(slots=True)
+class _Running:
+    job: Job
+    handle: Any
+    piece_length: int
+    waiting: dict[str, Span]
+    reads: dict[str, int] = field(default_factory=dict)
+
+
+class Downloader:
+    """A libtorrent session that brings volumes and gives what it has to others meanwhile. Use it as
+    a context manager."""
+
+    def __init__(self, sharing: Sharing) -> None:
+        wanted = session.settings(sharing)
+        wanted["alert_mask"] |= int(lt.alert.category_t.status_notification)
+        self._sharing = sharing
+        self._session = lt.session(wanted)
+        self._running: dict[str, _Running] = {}
+        self.refused: list[Refused] = []
+
+    def __enter__(self) -> Downloader:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._session.pause()
+        self._running.clear()
+        del self._session
+
+    def add(self, job: Job) -> None:
+        """Begin to bring a volume; what an earlier run left of it is used. Raises ReleaseError."""
+        job.folder.mkdir(parents=True, exist_ok=True)
+        info = session.load(job.torrent)
+        spans = {span.path: span for span in session.spans(info)}
+        absent = sorted({*job.held, *job.wanted} - spans.keys())
+        if absent:
+            raise ReleaseError(f"has no file {absent[0]!r}", where=str(job.torrent))
+        places: dict[str, Placed | None] = {path: Placed(at) for path, at in job.held.items()}
+        hashes = _piece_hashes(info)
+        for path in job.wanted:
+            span = spans[path]
+            place = job.folder / str(span.index)
+            if not span.size:
+                place.touch()
+            places[path] = Placed(place, _at_hand(place, span, info.piece_length(), hashes))
+        added = session.parameters(info, places, self._sharing, web_seeds=job.web_seeds)
+        # Not yet a seed, whatever is at hand: its files are still to be proved.
+        handle = self._session.add_torrent(added)
+        waiting = {path: spans[path] for path in job.wanted}
+        self._running[job.name] = _Running(job, handle, info.piece_length(), waiting)
+
+    def connect(self, host: str, port: int) -> None:
+        """Ask a peer for every volume that is being brought."""
+        for running in self._running.values():
+            running.handle.connect_peer((host, port))
+
+    @property
+    def address(self) -> tuple[str, int]:
+        """Where this session listens."""
+        return self._sharing.listen.rpartition(":")[0], self._session.listen_port()
+
+    @property
+    def waiting(self) -> int:
+        """Files that are still to come."""
+        return sum(len(running.waiting) for running in self._running.values())
+
+    def received(self) -> int:
+        """Bytes that have come and fit, of all volumes."""
+        states = (running.handle.status() for running in self._running.values())
+        return sum(int(state.total_wanted_done) for state in states)
+
+    def downloaded(self) -> int:
+        """Bytes of content that have travelled, whether they fitted or not."""
+        states = (running.handle.status() for running in self._running.values())
+        return sum(int(state.total_payload_download) for state in states)
+
+    def poll(self) -> Iterator[Arrival]:
+        """The files that have come since, each proved by its root and size."""
+        self._note_alerts()
+        for running in self._running.values():
+            if not running.waiting:
+                continue
+            done = running.handle.file_progress(lt.file_progress_flags_t.piece_granularity)
+            for path, span in list(running.waiting.items()):
+                if done[span.index] >= span.size:
+                    yield from self._prove(running, path, span)
+
+    def give_up(self, why: str) -> None:
+        """Count what is still to come as refused."""
+        for running in self._running.values():
+            for path in running.waiting:
+                self._refuse(f"{running.job.name}/{path}", why)
+            running.waiting.clear()
+
+    def _prove(self, running: _Running, path: str, span: Span) -> Iterator[Arrival]:
+        file = running.job.folder / str(span.index)
+        root, size = running.job.wanted[path]
+        hashes = _hash(file, running.piece_length)
+        if hashes is not None and (hashes.root, hashes.size) == (root, size):
+            del running.waiting[path]
+            yield Arrival(running.job.name, path, file, hashes)
+            return
+        running.handle.flush_cache()
+        running.reads[path] = running.reads.get(path, 0) + 1
+        if running.reads[path] > SETTLE_READS:
+            del running.waiting[path]
+            self._refuse(f"{running.job.name}/{path}", "is not the object that the feed names")
+
+    def _note_alerts(self) -> None:
+        for alert in self._session.pop_alerts():
+            if isinstance(alert, lt.hash_failed_alert):
+                self._refuse(alert.torrent_name, "a piece that came was not what it should be")
+            elif isinstance(alert, lt.url_seed_alert):
+                self._refuse(str(alert.server_url), f"web seed: {alert.error_message}")
+            elif isinstance(alert, lt.torrent_error_alert | lt.file_error_alert):
+                self._refuse(alert.torrent_name, alert.message())
+
+    def _refuse(self, what: str, why: str) -> None:
+        one = Refused(what, why)
+        if one not in self.refused and len(self.refused) < MOST_REFUSALS:
+            self.refused.append(one)
+
+
+def _piece_hashes(info: Any) -> Sequence[bytes]:
+    return [info.hash_for_piece(piece) for piece in range(info.num_pieces())]
+
+
+def _at_hand(
+    place: Path, span: Span, length: int, hashes: Sequence[bytes]
+) -> bool | tuple[bool, ...]:
+    """Which pieces of a file an interrupted run has left whole."""
+    if not span.size:
+        return True
+    try:
+        with place.open("rb") as source:
+            return tuple(
+                _is_piece(source.read(length), length, hashes[piece])
+                for piece in range(span.first, span.first + span.count)
+            )
+    except FileNotFoundError:
+        return False
+
+
+def _is_piece(data: bytes, length: int, expected: bytes) -> bool:
+    """Whether these bytes are a v1 piece, padded (BEP 47) or as a torrent's last one is."""
+    padded = data + bytes(length - len(data))
+    return expected in (_sha1(data), _sha1(padded))
+
+
+def _sha1(data: bytes) -> bytes:
+    return hashlib.sha1(data, usedforsecurity=False).digest()[: v1.DIGEST]
+
+
+def _hash(file: Path, piece_length: int) -> ObjectHashes | None:
+    hasher = ObjectHasher(piece_length)
+    try:
+        with file.open("rb") as source:
+            while data := source.read(READ_BYTES):
+                hasher.update(data)
+    except FileNotFoundError:
+        return None
+    return hasher.finish()
