@@ -7,7 +7,21 @@ from typing import Annotated
 import typer
 
 from longplay import __version__
-from longplay.cli import catalogue, curate, export, keep, output, release, search, source, work
+from longplay.cli import (
+    catalogue,
+    claim,
+    curate,
+    export,
+    keep,
+    output,
+    release,
+    rights,
+    search,
+    serve,
+    share,
+    source,
+    work,
+)
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -22,7 +36,15 @@ for name, command in (search.COMMANDS | export.COMMANDS).items():
     catalogue.app.command(name)(command)
 catalogue.app.command("explain")(curate.explain)
 app.add_typer(release.app, name="release")
-for command in (*keep.COMMANDS, *work.COMMANDS, *curate.COMMANDS):
+app.add_typer(rights.app, name="rights")
+app.add_typer(claim.app, name="claim")
+for command in (
+    *keep.COMMANDS,
+    *work.COMMANDS,
+    *curate.COMMANDS,
+    *share.COMMANDS,
+    *serve.COMMANDS,
+):
     app.command()(command)
 
 

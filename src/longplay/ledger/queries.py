@@ -19,6 +19,10 @@ Provenance = tuple[bytes, str, int | None, int | None, str]
 FETCH_ROWS = 10_000
 """Rows of a large answer held at a time."""
 
+RANKS = {Role.PRESERVATION: 0, Role.DERIVATIVE: 1, Role.OTHER_ENCODING: 2, Role.PART: 3}
+PART_RANK = RANKS[Role.PART]
+"""How well each role stands for a recording, best first."""
+
 
 def count_objects(connection: Connection) -> tuple[int, int]:
     """How many objects are stored, and their bytes."""
@@ -112,15 +116,19 @@ def statements(connection: Connection) -> Iterator[Statement]:
     """Every rights statement, by subject."""
     r = tables.rights_statements
     for row in connection.execute(sa.select(r).order_by(r.c.subject, r.c.uri, r.c.evidence)):
-        yield Statement(
-            row.subject,
-            row.uri,
-            row.evidence,
-            row.start,
-            row.end,
-            tuple(row.territories.split()),
-            tuple(row.uses.split()),
-        )
+        yield _statement(row)
+
+
+def _statement(row: sa.Row[Any]) -> Statement:
+    return Statement(
+        row.subject,
+        row.uri,
+        row.evidence,
+        row.start,
+        row.end,
+        tuple(row.territories.split()),
+        tuple(row.uses.split()),
+    )
 
 
 def provenance(connection: Connection) -> Iterator[Provenance]:
@@ -136,13 +144,77 @@ def provenance(connection: Connection) -> Iterator[Provenance]:
         yield from map(tuple, rows)
 
 
+def provenance_of(connection: Connection, root: bytes) -> list[Provenance]:
+    """The rows of `provenance` for one object."""
+    h, e = tables.holdings.c, tables.embedded.c
+    own = sa.select(h.root, h.source, h.track, h.album, h.action).where(h.root == root)
+    inside = (
+        sa.select(e.picture, h.source, h.track, h.album, sa.literal("original"))
+        .join(tables.embedded, e.root == h.root)
+        .where(e.picture == root)
+    )
+    return [tuple(row) for row in connection.execute(sa.union_all(own, inside))]
+
+
+def statements_about(connection: Connection, subjects: Sequence[str]) -> list[Statement]:
+    """The rights statements about these subjects."""
+    r = tables.rights_statements
+    query = sa.select(r).where(r.c.subject.in_(subjects)).order_by(r.c.uri, r.c.evidence)
+    return [_statement(row) for row in connection.execute(query)]
+
+
+def object_of(connection: Connection, root: bytes) -> tuple[ObjectKey, str, str] | None:
+    """A stored object with its suffix and kind, by its root."""
+    o = tables.objects.c
+    found = connection.execute(sa.select(o.size, o.suffix, o.kind).where(o.root == root)).first()
+    return None if found is None else (ObjectKey(root, found.size), found.suffix, found.kind)
+
+
+def objects_carrying(connection: Connection, recordings: Sequence[int]) -> list[tuple[int, bytes]]:
+    """(recording, root) of the objects that carry these recordings, preservation copies first."""
+    m = tables.manifestations.c
+    rank = sa.case({role.value: rank for role, rank in RANKS.items()}, value=m.role)
+    query = sa.select(m.recording, m.root).where(m.recording.in_(recordings))
+    return [tuple(row) for row in connection.execute(query.order_by(rank, m.root))]
+
+
+def recordings_of(connection: Connection, root: bytes) -> list[int]:
+    """The recordings that an object carries."""
+    m = tables.manifestations.c
+    query = sa.select(m.recording).where(m.root == root).distinct().order_by(m.recording)
+    return list(connection.scalars(query))
+
+
+def carried(connection: Connection) -> pa.Table:
+    """(recording, root) of every manifestation."""
+    m = tables.manifestations.c
+    rows = connection.execute(sa.select(m.recording, m.root).distinct()).all()
+    return pa.table(
+        {
+            "recording": pa.array([row[0] for row in rows], pa.uint64()),
+            "root": pa.array([row[1] for row in rows], pa.binary()),
+        }
+    )
+
+
+def pictures_of_none_but(connection: Connection, roots: set[bytes]) -> dict[bytes, list[bytes]]:
+    """The embedded pictures of these objects that no other object has, by the object."""
+    holders: dict[bytes, set[bytes]] = {}
+    for root, picture in connection.execute(
+        sa.select(tables.embedded.c.root, tables.embedded.c.picture).distinct()
+    ):
+        holders.setdefault(picture, set()).add(root)
+    found: dict[bytes, list[bytes]] = {}
+    for picture, by in sorted(holders.items()):
+        if by <= roots:
+            for root in by:
+                found.setdefault(root, []).append(picture)
+    return found
+
+
 def batch_of(detail: str) -> int:
     """The batch that a capture entry of the log speaks of."""
     return int(json.loads(detail)["batch"])
-
-
-RANKS = {Role.PRESERVATION: 0, Role.DERIVATIVE: 1, Role.OTHER_ENCODING: 2, Role.PART: 3}
-PART_RANK = RANKS[Role.PART]
 
 
 def releasable(connection: Connection) -> pa.Table:

@@ -23,7 +23,7 @@ from sqlalchemy import (
     TypeDecorator,
 )
 
-VERSION = 1
+VERSION = 2
 """Version of these tables; a ledger of a newer one is refused untouched."""
 
 metadata = MetaData()
@@ -186,3 +186,88 @@ releases = _table(
     Column("supersedes", String),
     Column("document", Text, nullable=False),
 )
+
+persons = _table(
+    "person",
+    Column("id", String, primary_key=True),
+    Column("salt", LargeBinary(32), nullable=False),
+    Column("name", Text),
+    Column("contact", Text),
+    Column("erased", String),
+)
+"""Who made or answered claims: the only table with personal data, and the log has but its salted
+hash, so that `name` and `contact` can be erased and the chain still verifies."""
+
+claims = _table(
+    "claim",
+    Column("id", String, primary_key=True),
+    Column("time", String, nullable=False),
+    Column("state", String, nullable=False),
+    Column("asks", String, nullable=False),
+    Column("ground", Text, nullable=False),
+    Column("evidence", Text, nullable=False),
+    Column("person", String, nullable=False),
+    Column("log", BigInteger, nullable=False),
+)
+"""`asks` is `withdraw` or `reserve-tdm`; `log` the entry of the newest step."""
+
+claim_subjects = _table(
+    "claim_subject",
+    Column("claim", String, primary_key=True),
+    Column("kind", String, primary_key=True),
+    Column("value", String, primary_key=True),
+)
+"""What a claim is about: a `recording`, an `isrc`, an `artist` (id or name) or an `object`."""
+
+claim_steps = _table(
+    "claim_step",
+    Column("claim", String, primary_key=True),
+    Column("number", Integer, primary_key=True),
+    Column("time", String, nullable=False),
+    Column("step", String, nullable=False),
+    Column("person", String),
+    Column("words", Text, nullable=False),
+    Column("log", BigInteger, nullable=False),
+)
+
+tombstones = _table(
+    "tombstone",
+    Column("root", LargeBinary(32), primary_key=True),
+    Column("cause", String, primary_key=True),
+    Column("size", BigInteger, nullable=False),
+    Column("isrcs", Text, nullable=False),
+    Column("recordings", Text, nullable=False),
+    Column("time", String, nullable=False),
+    Column("log", BigInteger, nullable=False),
+)
+"""Objects that are withdrawn: `cause` is the claim, `forget`, or on a mirror the feed that said so.
+A claim that is restored takes its rows back; the log keeps both."""
+
+forgotten = _table(
+    "forgotten",
+    Column("root", LargeBinary(32), primary_key=True),
+    Column("size", BigInteger, nullable=False),
+    Column("time", String, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("log", BigInteger, nullable=False),
+)
+"""Objects whose bits were destroyed on purpose."""
+
+feed_heads = _table(
+    "feed_head",
+    Column("serial", BigInteger, primary_key=True, autoincrement=False),
+    Column("time", String, nullable=False),
+    Column("expires", String, nullable=False),
+    Column("entries", BigInteger, nullable=False),
+    Column("hash", LargeBinary(32), nullable=False),
+    Column("sha256", LargeBinary(32), nullable=False),
+)
+"""Every feed that was signed: its number, the head of the log that it vouches for, its digest."""
+
+copies = _table(
+    "copy",
+    Column("root", LargeBinary(32), primary_key=True),
+    Column("replica", String, primary_key=True),
+    Column("checked", String),
+)
+"""Which replica stores hold an object, and when it was last read there."""

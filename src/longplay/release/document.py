@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
-from typing import Any
+from dataclasses import asdict, dataclass, fields
+from typing import Any, Literal
 
 from longplay.errors import ReleaseError
 
 VERSION = 1
 """Version of a release's files."""
+
+Kind = Literal["metadata", "art", "audio"]
+"""What a volume holds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +32,7 @@ class Volume:
     padding: int
     piece_length: int
     supersedes: str | None
+    kind: Kind = "audio"
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +66,13 @@ def read_release(document: dict[str, Any]) -> Release:
             hint="it was cut by another version of Longplay",
         )
     try:
-        volumes = tuple(Volume(**volume) for volume in document["volumes"])
-        return Release(**{**document, "volumes": volumes, "fresh": tuple(document["fresh"])})
+        volumes = tuple(Volume(**_known(Volume, volume)) for volume in document["volumes"])
+        more = {"volumes": volumes, "fresh": tuple(document["fresh"])}
+        return Release(**{**_known(Release, document), **more})
     except (KeyError, TypeError) as error:
         raise ReleaseError(f"is no document of a release: {error}") from error
+
+
+def _known(kind: type[Volume] | type[Release], document: dict[str, Any]) -> dict[str, Any]:
+    """What we know of a document: fields may be added later."""
+    return {field.name: document[field.name] for field in fields(kind) if field.name in document}

@@ -47,7 +47,7 @@ class Span:
     count: int
 
 
-def settings(sharing: Sharing) -> dict[str, Any]:
+def settings(sharing: Sharing) -> Any:
     """A session's settings: discovery only where the settings ask for it, no port mapping, so that
     nothing is told to anybody who was not meant."""
     return {

@@ -10,7 +10,7 @@ Rules of this module:
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Container, Iterable, Iterator, Sequence
 from dataclasses import InitVar, dataclass
 from datetime import UTC, date, datetime
 from functools import lru_cache
@@ -25,6 +25,9 @@ Subject = ObjectKey | str
 
 REMEMBERED = 65_536
 """Judgements kept in memory: archives have few distinct sets of terms, some hundred bytes each."""
+
+WITHDRAWN = ("withdrawn", "a rights holder's claim was upheld")
+"""Reason and words of a refusal that no statement can turn."""
 
 _SEAL = object()
 """What a `Shareable` must be made with. It is not exported, and a test parses the source."""
@@ -148,7 +151,7 @@ def decide(
     were looked at. `at` must carry its time zone (RightsError).
     """
     if withdrawn:
-        return Refusal("withdrawn", "a rights holder's claim was upheld", subject)
+        return Refusal(*WITHDRAWN, subject)
     question = Question(act, _day(at), territory, signed_in, derivative)
     grounds = _grounds(statements, question)
     return _deliver(grounds, (subject, act, at, log_position))
@@ -159,17 +162,22 @@ def decide_many(
     act: Act,
     at: datetime,
     *,
+    withdrawn: Container[Subject] = frozenset(),
     log_position: int = 0,
 ) -> Iterator[Shareable | Refusal]:
     """As `decide`, for many rows (subject, effective statements, derivative), in their order.
 
-    Rows that share one sequence of statements (the same object) are judged once.
+    `withdrawn` are the subjects of upheld claims. Rows that share one sequence of statements (the
+    same object) are judged once.
     """
     questions = {
         derivative: Question(act, _day(at), None, False, derivative) for derivative in (False, True)
     }
     memory: dict[tuple[int, bool], tuple[Sequence[Statement], _Grounds]] = {}
     for subject, statements, derivative in rows:
+        if subject in withdrawn:
+            yield Refusal(*WITHDRAWN, subject)
+            continue
         known = memory.get((id(statements), derivative))
         if known is None:
             if len(memory) >= REMEMBERED:

@@ -20,7 +20,7 @@ from longplay.catalogue.describe import display
 from longplay.catalogue.snapshot import Snapshot, open_current
 from longplay.errors import UsageError
 from longplay.files import writer_lock
-from longplay.ledger import log, queries, tables
+from longplay.ledger import claims, log, queries, tables
 from longplay.release import cut as cutting
 from longplay.release.cut import OBJECTS, Release, Request, Volume, read_release
 from longplay.rights.gate import Shareable
@@ -191,6 +191,7 @@ def _cut_stage(
         others=tuple(release for number, release in newest.items() if number != stage),
         evidence=tuple(_evidence(archive)),
         listens=judged.listens,
+        newest_upheld=_newest_upheld(archive),
     )
     release = cutting.cut(request, archive.releases)
     if release is not None:
@@ -209,6 +210,11 @@ def _within(judged: _Judged, bounds: tuple[float, float]) -> NDArray[np.bool_]:
     begins = (np.cumsum(listens) - listens) / total
     last = high >= 1.0
     return (begins >= low) & ((begins < high) | last) if low else (begins < high) | last
+
+
+def _newest_upheld(archive: Archive) -> int:
+    with archive.ledger.read() as connection:
+        return claims.position(connection)
 
 
 def _record(archive: Archive, release: Release) -> None:

@@ -18,6 +18,7 @@ from longplay.rights import gate, inheritance, rows
 from longplay.rights.gate import Refusal, Shareable
 from longplay.rights.inheritance import Level
 from longplay.rights.statements import Act
+from longplay.workflows import claims
 
 SETTINGS = "settings"
 """Origin of the statements that the settings make about sources."""
@@ -86,15 +87,21 @@ def judge_release(
     chains = _chains(archive)
     nothing: tuple[tuple[Statement, ...], bool] = ((), False)
     keys = zip(held["root"].to_pylist(), held["size"].to_pylist(), strict=True)
-    asked = ((ObjectKey(root, size), *chains.get(root, nothing)) for root, size in keys)
-    return list(gate.decide_many(asked, Act.RELEASE, at, log_position=position))
+    asked = [(ObjectKey(root, size), *chains.get(root, nothing)) for root, size in keys]
+    roots, _ = claims.withdrawn_objects(archive)
+    withdrawn = {key for key, _, _ in asked if key.root in roots} if roots else set()
+    return list(
+        gate.decide_many(asked, Act.RELEASE, at, withdrawn=withdrawn, log_position=position)
+    )
 
 
 def count_by_access_class(archive: Archive) -> dict[str, int]:
     """How many objects anybody may listen to, signed-in users may, or nobody."""
     now = clock.now()
+    roots, _ = claims.withdrawn_objects(archive)
     classes = Counter(
-        gate.access_class(statements, now) for statements, _ in _chains(archive).values()
+        "dark" if root in roots else gate.access_class(statements, now)
+        for root, (statements, _) in _chains(archive).items()
     )
     return {name: classes[name] for name in ("open", "restricted", "dark")}
 

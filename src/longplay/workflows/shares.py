@@ -72,6 +72,14 @@ def current(snapshot: Snapshot, recordings: Keys) -> Keys:
     return np.where(old[at] == recordings, new[at], recordings)
 
 
+def formerly(snapshot: Snapshot, recordings: Keys) -> Keys:
+    """These recordings, and those that they have taken in: the ledger keeps the ids of its time."""
+    with snapshot.connect() as connection:
+        moved = connection.sql("SELECT * FROM redirects").to_arrow_table()
+    old, new = (moved[name].to_numpy() for name in ("recording", "successor"))
+    return np.unique(np.concatenate([recordings, old[np.isin(new, recordings)]]))
+
+
 def share_held(archive: Archive, held: Keys) -> float:
     """The share of all listens that the held recordings stand for."""
     snapshot = open_current(archive.catalogue)

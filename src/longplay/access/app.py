@@ -1,0 +1,58 @@
+"""The web application: routes put together, errors as JSON, headers that every answer carries."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+from fastapi import FastAPI, Request
+from fastapi.responses import Response
+
+from longplay import __version__
+from longplay.access import answers, recordings, releases, tdm, tracker, webseeds
+from longplay.access.context import Context
+from longplay.archive import open_archive
+from longplay.errors import LongplayError
+
+HEADERS = {
+    "Content-Security-Policy": "default-src 'self'; base-uri 'none'; frame-ancestors 'none'",
+    "Referrer-Policy": "same-origin",
+    "X-Content-Type-Options": "nosniff",
+}
+"""No page needs anything of another host, and no file is to be taken for a page."""
+
+
+def create_app(folder: Path) -> FastAPI:
+    """The application that serves the archive in `folder`. Raises ArchiveError."""
+    archive = open_archive(folder)
+
+    @asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        yield
+        archive.ledger.close()
+
+    app = FastAPI(title="Longplay", version=__version__, lifespan=lifespan, redoc_url=None)
+    app.state.context = Context(archive)
+    app.state.paths = webseeds.Paths(archive.releases)
+    for room in (releases, webseeds, tracker, tdm, recordings):
+        app.include_router(room.router)
+    app.add_exception_handler(LongplayError, _tell)
+    app.middleware("http")(_with_headers)
+    return app
+
+
+async def _with_headers(
+    request: Request, answer: Callable[[Request], Awaitable[Response]]
+) -> Response:
+    response = await answer(request)
+    for name, value in HEADERS.items():
+        response.headers.setdefault(name, value)
+    return response
+
+
+def _tell(_: Request, error: Exception) -> Response:
+    """An expected failure; where the file lies is nobody's business outside."""
+    message = error.message if isinstance(error, LongplayError) else "something went wrong"
+    code = error.code if isinstance(error, LongplayError) else "error"
+    return answers.refuse(500, code, message)

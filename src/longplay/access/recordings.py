@@ -1,0 +1,139 @@
+"""One recording: its page, its facts as JSON, its sound."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from fastapi import APIRouter, Request
+from fastapi.responses import Response
+from fastapi.templating import Jinja2Templates
+
+from longplay.access import answers
+from longplay.access.context import Context, Leave, context
+from longplay.catalogue import ids
+from longplay.catalogue.describe import display
+from longplay.catalogue.snapshot import open_current
+from longplay.errors import InputError
+from longplay.ledger import queries
+from longplay.rights.gate import Refusal
+from longplay.rights.statements import TERMS, Act
+from longplay.workflows import shares
+
+router = APIRouter()
+
+templates = Jinja2Templates(directory=Path(__file__).with_name("templates"))
+
+MEDIA_TYPES = {
+    ".ogg": "audio/ogg",
+    ".oga": "audio/ogg",
+    ".opus": "audio/ogg",
+    ".spx": "audio/ogg",
+    ".flac": "audio/flac",
+    ".mp3": "audio/mpeg",
+    ".m4a": "audio/mp4",
+    ".mp4": "audio/mp4",
+    ".wav": "audio/wav",
+    ".aiff": "audio/aiff",
+    ".webm": "audio/webm",
+}
+"""What players go by; everything else is sent as bytes."""
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A recording that is held: its key of today, and leave to do what was asked, with the object
+    that stands for it."""
+
+    recording: int
+    leave: Leave
+
+
+@router.get("/api/recordings/{identity}")
+def facts(identity: str, request: Request) -> Response:
+    """A recording as JSON."""
+    here = context(request)
+    found = _find(here, identity, Act.DESCRIBE)
+    if isinstance(found, Response):
+        return found
+    return answers.tell(_document(here, found))
+
+
+@router.get("/recordings/{identity}")
+def page(identity: str, request: Request) -> Response:
+    """A recording as a page."""
+    here = context(request)
+    found = _find(here, identity, Act.DESCRIBE)
+    if isinstance(found, Response):
+        why = {404: "Nothing of it is held.", answers.LEGAL_REASONS: "It has been withdrawn."}
+        return templates.TemplateResponse(
+            request,
+            "refused.html",
+            {"words": why.get(found.status_code, "It cannot be shown.")},
+            found.status_code,
+        )
+    return templates.TemplateResponse(request, "recording.html", _document(here, found))
+
+
+@router.api_route("/api/recordings/{identity}/stream", methods=["GET", "HEAD"])
+def stream(identity: str, request: Request) -> Response:
+    """A recording's sound, in the encoding that is held."""
+    here = context(request)
+    found = _find(here, identity, Act.STREAM)
+    if isinstance(found, Response):
+        return found
+    leave = found.leave
+    path = here.archive.store.path(leave.key, leave.suffix)
+    kind = MEDIA_TYPES.get(leave.suffix, "application/octet-stream")
+    return answers.send(request, answers.Content(path, leave.key.size, leave.key.hex, kind))
+
+
+def _find(here: Context, identity: str, act: Act) -> Found | Response:
+    """The first object of a recording with which `act` is permitted, or a refusal as an answer."""
+    try:
+        prefix, key = ids.parse(identity)
+    except InputError as error:
+        return answers.refuse(404, "unknown", str(error))
+    if prefix != "rec":
+        return answers.refuse(404, "unknown", "recordings have ids that begin with rec")
+    snapshot = open_current(here.archive.catalogue)
+    now = int(shares.current(snapshot, np.array([key], np.uint64))[0])
+    known = shares.formerly(snapshot, np.array([now], np.uint64)).tolist()
+    with here.archive.ledger.read() as connection:
+        roots = [root for _, root in queries.objects_carrying(connection, known)]
+    refusal: Refusal | None = None
+    for root in roots:
+        leave = here.leave(root, act)
+        if leave is not None and not isinstance(leave.answer, Refusal):
+            return Found(now, leave)
+        if leave is not None and isinstance(leave.answer, Refusal):
+            refusal = refusal or leave.answer
+    if refusal is not None:
+        return answers.withheld(refusal)
+    return answers.refuse(404, "unknown", "nothing of it is held")
+
+
+def _document(here: Context, found: Found) -> dict[str, Any]:
+    snapshot = open_current(here.archive.catalogue)
+    rows = display(snapshot, np.array([found.recording], np.uint64)).to_pylist()
+    row = rows[0] if rows else {}
+    identity = ids.text("rec", found.recording)
+    streaming = here.leave(found.leave.key.root, Act.STREAM)
+    may_stream = streaming is not None and not isinstance(streaming.answer, Refusal)
+    uris = getattr(streaming.answer, "uris", ()) if streaming is not None else ()
+    return {
+        "id": identity,
+        "title": row.get("title"),
+        "artists": row.get("artists") or [],
+        "album": row.get("album"),
+        "release_date": row.get("release_date"),
+        "duration_ms": row.get("duration_ms"),
+        "isrc": row.get("isrc"),
+        "object": found.leave.key.hex,
+        "bytes": found.leave.key.size,
+        "rights": [{"uri": uri, "name": TERMS[uri].name} for uri in uris],
+        "tdm_reserved": here.reserved(found.recording),
+        "stream": f"/api/recordings/{identity}/stream" if may_stream else None,
+    }

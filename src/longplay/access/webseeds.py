@@ -1,0 +1,127 @@
+"""Web seeds (BEP 19): a torrent's paths lead to objects of the store. No second copy exists."""
+
+from __future__ import annotations
+
+import json
+import re
+import threading
+from collections import OrderedDict
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import sqlalchemy as sa
+from fastapi import APIRouter, Request
+from fastapi.responses import Response
+
+from longplay.access import answers
+from longplay.access.context import Context, context
+from longplay.errors import LongplayError
+from longplay.ledger import tables
+from longplay.release.document import Release, Volume, read_release
+from longplay.release.tables import MEMBERS
+from longplay.rights.gate import Refusal
+from longplay.rights.statements import Act
+
+router = APIRouter(prefix="/seed")
+
+VOLUMES_KEPT = 32
+"""Volumes whose paths are kept in memory: some 10,000 paths of 100 bytes each."""
+
+PAD = re.compile(r"\.pad/([1-9][0-9]{0,7})")
+"""The path of a padding file; none is as long as the longest piece."""
+
+_Paths = dict[str, bytes]
+
+
+@dataclass(slots=True)
+class Paths:
+    """The paths of volumes, read from the releases as they are asked for."""
+
+    folder: Path
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+    _known: OrderedDict[tuple[str, str], _Paths] = field(default_factory=OrderedDict)
+
+    def find(self, release: Release, volume: Volume, path: str) -> bytes | None:
+        """The root of the object that stands under `path` in a volume."""
+        asked = (release.name, volume.name)
+        with self._lock:
+            found = self._known.get(asked)
+            if found is None:
+                found = self._known[asked] = self._read(release, volume)
+            self._known.move_to_end(asked)
+            while len(self._known) > VOLUMES_KEPT:
+                self._known.popitem(last=False)
+        return found.get(path)
+
+    def _read(self, release: Release, volume: Volume) -> _Paths:
+        source = self.folder / release.name / MEMBERS
+        try:
+            table = pq.read_table(
+                source, columns=["path", "root"], filters=[("volume", "=", volume.name)]
+            )
+        except (OSError, pa.ArrowException):
+            return {}
+        return dict(zip(table["path"].to_pylist(), table["root"].to_pylist(), strict=True))
+
+
+@router.api_route("/{torrent}/{path:path}", methods=["GET", "HEAD"])
+def file_of_torrent(torrent: str, path: str, request: Request) -> Response:
+    """A file of a released torrent, by its path there, or a range of it."""
+    here = context(request)
+    pad = PAD.fullmatch(path)
+    if pad is not None:
+        return answers.zeros(request, int(pad[1]))
+    paths: Paths = request.app.state.paths
+    for release, volume in _editions(here, torrent):
+        if volume.kind == "metadata":
+            return _own_file(request, here, volume, path)
+        root = paths.find(release, volume, path)
+        if root is not None:
+            return _object(request, here, root)
+    return answers.refuse(404, "unknown", "no release has such a file")
+
+
+def _editions(here: Context, torrent: str) -> Iterator[tuple[Release, Volume]]:
+    """Every edition of the volume whose torrent is called so, with the newest release that has it:
+    a file that was withdrawn is still known by its older editions."""
+    r = tables.releases.c
+    stage = re.search(r"-s(\d{1,4})-[vam]\d+$", torrent)
+    if stage is None:
+        return
+    query = sa.select(r.document).where(r.stage == int(stage[1])).order_by(r.time.desc())
+    with here.archive.ledger.read() as connection:
+        texts = list(connection.scalars(query))
+    seen: set[str] = set()
+    for text in texts:
+        try:
+            release = read_release(json.loads(text))
+        except LongplayError:
+            continue
+        for volume in release.volumes:
+            if volume.name not in seen and re.sub(r"-r\d+$", "", volume.name) == torrent:
+                seen.add(volume.name)
+                yield release, volume
+
+
+def _own_file(request: Request, here: Context, volume: Volume, path: str) -> Response:
+    """A file of a metadata volume, which lies in the folder of the release that cut it."""
+    source = here.archive.releases / volume.release / path
+    if "/" in path or path.startswith(".") or not source.is_file():
+        return answers.refuse(404, "unknown", "no release has such a file")
+    size = source.stat().st_size
+    content = answers.Content(source, size, f"{volume.name}-{size}", "application/octet-stream")
+    return answers.send(request, content)
+
+
+def _object(request: Request, here: Context, root: bytes) -> Response:
+    leave = here.leave(root, Act.RELEASE)
+    if leave is None:
+        return answers.refuse(404, "missing", "the object is not held any more")
+    if isinstance(leave.answer, Refusal):
+        return answers.withheld(leave.answer)
+    path = here.archive.store.path(leave.key, leave.suffix)
+    content = answers.Content(path, leave.key.size, root.hex(), "application/octet-stream")
+    return answers.send(request, content)

@@ -1,0 +1,204 @@
+"""One object before the gate: what is stated about it at each level, and what follows from that."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+import numpy as np
+from sqlalchemy.engine import Connection
+
+from longplay import clock
+from longplay.archive import Archive
+from longplay.catalogue import ids
+from longplay.catalogue.search import showing
+from longplay.catalogue.snapshot import open_current
+from longplay.errors import InputError
+from longplay.ledger import queries
+from longplay.model import Action, ObjectKey, Statement
+from longplay.rights import gate, inheritance
+from longplay.rights.gate import AccessClass, Refusal, Shareable
+from longplay.rights.inheritance import LEVELS, Level
+from longplay.rights.statements import Act
+from longplay.workflows import claims, shares
+
+OBJECT = "obj"
+"""What stands before an object's root in its id."""
+
+MOST_OBJECTS = 1000
+"""Objects that are explained at once: an artist may have more."""
+
+
+@dataclass(frozen=True, slots=True)
+class Stated:
+    """What is stated about one object: for each file that led to it its levels, and all that is in
+    force. `derivative` says that it is in another encoding than its source's."""
+
+    key: ObjectKey
+    suffix: str
+    kind: str
+    files: tuple[tuple[Level, ...], ...]
+    derivative: bool
+
+    @property
+    def in_force(self) -> tuple[Statement, ...]:
+        """The statements that the gate judges by."""
+        return inheritance.together([inheritance.resolve(levels) for levels in self.files])
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """What upheld claims withdraw: the roots of objects, and the log position of the newest
+    decision, by which a `Shareable` is judged to be too old."""
+
+    roots: frozenset[bytes]
+    position: int
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """The gate's answer for one act, in words."""
+
+    act: str
+    permitted: bool
+    reason: str
+    words: str
+    duties: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Explanation:
+    """Why an object may be handed on, or not: the steps by which its statements were arrived at,
+    one list for each file that led to it, and the gate's answers."""
+
+    object: str
+    size: int
+    kind: str
+    recordings: tuple[str, ...]
+    access: AccessClass
+    withdrawn: bool
+    steps: tuple[tuple[str, ...], ...]
+    answers: tuple[Verdict, ...]
+
+
+def standing(archive: Archive) -> Standing:
+    """What is withdrawn now."""
+    roots, position = claims.withdrawn_objects(archive)
+    return Standing(frozenset(roots), position)
+
+
+def stated(connection: Connection, root: bytes) -> Stated | None:
+    """What the ledger has about the object with this root, or None when there is none."""
+    found = queries.object_of(connection, root)
+    if found is None:
+        return None
+    key, suffix, kind = found
+    provenance = queries.provenance_of(connection, root)
+    names = {name for row in provenance for name in _subjects(row) if name}
+    about: dict[str, list[Statement]] = {}
+    for one in queries.statements_about(connection, sorted(names)):
+        about.setdefault(one.subject, []).append(one)
+    files = tuple(
+        tuple(
+            Level(level, tuple(about.get(subject, ())))
+            for level, subject in zip(LEVELS, _subjects(row), strict=True)
+        )
+        for row in provenance
+    )
+    derivative = any(row[-1] == Action.OPUS for row in provenance)
+    return Stated(key, suffix, kind, files, derivative)
+
+
+def judge(
+    found: Stated,
+    act: Act,
+    at: datetime,
+    withdrawn: Standing,
+    *,
+    territory: str | None = None,
+    signed_in: bool = False,
+) -> Shareable | Refusal:
+    """The gate's answer for one act on one object, by the claims that `withdrawn` knows."""
+    return gate.decide(
+        found.in_force,
+        act,
+        at,
+        territory,
+        subject=found.key,
+        signed_in=signed_in,
+        derivative=found.derivative,
+        withdrawn=found.key.root in withdrawn.roots,
+        log_position=withdrawn.position,
+    )
+
+
+def explain(archive: Archive, asked: str) -> list[Explanation]:
+    """Why the objects that `asked` leads to may be handed on, or not.
+
+    `asked` is an object (`obj…` or its root), or an id or identifier of the catalogue. Raises
+    InputError when nothing that is held is meant.
+    """
+    now_standing = standing(archive)
+    with archive.ledger.read() as connection:
+        roots = _roots(archive, connection, asked)
+        found = [one for root in roots[:MOST_OBJECTS] if (one := stated(connection, root))]
+        carried = {one.key.root: queries.recordings_of(connection, one.key.root) for one in found}
+    if not found:
+        raise InputError(
+            "nothing of it is held", where=asked[:80], hint="see `longplay catalogue show`"
+        )
+    now = clock.now()
+    return [_explain(one, carried[one.key.root], now, now_standing) for one in found]
+
+
+def _explain(
+    found: Stated, recordings: Sequence[int], at: datetime, claimed: Standing
+) -> Explanation:
+    withdrawn = found.key.root in claimed.roots
+    answers = (judge(found, act, at, claimed, signed_in=True) for act in Act)
+    return Explanation(
+        object=f"{OBJECT}{found.key.hex}",
+        size=found.key.size,
+        kind=found.kind,
+        recordings=tuple(ids.text("rec", recording) for recording in recordings),
+        access="dark" if withdrawn else gate.access_class(found.in_force, at),
+        withdrawn=withdrawn,
+        steps=tuple(inheritance.explain(levels).steps for levels in found.files),
+        answers=tuple(_verdict(act, one) for act, one in zip(Act, answers, strict=True)),
+    )
+
+
+def _verdict(act: Act, answer: Shareable | Refusal) -> Verdict:
+    if isinstance(answer, Refusal):
+        return Verdict(act.value, False, answer.reason, answer.words, ())
+    words = f"permitted by {' and '.join(answer.uris)}"
+    return Verdict(act.value, True, "", words, tuple(duty.value for duty in answer.duties))
+
+
+def _subjects(row: queries.Provenance) -> tuple[str, str, str, str]:
+    """What the statements about one file may be about, from the widest level to the nearest."""
+    root, source, track, album, _ = row
+    return (
+        f"source:{source}",
+        ids.text("al", album) if album is not None else "",
+        ids.text("tr", track) if track is not None else "",
+        f"{OBJECT}{root.hex()}",
+    )
+
+
+def _roots(archive: Archive, connection: Connection, asked: str) -> list[bytes]:
+    """The roots of the objects that are meant."""
+    digits = asked.strip().lower().removeprefix(OBJECT)
+    if len(digits) == 64 and all(digit in "0123456789abcdef" for digit in digits):
+        return [bytes.fromhex(digits)]
+    snapshot = open_current(archive.catalogue)
+    recordings = {
+        identity
+        for thing in showing.show(snapshot, asked).found
+        for identity in (thing.recording, thing.id, *(line.recording for line in thing.tracks))
+        if identity and identity.startswith("rec")
+    }
+    keys = np.array([ids.parse(identity)[1] for identity in sorted(recordings)], np.uint64)
+    known = shares.formerly(snapshot, keys).tolist()
+    return list(dict.fromkeys(root for _, root in queries.objects_carrying(connection, known)))

@@ -1,0 +1,144 @@
+"""`seed`: what is released is offered to anybody, from the store itself, while it may be."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from threading import Event
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import sqlalchemy as sa
+
+from longplay import clock
+from longplay.archive import Archive
+from longplay.errors import ReleaseError
+from longplay.ledger import log, queries, tables
+from longplay.release.document import Release, Volume, read_release
+from longplay.release.seeding import Seeder, watch
+from longplay.release.seeding import Volume as Offered
+from longplay.release.tables import MEMBERS
+from longplay.rights.gate import Shareable
+from longplay.torrent import metainfo
+from longplay.workflows import judging, rights
+
+POLL_SECONDS = 2.0
+"""How often a seeder looks whether claims or releases have changed what it may offer: what is
+withdrawn must be out of reach within ten seconds."""
+
+WEB_SEEDS, ANNOUNCE = "seed/", "announce"
+"""Where a served archive answers as a web seed and as a tracker."""
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """One of several processes that divide the torrents, counted from 1."""
+
+    number: int = 1
+    of: int = 1
+
+
+@dataclass(slots=True)
+class Offer:
+    """What an archive may offer now; worked out again when its log has grown."""
+
+    archive: Archive
+    part: Part
+    _head: int = -1
+    _volumes: list[Offered] = field(default_factory=list)
+
+    def __call__(self) -> Sequence[Offered]:
+        """The volumes to seed."""
+        with self.archive.ledger.read() as connection:
+            head = log.head(connection)
+        if head != self._head:
+            self._volumes = offered(self.archive, self.part)
+            self._head = head
+        return self._volumes
+
+
+def seed(archive: Archive, part: Part, ready: Callable[[int, str], None], stop: Event) -> None:
+    """Seed until `stop` is set; `ready` is told the number of torrents and the address."""
+    sharing = archive.settings.sharing
+    trackers = (*sharing.trackers, *_below(sharing.address, ANNOUNCE))
+    offer = Offer(archive, part)
+    with Seeder(sharing.model_copy(update={"trackers": trackers})) as seeder:
+        seeder.update(offer())
+        ready(len(offer()), seeder.address)
+        watch(seeder, offer, every=POLL_SECONDS, stop=stop)
+
+
+def current(archive: Archive) -> list[Release]:
+    """The newest release of each stage."""
+    r = tables.releases.c
+    with archive.ledger.read() as connection:
+        texts = list(connection.scalars(sa.select(r.document).order_by(r.time, r.name)))
+    releases = [read_release(json.loads(text)) for text in texts]
+    return list({release.stage: release for release in releases}.values())
+
+
+def offered(archive: Archive, part: Part) -> list[Offered]:
+    """The volumes of the newest releases, the scarcest first, with what may be given out of them.
+
+    The scarcest are those of the least listened-to stages, which fewest others carry.
+    """
+    pairs = [(release, volume) for release in current(archive) for volume in release.volumes]
+    pairs.sort(key=lambda pair: (-pair[0].stage, pair[1].name))
+    mine = pairs[part.number - 1 :: part.of]
+    places = _places(archive, {release.name: release for release, _ in mine}.values())
+    return [_offer(archive, release, volume, places) for release, volume in mine]
+
+
+def _offer(
+    archive: Archive, release: Release, volume: Volume, places: dict[bytes, Path]
+) -> Offered:
+    sharing = archive.settings.sharing
+    torrent = archive.releases / volume.torrent
+    if volume.kind == "metadata":
+        folder = archive.releases / volume.release
+        paths = ["/".join(file.path) for file in metainfo.parse(torrent.read_bytes()).files]
+        files: dict[str, Path | None] = {path: folder / path for path in paths}
+    else:
+        members = _members(archive, release, volume.name)
+        files = {path: places.get(root) for path, root in members}
+    return Offered(
+        volume.name, torrent, files, (*sharing.web_seeds, *_below(sharing.address, WEB_SEEDS))
+    )
+
+
+def _members(archive: Archive, release: Release, volume: str | None) -> list[tuple[str, bytes]]:
+    """(path, root) of what lies in a volume, or in all of a release."""
+    path = archive.releases / release.name / MEMBERS
+    filters = None if volume is None else [("volume", "=", volume)]
+    try:
+        table = pq.read_table(path, columns=["path", "root"], filters=filters)
+    except (OSError, pa.ArrowException) as error:
+        raise ReleaseError(
+            f"cannot be read: {error}", where=str(path), hint="restore it from a backup"
+        ) from error
+    return list(zip(table["path"].to_pylist(), table["root"].to_pylist(), strict=True))
+
+
+def _places(archive: Archive, releases: Iterable[Release]) -> dict[bytes, Path]:
+    """Where the objects of releases lie that may be released at this moment."""
+    roots = {root for release in releases for _, root in _members(archive, release, None)}
+    standing = judging.standing(archive)
+    with archive.ledger.read() as connection:
+        held = [
+            (key, suffix)
+            for key, suffix in queries.stored(connection)
+            if key.root in roots and key.root not in standing.roots
+        ]
+    columns = {"root": [key.root for key, _ in held], "size": [key.size for key, _ in held]}
+    verdicts = rights.judge_release(archive, pa.table(columns), clock.now(), standing.position)
+    return {
+        key.root: archive.store.path(key, suffix)
+        for (key, suffix), verdict in zip(held, verdicts, strict=True)
+        if isinstance(verdict, Shareable)
+    }
+
+
+def _below(address: str, path: str) -> tuple[str, ...]:
+    return (f"{address.rstrip('/')}/{path}",) if address else ()

@@ -1,0 +1,126 @@
+"""Web seeds: a torrent's paths give the objects' bytes, by leave of the gate."""
+
+from __future__ import annotations
+
+from urllib.parse import quote
+
+from tests.access.conftest import Served
+
+
+def path_of(served: Served) -> tuple[str, str, bytes]:
+    """The web seed path of one released file, its root, its bytes."""
+    torrent = next(one for one in served.torrents() if one.name.rpartition("-")[2][0] != "m")
+    file = torrent.files[0]
+    path = "/seed/" + quote("/".join((torrent.name, *file.path)))
+    return path, file.root.hex(), served.stored(file.root.hex())
+
+
+def test_every_file_of_every_torrent_is_served_whole(served: Served) -> None:
+    for torrent in served.torrents():
+        for file in torrent.files:
+            got = served.web.get("/seed/" + quote("/".join((torrent.name, *file.path))))
+            assert got.status_code == 200
+            assert len(got.content) == file.size
+
+
+def test_ranges_are_the_bytes_asked_for(served: Served) -> None:
+    path, _, data = path_of(served)
+    for asked, expected in (
+        ("bytes=0-9", data[:10]),
+        ("bytes=5-", data[5:]),
+        ("bytes=-7", data[-7:]),
+        (f"bytes=10-{len(data) + 99}", data[10:]),
+    ):
+        got = served.web.get(path, headers={"Range": asked})
+        assert got.status_code == 206
+        assert got.content == expected
+        first = len(data) - len(expected) if asked != "bytes=0-9" else 0
+        last = first + len(expected) - 1
+        assert got.headers["content-range"] == f"bytes {first}-{last}/{len(data)}"
+
+
+def test_what_is_no_range_gets_the_whole_and_what_lies_outside_is_refused(served: Served) -> None:
+    path, _, data = path_of(served)
+    for odd in ("bytes=9-2", "bytes=1-2,4-5", "lines=1-2", "bytes=-", "bytes=" + "9" * 30 + "-"):
+        got = served.web.get(path, headers={"Range": odd})
+        assert (got.status_code, got.content) == (200, data)
+    for outside in (f"bytes={len(data)}-", "bytes=-0"):
+        got = served.web.get(path, headers={"Range": outside})
+        assert got.status_code == 416
+        assert got.headers["content-range"] == f"bytes */{len(data)}"
+
+
+def test_head_and_validators(served: Served) -> None:
+    path, root, data = path_of(served)
+    head = served.web.head(path)
+    assert (head.content, head.headers["content-length"]) == (b"", str(len(data)))
+    assert head.headers["etag"] == f'"{root}"'
+    tag = {"If-None-Match": f'"x", "{root}"'}
+    assert served.web.get(path, headers=tag).status_code == 304
+    ranged = {"Range": "bytes=0-3", "If-Range": f'"{root}"'}
+    assert served.web.get(path, headers=ranged).status_code == 206
+    assert served.web.get(path, headers=ranged | {"If-Range": '"old"'}).status_code == 200
+
+
+def test_padding_is_zeros(served: Served) -> None:
+    name = served.torrents()[0].name
+    got = served.web.get(f"/seed/{name}/.pad/70000", headers={"Range": "bytes=10-19"})
+    assert (got.status_code, got.content) == (206, bytes(10))
+    assert served.web.get(f"/seed/{name}/.pad/70000").content == bytes(70000)
+    assert served.web.get(f"/seed/{name}/.pad/999999999").status_code == 404
+
+
+def test_nothing_else_is_served(served: Served) -> None:
+    name = served.torrents()[0].name
+    for path in (
+        f"/seed/{name}/../../longplay.toml",
+        f"/seed/{name}/%2e%2e/%2e%2e/longplay.toml",
+        f"/seed/{name}/nothing",
+        "/seed/other-s1-v0001/a",
+        "/releases/../longplay.toml",
+        "/releases/s1-0001/..%2f..%2flongplay.toml",
+        "/releases/s9-0001/release.json",
+        "/releases/lock",
+    ):
+        assert served.web.get(path).status_code == 404, path
+
+
+def test_a_claim_shuts_page_facts_stream_and_web_seed_at_once(served: Served) -> None:
+    path, root, data = path_of(served)
+    line = next(line for line in served.manifest() if line["root"] == root)
+    recording = line["recording"]
+    doors = [
+        path,
+        f"/recordings/{recording}",
+        f"/api/recordings/{recording}",
+        f"/api/recordings/{recording}/stream",
+    ]
+    assert [served.web.get(door).status_code for door in doors] == [200] * 4
+    assert served.web.get(doors[3]).content == data
+    claim = served.longplay.json(
+        "claim", "add", "--who", "A. Holder", "--contact", "a@example.org",
+        "--ground", "mine", "--recording", recording,
+    )["claim"]  # fmt: skip
+    assert [served.web.get(door).status_code for door in doors] == [200] * 4
+    served.longplay.run("claim", "uphold", claim)
+    answers = [served.web.get(door) for door in doors]
+    assert [answer.status_code for answer in answers] == [451] * 4
+    assert all(b"A. Holder" not in answer.content for answer in answers)
+    served.longplay.run("claim", "restore", claim, "--reason", "settled")
+    assert [served.web.get(door).status_code for door in doors] == [200] * 4
+
+
+def test_what_may_not_be_shared_is_not_served(served: Served) -> None:
+    found = served.longplay.json("catalogue", "search", "Closed")["hits"][0]["recording"]
+    assert served.web.get(f"/api/recordings/{found}/stream").status_code == 451
+    assert served.web.get("/api/recordings/rec0000000000000/stream").status_code == 404
+    assert served.web.get("/api/recordings/nonsense").status_code == 404
+
+
+def test_page_names_the_recording_and_carries_no_foreign_host(served: Served) -> None:
+    line = next(line for line in served.manifest() if line["title"] == "Piece 1")
+    page = served.web.get(f"/recordings/{line['recording']}")
+    assert "Piece 1" in page.text
+    assert "default-src 'self'" in page.headers["content-security-policy"]
+    facts = served.web.get(f"/api/recordings/{line['recording']}").json()
+    assert (facts["title"], facts["artists"], facts["isrc"]) == ("Piece 1", ["Ann"], line["isrc"])
