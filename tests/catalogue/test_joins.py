@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from longplay.catalogue import identity, ids, joins
@@ -226,9 +226,79 @@ class Model:
         return recording
 
 
-@settings(max_examples=12, deadline=None)
+def row(isrc: str = "", title: str = "", artists: str = "", duration_ms: Any = "") -> Row:
+    return {"isrc": isrc, "title": title, "artists": artists, "duration_ms": duration_ms}
+
+
+ALONE = {own_id: row() for own_id in "12345"}
+MOVED_AWAY = [
+    ("s", ALONE),
+    ("t", {"2": row(ISRC[0])}),
+    ("s", {**ALONE, "4": row(ISRC[0])}),
+    ("s", {**ALONE, "4": row(ISRC[2]), "5": row(ISRC[2])}),
+]
+"""A track leaves its recording for another of its own layer; who is left keeps or gets an id."""
+
+MINTED_LATE = [
+    ("s", {"1": row(ISRC[0]), "2": row(ISRC[0])}),
+    ("s", {"1": row(ISRC[0]), "2": row(ISRC[2]), "3": row(ISRC[2])}),
+    ("s", {"1": row(ISRC[0]), "3": row(ISRC[0])}),
+]
+"""A recording is minted later than the source has had the track that it is called after."""
+
+ORPHANED = [
+    ("s", {"4": row(ISRC[1])}),
+    ("t", {"1": row(ISRC[1])}),
+    ("s", {"4": row(ISRC[2])}),
+    ("s", {"3": row(ISRC[0])}),
+    ("t", {"1": row(ISRC[1], duration_ms=1)}),
+]
+"""A recording outlives the track that it is called after."""
+
+Steps = list[tuple[str, dict[str, Row]]]
+
+
+@pytest.mark.parametrize("small", [joins.SMALL, -1])
+@pytest.mark.parametrize("steps", [MOVED_AWAY, MINTED_LATE, ORPHANED])
+def test_ids_follow_the_rule_in_histories_that_once_broke_it(
+    monkeypatch: pytest.MonkeyPatch, steps: Steps, small: int
+) -> None:
+    monkeypatch.setattr(joins, "SMALL", small)
+    live_through(steps)
+
+
+@pytest.mark.parametrize("small", [joins.SMALL, -1])
+@settings(
+    max_examples=8,
+    deadline=None,
+    derandomize=True,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+)
 @given(STEPS)
-def test_ids_follow_the_rule_through_any_imports(steps: list[tuple[str, dict[str, Row]]]) -> None:
+def test_ids_follow_the_rule_through_any_imports(
+    monkeypatch: pytest.MonkeyPatch, small: int, steps: Steps
+) -> None:
+    monkeypatch.setattr(joins, "SMALL", small)
+    live_through(steps)
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("small", [joins.SMALL, -1])
+@settings(
+    max_examples=200,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+)
+@given(STEPS)
+def test_ids_follow_the_rule_through_very_many_imports(
+    monkeypatch: pytest.MonkeyPatch, small: int, steps: Steps
+) -> None:
+    monkeypatch.setattr(joins, "SMALL", small)
+    live_through(steps)
+
+
+def live_through(steps: Steps) -> None:
+    """Import layer after layer, and hold every id against the model."""
     with tempfile.TemporaryDirectory() as name:
         scratch = Path(name)
         catalogue, model = scratch / "catalogue", Model()

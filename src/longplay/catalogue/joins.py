@@ -84,7 +84,8 @@ def update(
     if not others and not len(before.keys) and not any(current.joins.values()):
         return dict(current.joins)
     fresh = previous.read(folder, layers[source])
-    gone = np.flatnonzero(fresh.find(before.by_document()) < 0)
+    now = fresh.find(before.by_document())
+    gone = np.flatnonzero(now < 0)
     bound = corrections.constraints(folder, current)
     found = _scope_of(connection, folder, current, layers, bound)
     seeds = _seeds(layers, source, before, fresh, gone, found.overridden)
@@ -93,9 +94,12 @@ def update(
     if source in seeds and len(seeds[source]) < len(fresh.keys):
         # What was said of its tracks may hold of new ones, too: they stand for each other.
         named = np.concatenate([named, bound.forced.ravel(), bound.forbidden.ravel()])
-    left = found.members_of(old_keys[gone], old_keys[before.same[gone]])
+    # Who shared a recording with a track that has gone, or for which another stands now, is looked
+    # at, too: the new layer alone does not say with whom it was.
+    parted = np.concatenate([gone, _restood(before, fresh, now)])
+    left = found.members_of(old_keys[parted], old_keys[before.same[parted]])
     found.grow(seeds, np.concatenate([named, left]))
-    _find_scope(connection, folder, current, source, before, gone, found)
+    _find_scope(connection, folder, current, source, before, (gone, parted), found)
     return _matched(connection, folder, scratch, current, bound)
 
 
@@ -111,10 +115,8 @@ def reconsider(
     bound = corrections.constraints(folder, Manifest(current.number, current.made, layers))
     found = _scope_of(connection, folder, current, layers, bound)
     found.grow({}, tracks)
-    nothing = previous.read(folder, None)
-    _find_scope(
-        connection, folder, current, corrections.SOURCE, nothing, np.zeros(0, np.int64), found
-    )
+    nothing, none = previous.read(folder, None), np.zeros(0, np.int64)
+    _find_scope(connection, folder, current, corrections.SOURCE, nothing, (none, none), found)
     return _matched(connection, folder, scratch, current, bound)
 
 
@@ -157,11 +159,16 @@ def _find_scope(
     current: Manifest,
     source: str,
     before: previous.Tracks,
-    gone: npt.NDArray[np.int64],
+    left: tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]],
     found: scope.Scope,
 ) -> None:
     """`scope`: all tracks that are matched again; `scope_keys`: what they are matched by;
-    `dropped`: tracks that are no more; `old_members` and `old_recordings` of all of these."""
+    `dropped`: tracks that are no more; `old_members` and `old_recordings` of all of these.
+
+    `left` are the documents of `before` that have gone, and those with the ones for which another
+    track stands now; `orphans` are recordings that such tracks stood for, and others still have.
+    """
+    gone, parted = left
     old_keys = before.by_document()
     tracks, keys = found.tables()
     connection.register("found_tracks", tracks)
@@ -171,12 +178,31 @@ def _find_scope(
     connection.register("before_members", members)
     connection.register("before_standing", defaults)
     connection.register("gone", pa.table({"track": old_keys[gone]}))
+    connection.register("parted", pa.table({"track": old_keys[parted]}))
     for name in ("members", "recordings", "redirects"):
         query = latest(folder, name, current.joins[name])
         connection.execute(f"CREATE TABLE run_{name} AS {query}")
     connection.execute(_OLD.replace("$source", database.quoted(source)))
-    for name in ("found_tracks", "found_keys", "before_members", "before_standing", "gone"):
+    for name in (
+        "found_tracks",
+        "found_keys",
+        "before_members",
+        "before_standing",
+        "gone",
+        "parted",
+    ):
         connection.unregister(name)
+
+
+def _restood(
+    before: previous.Tracks, fresh: previous.Tracks, now: npt.NDArray[np.int64]
+) -> npt.NDArray[np.int64]:
+    """The documents of `before` for which another track stands than did; `now` is where each of
+    them is in `fresh`."""
+    old_keys, new_keys = before.by_document(), fresh.by_document()
+    kept = np.flatnonzero(now >= 0)
+    stands = new_keys[fresh.same[now[kept]]]
+    return kept[stands != old_keys[before.same[kept]]]
 
 
 def _seeds(
@@ -228,11 +254,15 @@ CREATE TABLE old_members AS
         UNION ALL SELECT * FROM before_members
             WHERE track IN (FROM scope UNION ALL FROM dropped))
         ANTI JOIN run_members USING (track);
-CREATE TABLE old_recordings AS SELECT recording, min(minted) AS minted FROM
-    (SELECT * FROM run_recordings
-    UNION ALL SELECT r.* FROM default_recordings r JOIN found_tracks f
-        ON r.recording = {ids.minted_sql("f.track")} WHERE f.source <> $source
-    UNION ALL SELECT {ids.minted_sql("track")}, since FROM before_standing) GROUP BY recording;
+CREATE TABLE old_recordings AS SELECT * FROM run_recordings
+    UNION ALL SELECT recording, min(minted) AS minted FROM
+        (SELECT r.* FROM default_recordings r JOIN found_tracks f
+            ON r.recording = {ids.minted_sql("f.track")} WHERE f.source <> $source
+        UNION ALL SELECT {ids.minted_sql("track")} AS recording, since FROM before_standing)
+        ANTI JOIN run_recordings USING (recording) GROUP BY recording;
+CREATE TABLE orphans AS SELECT {ids.minted_sql("track")} AS recording, since AS minted
+    FROM before_standing SEMI JOIN parted USING (track)
+    WHERE {ids.minted_sql("track")} IN (SELECT recording FROM run_members);
 """
 
 
@@ -353,7 +383,8 @@ def _changes(number: int) -> dict[str, str]:
         " SEMI JOIN dropped USING (track) WHERE live",
         "recordings": "SELECT recording, minted FROM"
         f" (SELECT recording, {number}::UINTEGER AS minted FROM minted"
-        " UNION ALL SELECT recording, o.minted FROM old_recordings o"
+        " UNION FROM orphans"
+        " UNION SELECT recording, o.minted FROM old_recordings o"
         " SEMI JOIN (SELECT recording FROM old_members) USING (recording))"
         " ANTI JOIN run_recordings USING (recording)"
         " ANTI JOIN default_recordings d USING (recording, minted)",
