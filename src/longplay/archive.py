@@ -12,7 +12,7 @@ from longplay import settings as settings_room
 from longplay.capture.places import Places
 from longplay.errors import ArchiveError, UsageError
 from longplay.files import TEMPORARY, read_bounded, write_durably, writer_lock
-from longplay.ledger import database, log
+from longplay.ledger import database, log, upgrading
 from longplay.ledger.database import Ledger
 from longplay.settings import MAX_SETTINGS_BYTES, SETTINGS_FILE, Settings, Source
 from longplay.vault.store import FolderStore
@@ -71,6 +71,11 @@ def open_archive(folder: Path) -> Archive:
     settings = settings_room.load(folder)
     ledger = database.open_ledger(settings.ledger, folder)
     return Archive(folder, settings, ledger)
+
+
+def upgrade(folder: Path) -> tuple[int, int]:
+    """Bring the archive in `folder` to this version; the version its ledger had, and has."""
+    return upgrading.upgrade(settings_room.load(folder).ledger, folder)
 
 
 def create(folder: Path) -> Archive:

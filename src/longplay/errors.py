@@ -9,7 +9,8 @@ LongplayError                    exit 1
 │   └── TorrentError                      malformed bencoding or metainfo
 ├── RightsError                           a rights row or statement that cannot be read
 ├── PlanError                             a plan that cannot be made or carried out
-├── ReleaseError                          a release that cannot be cut
+├── ReleaseError                          a release that cannot be cut, seeded or mirrored
+│   └── FeedError                         a feed that cannot be believed
 ├── StoreError                            the object store refused or lost something
 ├── LedgerError                           the ledger refused or lost something
 └── IntegrityFoundError          exit 3   done, and stored bits were found wrong
@@ -99,6 +100,12 @@ class ReleaseError(LongplayError):
     """A release that cannot be cut."""
 
     code = "release"
+
+
+class FeedError(ReleaseError):
+    """A feed, a key or a signature that cannot be believed."""
+
+    code = "feed"
 
 
 class StoreError(LongplayError):

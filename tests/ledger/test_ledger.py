@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from longplay import clock
 from longplay.errors import ArchiveError, LedgerError
-from longplay.ledger import leases, log, record, tables
+from longplay.ledger import claims, leases, log, record, tables, upgrading
 from longplay.ledger.database import Ledger, create, holder, is_gone, open_ledger
 from longplay.model import ObjectKey
 
@@ -157,3 +157,32 @@ def test_an_origin_replaces_its_own_statements_only(ledger: Ledger) -> None:
     with ledger.read() as connection:
         subjects = list(connection.scalars(sa.select(tables.rights_statements.c.subject)))
     assert subjects == ["source:b"]
+
+
+def test_an_older_ledger_asks_for_an_upgrade_and_gets_one(tmp_path: Path) -> None:
+    made = create(URL, tmp_path)
+    entries(made, 3)
+    with made.write() as connection:
+        for table in (tables.claims, tables.persons, tables.tombstones, tables.feed_heads):
+            table.drop(connection)
+        connection.execute(tables.meta.update().values(value="1"))
+    made.close()
+    with pytest.raises(ArchiveError, match="longplay upgrade"):
+        open_ledger(URL, tmp_path)
+    assert upgrading.upgrade(URL, tmp_path) == (1, tables.VERSION)
+    assert upgrading.upgrade(URL, tmp_path) == (tables.VERSION, tables.VERSION)
+    again = open_ledger(URL, tmp_path)
+    with again.read() as connection:
+        assert log.walk(connection) == log.LogState(3, True, None)
+        assert claims.list_all(connection) == []
+    again.close()
+    assert (tmp_path / "ledger.sqlite3.version-1").stat().st_size > 0
+
+
+def test_a_ledger_from_which_no_step_leads_on_is_refused(tmp_path: Path) -> None:
+    made = create(URL, tmp_path)
+    with made.write() as connection:
+        connection.execute(tables.meta.update().values(value="0"))
+    made.close()
+    with pytest.raises(ArchiveError, match="no step leads on"):
+        upgrading.upgrade(URL, tmp_path)

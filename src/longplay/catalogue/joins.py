@@ -202,7 +202,7 @@ def _restood(
     old_keys, new_keys = before.by_document(), fresh.by_document()
     kept = np.flatnonzero(now >= 0)
     stands = new_keys[fresh.same[now[kept]]]
-    return kept[stands != old_keys[before.same[kept]]]
+    return kept[np.flatnonzero(stands != old_keys[before.same[kept]])]
 
 
 def _seeds(

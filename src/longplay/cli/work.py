@@ -12,6 +12,7 @@ from longplay.cli.options import (
     ArchiveOption,
     JsonOption,
     WorkersOption,
+    archive_folder,
     opened,
     parse_share,
     parse_size,
@@ -110,7 +111,18 @@ def rebuild(archive: ArchiveOption = None, as_json: JsonOption = False) -> None:
     output.facts([(source, output.size(count)) for source, count in built.items()])
 
 
-COMMANDS = (plan, capture, show_status, verify, rebuild)
+def upgrade(archive: ArchiveOption = None, as_json: JsonOption = False) -> None:
+    """Bring an archive that an older Longplay made to this version."""
+    from longplay.archive import upgrade as bring
+
+    before, now = bring(archive_folder(archive))
+    if as_json:
+        output.document({"ledger": {"before": before, "now": now}})
+        return
+    output.line(f"the ledger had version {before}, and has {now}")
+
+
+COMMANDS = (plan, capture, show_status, verify, rebuild, upgrade)
 
 
 def show_plan(made: Plan, report: Path | None = None) -> None:

@@ -65,7 +65,20 @@ def create(url: str, folder: Path) -> Ledger:
 
 
 def open_ledger(url: str, folder: Path) -> Ledger:
-    """Open an existing ledger. Raises ArchiveError when it is absent, or of a newer version."""
+    """Open an existing ledger. Raises ArchiveError when it is absent, or of another version."""
+    ledger = open_any(url, folder)
+    if int(fact(ledger, "version")) < tables.VERSION:
+        ledger.close()
+        raise ArchiveError(
+            "the ledger was made by an older Longplay",
+            where=str(folder),
+            hint="run `longplay upgrade`; it makes a copy first",
+        )
+    return ledger
+
+
+def open_any(url: str, folder: Path) -> Ledger:
+    """Open an existing ledger of this version or an older one. Raises ArchiveError."""
     address = resolve(url, folder)
     database = address.database
     if address.drivername.startswith("sqlite") and not (database and Path(database).is_file()):

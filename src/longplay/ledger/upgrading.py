@@ -1,0 +1,75 @@
+"""Bringing an older ledger to this version of its tables, step by step, after a backup."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable
+from contextlib import closing
+from pathlib import Path
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+
+from longplay.errors import ArchiveError
+from longplay.files import TEMPORARY, publish
+from longplay.ledger import database, tables
+from longplay.ledger.database import Ledger
+
+
+def upgrade(url: str, folder: Path) -> tuple[int, int]:
+    """Bring the ledger to `tables.VERSION`; returns the version that it had, and that it has.
+
+    A SQLite ledger is copied first, beside itself, as `<name>.version-<n>`; on other databases the
+    administrator's backup is the backup. Each step is one transaction: one that was cut short is
+    done again. Raises ArchiveError for a newer or a missing ledger.
+    """
+    ledger = database.open_any(url, folder)
+    try:
+        before = int(database.fact(ledger, "version"))
+        if before < tables.VERSION:
+            _back_up(database.resolve(url, folder), before)
+        for version in range(before, tables.VERSION):
+            _step(ledger, version)
+        return before, tables.VERSION
+    finally:
+        ledger.close()
+
+
+def _step(ledger: Ledger, version: int) -> None:
+    change = STEPS.get(version)
+    if change is None:
+        raise ArchiveError(
+            f"the ledger has version {version}, from which no step leads on",
+            hint="upgrade it with an older Longplay first",
+        )
+    meta = tables.meta
+    with ledger.write() as connection:
+        change(connection)
+        connection.execute(
+            meta.update().where(meta.c.key == "version").values(value=str(version + 1))
+        )
+
+
+def _claims_and_feeds(connection: Connection) -> None:
+    """Version 2 has claims, persons, tombstones, feed heads and copies."""
+    names = ("person", "claim", "claim_subject", "claim_step", "tombstone", "forgotten",
+             "feed_head", "copy")  # fmt: skip
+    tables.metadata.create_all(connection, [tables.metadata.tables[name] for name in names])
+
+
+STEPS: dict[int, Callable[[Connection], None]] = {1: _claims_and_feeds}
+"""What leads from each version to the next."""
+
+
+def _back_up(address: sa.URL, version: int) -> None:
+    if not address.drivername.startswith("sqlite") or not address.database:
+        return
+    source = Path(address.database)
+    target = source.with_name(f"{source.name}.version-{version}")
+    if target.exists():
+        return
+    temporary = target.with_name(target.name + TEMPORARY)
+    temporary.unlink(missing_ok=True)
+    with closing(sqlite3.connect(source)) as old, closing(sqlite3.connect(temporary)) as copy:
+        old.backup(copy)
+    publish(temporary, target)
