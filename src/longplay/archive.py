@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from pathlib import Path
 
@@ -14,10 +15,15 @@ from longplay.errors import ArchiveError, UsageError
 from longplay.files import TEMPORARY, read_bounded, write_durably, writer_lock
 from longplay.ledger import database, log, upgrading
 from longplay.ledger.database import Ledger
+from longplay.release import keys
+from longplay.release.keys import Keys
 from longplay.settings import MAX_SETTINGS_BYTES, SETTINGS_FILE, Settings, Source
 from longplay.vault.store import FolderStore
 
 SETTINGS_LOCK = "settings.lock"
+
+KEYS = "keys"
+"""The folder of an archive that has the public halves of its keys."""
 
 FRESH_SETTINGS = """\
 # The settings of a Longplay archive. What is not written here has its default; docs/settings.md
@@ -78,8 +84,25 @@ def upgrade(folder: Path) -> tuple[int, int]:
     return upgrading.upgrade(settings_room.load(folder).ledger, folder)
 
 
-def create(folder: Path) -> Archive:
-    """Make an archive in `folder`, or finish making one; one that is there stays as it is."""
+def key_folder(settings: Settings) -> Path:
+    """Where the secret keys of archives lie, each archive's in a folder named by its root key: as
+    the settings say, or among the user's own settings."""
+    if settings.keys:
+        return Path(settings.keys)
+    home = os.environ.get("XDG_CONFIG_HOME") or str(Path.home() / ".config")
+    return Path(home) / "longplay"
+
+
+def make_keys(folder: Path, settings: Settings) -> Keys:
+    """The keys of the archive in `folder`; made if it has none yet."""
+    return keys.make(key_folder(settings), folder / KEYS)
+
+
+def create(folder: Path, *, secrets: Path | None = None) -> Archive:
+    """Make an archive in `folder`, or finish making one; one that is there stays as it is.
+
+    `secrets` is where its secret keys shall lie, if not where `key_folder` says.
+    """
     path = folder / SETTINGS_FILE
     if path.exists():
         return open_archive(folder)
@@ -91,7 +114,8 @@ def create(folder: Path) -> Archive:
         )
     for name in ("catalogue", "evidence", "plans", "releases", "quarantine"):
         (folder / name).mkdir(parents=True, exist_ok=True)
-    settings = Settings()
+    settings = Settings(keys=str(secrets.absolute()) if secrets else "")
+    make_keys(folder, settings)
     ledger = database.create(settings.ledger, folder)
     with ledger.write() as connection:
         if log.head(connection) == 0:
@@ -100,8 +124,16 @@ def create(folder: Path) -> Archive:
     archive.store.prepare()
     with writer_lock(folder / SETTINGS_LOCK, "settings"):
         _sweep_settings(folder)
-        write_durably(path, FRESH_SETTINGS.encode())
+        write_durably(path, _fresh_settings(settings).encode())
     return archive
+
+
+def _fresh_settings(settings: Settings) -> str:
+    """What stands in the settings of a new archive."""
+    document = tomlkit.parse(FRESH_SETTINGS)
+    if settings.keys:
+        document["keys"] = settings.keys
+    return tomlkit.dumps(document)
 
 
 def is_fresh(folder: Path) -> bool:
@@ -118,7 +150,7 @@ def _sweep_settings(folder: Path) -> None:
 
 OWN_NAMES = {
     SETTINGS_LOCK,
-    *("catalogue", "evidence", "plans", "releases", "quarantine", "objects"),
+    *("catalogue", "evidence", "plans", "releases", "quarantine", "objects", KEYS),
     *(f"ledger.sqlite3{end}" for end in ("", "-wal", "-shm", "-journal")),
     SETTINGS_FILE,
 }

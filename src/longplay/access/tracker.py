@@ -1,7 +1,6 @@
 """The archive's own tracker: who has our torrents. BEP 3, BEP 7, BEP 23 (compact answers), BEP 48.
 
-Peers are kept in a small SQLite file, which all worker processes share and anybody may delete; a
-peer that does not come back is forgotten. Only torrents of our releases are tracked.
+Only torrents of our releases are tracked.
 """
 
 from __future__ import annotations
@@ -9,7 +8,6 @@ from __future__ import annotations
 import ipaddress
 import json
 import sqlite3
-from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import unquote_to_bytes
@@ -22,18 +20,11 @@ from longplay import clock
 from longplay.access.context import Context, context
 from longplay.errors import LongplayError
 from longplay.ledger import tables
+from longplay.release import peers as swarm
 from longplay.release.document import read_release
 from longplay.torrent.bencode import encode
 
 router = APIRouter()
-
-PEERS_FILE = "peers.sqlite3"
-
-INTERVAL = 1800
-"""Seconds after which a peer is asked to come back: what trackers usually say."""
-
-FORGET = 2 * INTERVAL + 60
-"""Seconds after which a peer that did not come back is forgotten."""
 
 MOST_PEERS = 5_000
 """Peers kept of one torrent, so that announces cannot fill the disk."""
@@ -43,11 +34,6 @@ MOST_GIVEN, USUALLY_GIVEN = 200, 50
 
 MOST_HASHES = 100
 """Torrents in one scrape."""
-
-_TABLE = """
-CREATE TABLE IF NOT EXISTS peer (torrent BLOB, address BLOB, port INTEGER, remaining INTEGER,
-    seen REAL, PRIMARY KEY (torrent, address, port)) WITHOUT ROWID
-"""
 
 
 class _RefusedError(Exception):
@@ -74,7 +60,7 @@ def announce(request: Request) -> Response:
         here = context(request)
         if said.torrent not in _torrents(here):
             raise _RefusedError("this tracker does not know the torrent")
-        answer = _exchange(here.archive.folder / PEERS_FILE, said)
+        answer = _exchange(here.archive.folder, said)
     except _RefusedError as refused:
         answer = {b"failure reason": str(refused).encode()}
     except sqlite3.Error:
@@ -88,18 +74,9 @@ def scrape(request: Request) -> Response:
     here = context(request)
     asked = _values(request, "info_hash")[:MOST_HASHES]
     known = [torrent for torrent in asked if torrent in _torrents(here)]
-    files = {torrent: _scraped(*one) for torrent, one in counts(here.archive.folder, known).items()}
+    found = swarm.counts(here.archive.folder, known)
+    files = {torrent: _scraped(*found.get(torrent, (0, 0))) for torrent in known}
     return Response(encode({b"files": files}), media_type="text/plain")
-
-
-def counts(folder: Path, torrents: list[bytes]) -> dict[bytes, tuple[int, int]]:
-    """(complete, incomplete) peers of each torrent that were seen of late, from the archive in
-    `folder`; torrents are named by their v1 info-hash."""
-    path = folder / PEERS_FILE
-    if not path.exists():
-        return dict.fromkeys(torrents, (0, 0))
-    with closing(_open(path)) as peers:
-        return {torrent: _count(peers, torrent) for torrent in torrents}
 
 
 def _scraped(complete: int, incomplete: int) -> dict[bytes, int]:
@@ -160,18 +137,18 @@ def _torrents(here: Context) -> frozenset[bytes]:
     return here.torrents[1]
 
 
-def _exchange(path: Path, said: Announce) -> dict[bytes, int | bytes]:
+def _exchange(folder: Path, said: Announce) -> dict[bytes, int | bytes]:
     now = clock.now().timestamp()
-    with closing(_open(path)) as peers, peers:
+    with swarm.opened(folder) as peers:
         peers.execute("DELETE FROM peer WHERE torrent = ? AND seen < ?",
-                      (said.torrent, now - FORGET))  # fmt: skip
+                      (said.torrent, now - swarm.FORGET))  # fmt: skip
         mine = (said.torrent, said.address, said.port)
         if said.event == "stopped":
             peers.execute("DELETE FROM peer WHERE torrent = ? AND address = ? AND port = ?", mine)
         elif _room(peers, said.torrent):
             peers.execute("INSERT OR REPLACE INTO peer VALUES (?, ?, ?, ?, ?)",
                           (*mine, int(said.remaining > 0), now))  # fmt: skip
-        complete, incomplete = _count(peers, said.torrent)
+        complete, incomplete = swarm.count(peers, said.torrent)
         # Those who are done need not hear of others who are.
         others = peers.execute(
             "SELECT address, port FROM peer WHERE torrent = ? AND NOT (address = ? AND port = ?)"
@@ -182,30 +159,12 @@ def _exchange(path: Path, said: Announce) -> dict[bytes, int | bytes]:
     return {
         b"complete": complete,
         b"incomplete": incomplete,
-        b"interval": INTERVAL,
+        b"interval": swarm.INTERVAL,
         b"peers": b"".join(one for one in told if len(one) == 6),
         b"peers6": b"".join(one for one in told if len(one) == 18),
     }
 
 
-def _open(path: Path) -> sqlite3.Connection:
-    peers = sqlite3.connect(path, timeout=5)
-    peers.execute("PRAGMA journal_mode = WAL")
-    peers.execute("PRAGMA synchronous = OFF")  # who announces comes again
-    peers.execute(_TABLE)
-    return peers
-
-
 def _room(peers: sqlite3.Connection, torrent: bytes) -> bool:
     count = peers.execute("SELECT count(*) FROM peer WHERE torrent = ?", (torrent,)).fetchone()[0]
     return bool(count < MOST_PEERS)
-
-
-def _count(peers: sqlite3.Connection, torrent: bytes) -> tuple[int, int]:
-    query = (
-        "SELECT coalesce(sum(remaining = 0), 0), coalesce(sum(remaining > 0), 0)"
-        " FROM peer WHERE torrent = ? AND seen >= ?"
-    )
-    since = clock.now().timestamp() - FORGET
-    complete, incomplete = peers.execute(query, (torrent, since)).fetchone()
-    return int(complete), int(incomplete)

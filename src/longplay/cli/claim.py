@@ -8,6 +8,7 @@ import typer
 
 from longplay.cli import output
 from longplay.cli.options import ArchiveOption, JsonOption, opened
+from longplay.cli.release import warn_unpublished
 from longplay.rights.claims import Asks, Step
 
 if TYPE_CHECKING:
@@ -136,11 +137,13 @@ def erase_person(
 
 
 def _decide(claim: str, step: Step, reason: str, archive: ArchiveOption, as_json: bool) -> None:
-    from longplay.workflows import claims
+    from longplay.workflows import claims, publishing
 
     with opened(archive) as it:
         done = claims.decide(it, claim, step, reason)
+        told = publishing.renew(it)
     _tell(done, as_json)
+    warn_unpublished(told)
 
 
 def _tell(done: Decision, as_json: bool) -> None:

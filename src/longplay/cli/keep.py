@@ -20,12 +20,16 @@ if TYPE_CHECKING:
 
 def init(
     folder: Annotated[Path, typer.Argument(metavar="DIR", help="Where the archive shall be.")],
+    keys: Annotated[
+        Path | None,
+        typer.Option(metavar="DIR", help="Where its secret keys shall lie; else in the settings."),
+    ] = None,
     as_json: JsonOption = False,
 ) -> None:
     """Make an empty archive."""
     from longplay import archive
 
-    archive.create(folder).ledger.close()
+    archive.create(folder, secrets=keys).ledger.close()
     if as_json:
         output.document({"archive": str(folder)})
     else:

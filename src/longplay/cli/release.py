@@ -10,6 +10,8 @@ from longplay.cli import output
 from longplay.cli.options import ArchiveOption, JsonOption, opened, parse_share
 
 if TYPE_CHECKING:
+    from longplay.errors import FeedError
+    from longplay.workflows.publishing import KeyFacts, Published
     from longplay.workflows.releasing import Cut
 
 app = typer.Typer(no_args_is_help=True, help="Releases: what is handed on, by stages.")
@@ -26,14 +28,16 @@ def cut(
     as_json: JsonOption = False,
 ) -> None:
     """Cut a release: torrents from stored hashes, a manifest, the metadata."""
-    from longplay.workflows import releasing
+    from longplay.workflows import publishing, releasing
 
     with opened(archive) as it:
         done = releasing.cut(it, stage=stage, share=parse_share(share))
+        told = publishing.renew(it)
     if as_json:
         output.document(done.document())
     else:
         show_cut(done)
+    warn_unpublished(told)
 
 
 @app.command("list")
@@ -50,6 +54,59 @@ def list_releases(archive: ArchiveOption = None, as_json: JsonOption = False) ->
         output.line(f"{row['release']}: {row['objects']:,} objects, {output.size(row['bytes'])}")
         for magnet in row["magnets"]:
             output.line(f"  {magnet}")
+
+
+@app.command()
+def publish(archive: ArchiveOption = None, as_json: JsonOption = False) -> None:
+    """Sign the feed of what is released and withdrawn now, for mirrors and torrent clients."""
+    from longplay.workflows import publishing
+
+    with opened(archive) as it:
+        done = publishing.publish(it)
+    if as_json:
+        output.document(done)
+        return
+    output.line(
+        f"feed {done.feed}: {done.releases:,} releases, {done.volumes:,} volumes,"
+        f" {done.tombstones:,} tombstones; expires {done.expires[:10]}"
+    )
+    output.line(f"key for mirrors: {done.key}")
+
+
+@app.command()
+def keys(archive: ArchiveOption = None, as_json: JsonOption = False) -> None:
+    """Show the archive's keys, and where the secret halves should lie."""
+    from longplay.workflows import publishing
+
+    with opened(archive) as it:
+        _show_keys(publishing.facts(it), as_json)
+
+
+@app.command("rotate-key")
+def rotate_key(archive: ArchiveOption = None, as_json: JsonOption = False) -> None:
+    """Replace the key that signs feeds; needs the root key."""
+    from longplay.workflows import publishing
+
+    with opened(archive) as it:
+        _show_keys(publishing.rotate_key(it), as_json)
+
+
+def warn_unpublished(told: Published | FeedError) -> None:
+    """Say that a change holds here but could not be told to mirrors."""
+    if isinstance(told, Exception):
+        output.err.print(
+            f"the feed was not renewed: {told}; then run `longplay release publish`", markup=False
+        )
+
+
+def _show_keys(found: KeyFacts, as_json: bool) -> None:
+    if as_json:
+        output.document(found)
+        return
+    output.line(f"key for mirrors: {found.key}")
+    output.line(f"feed keys, version {found.version}: {', '.join(found.feed_keys)}")
+    for name, at_hand in (("root key", found.root_at_hand), ("feed key", found.feed_at_hand)):
+        output.line(f"{name}: {'in ' + found.folder if at_hand else 'not at hand'}")
 
 
 def show_cut(done: Cut) -> None:

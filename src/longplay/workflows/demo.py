@@ -85,7 +85,7 @@ def run_demo(folder: Path, *, workers: int | None, say: Say) -> DemoStory:
         " six formats; among them copies, a damaged file and two that nobody may share."
     )
     place = folder / "archive"
-    create(place).ledger.close()
+    create(place, secrets=folder / "keys").ledger.close()
     source = Source(
         name="demo",
         kind="folder",
