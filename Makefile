@@ -35,7 +35,7 @@ bench: $(VENV)/.ready
 system-packages:
 	apt-get update -q
 	DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends \
-		aria2 ffmpeg flac libchromaprint-tools minisign mktorrent strace qbittorrent-nox
+		aria2 ffmpeg flac libchromaprint-tools minisign mktorrent postgresql qbittorrent-nox strace
 
 clean:
 	rm -rf $(VENV) build .mypy_cache .ruff_cache .pytest_cache

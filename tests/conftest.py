@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+
+from tests.postgres import Server, running
 
 DATA = Path(
     os.environ.get("LONGPLAY_TEST_DATA", Path(__file__).parents[2] / "shared" / "data")
@@ -39,3 +41,10 @@ def program() -> Callable[[str], str]:
         return path
 
     return find
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[Server]:
+    """A PostgreSQL server that lives as long as the tests."""
+    with running() as server:
+        yield server

@@ -79,10 +79,9 @@ def commit(places: Places, batch: Batch, lease: tuple[str, int, str], *, done: b
         part.spool.unlink(missing_ok=True)
     _set_aside(places.quarantine, batch)
     files, root = _write_evidence(places.evidence, batch, new, number)
-    with places.ledger.write() as connection:
+    with places.ledger.write(alone=False) as connection:
         record.add_evidence(connection, files)
         _add_rows(connection, batch, new, number)
-        leases.renew(connection, *lease, done=done)
         if len(batch):
             detail = {
                 "batch": number,
@@ -92,6 +91,7 @@ def commit(places: Places, batch: Batch, lease: tuple[str, int, str], *, done: b
                 "quarantined": len(batch.refused),
             }
             log.append(connection, "capture", lease[0], detail, root)
+        leases.renew(connection, *lease, done=done)
     places.store.settle(markers)
     return Committed(sum(key.size for key in new), collided)
 

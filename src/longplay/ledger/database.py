@@ -4,19 +4,27 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection, Engine
-from sqlalchemy.exc import DBAPIError, NoSuchTableError
+from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchTableError
+from sqlalchemy.sql.dml import UpdateBase
 
 from longplay.errors import ArchiveError, LedgerError
 from longplay.ledger import tables
+from longplay.settings import SETTINGS_FILE
 
 BUSY_SECONDS = 30
 """How long a writer waits for another's transaction, each of which takes well under a second."""
+
+CONNECT_SECONDS = 10
+"""How long a database server may take to answer."""
+
+WRITERS_LOCK = 0x6C6F6E67706C6179
+"""PostgreSQL's advisory lock that stands for SQLite's single writer: "longplay" in ASCII."""
 
 
 class Ledger:
@@ -24,10 +32,13 @@ class Ledger:
 
     `read()` gives a connection on a steady view; `write()` a transaction that has the write lock
     from its first statement and is committed on leaving, or rolled back by an exception.
+    `witness`, where one is set, is called with each transaction that writes before it is committed,
+    and what it gives is called after that: the place to write down elsewhere what it changed.
     """
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
+        self.witness: Witness | None = None
         if engine.dialect.name == "sqlite":
             sa.event.listen(engine, "connect", _set_up_sqlite)
             sa.event.listen(engine, "begin", _begin_sqlite)
@@ -35,27 +46,74 @@ class Ledger:
     @contextmanager
     def read(self) -> Iterator[Connection]:
         """A connection for reading; what others write meanwhile is not seen."""
-        with _plainly(), self._engine.connect() as connection:
+        steady = {} if self.is_sqlite else {"isolation_level": "REPEATABLE READ"}
+        with _plainly(), self._engine.connect().execution_options(**steady) as connection:
             yield connection
 
     @contextmanager
-    def write(self) -> Iterator[Connection]:
-        """A short transaction that writes."""
+    def write(self, *, alone: bool = True) -> Iterator[Connection]:
+        """A short transaction that writes.
+
+        It is the only one at a time. With `alone=False` PostgreSQL lets others write beside it
+        until it appends to the log; SQLite never does.
+        """
+        changed: set[str] = set()
+        done: Callable[[], None] | None = None
         with (
             _plainly(),
-            self._engine.connect().execution_options(longplay_write=True) as connection,
+            self._engine.connect().execution_options(
+                longplay_write=True, longplay_changed=changed
+            ) as connection,
             connection.begin(),
         ):
+            if alone:
+                exclude_writers(connection)
             yield connection
+            if self.witness is not None:
+                done = self.witness(connection, frozenset(changed))
+        if done is not None:
+            done()
+
+    @property
+    def is_sqlite(self) -> bool:
+        """Whether it is a SQLite file."""
+        return self._engine.dialect.name == "sqlite"
 
     def close(self) -> None:
         """Give back every connection."""
         self._engine.dispose()
 
 
+Witness = Callable[[Connection, frozenset[str]], Callable[[], None] | None]
+"""What `Ledger.witness` is: given the transaction and the names of the tables that it changed."""
+
+
+def exclude_writers(connection: Connection) -> None:
+    """Be the only one who writes until the transaction ends, as SQLite's writers always are."""
+    if connection.dialect.name == "postgresql":
+        connection.execute(sa.select(sa.func.pg_advisory_xact_lock(WRITERS_LOCK)))
+
+
+def connect(address: sa.URL) -> Ledger:
+    """The ledger at an address, opened with the first transaction. Raises ArchiveError."""
+    if address.get_backend_name() == "postgresql":
+        return Ledger(
+            sa.create_engine(
+                address, pool_pre_ping=True, connect_args={"connect_timeout": CONNECT_SECONDS}
+            )
+        )
+    if address.get_backend_name() != "sqlite":
+        raise ArchiveError(
+            f"a ledger cannot lie in {address.get_backend_name()}",
+            where=SETTINGS_FILE,
+            hint='write ledger = "sqlite:///ledger.sqlite3" or "postgresql://…"',
+        )
+    return Ledger(sa.create_engine(address))
+
+
 def create(url: str, folder: Path) -> Ledger:
     """Make the tables of a new ledger. Repeating it is harmless."""
-    ledger = Ledger(sa.create_engine(resolve(url, folder)))
+    ledger = connect(resolve(url, folder))
     with ledger.write() as connection:
         tables.metadata.create_all(connection)
         if connection.scalar(sa.select(sa.func.count()).select_from(tables.meta)) == 0:
@@ -81,12 +139,14 @@ def open_any(url: str, folder: Path) -> Ledger:
     """Open an existing ledger of this version or an older one. Raises ArchiveError."""
     address = resolve(url, folder)
     database = address.database
-    if address.drivername.startswith("sqlite") and not (database and Path(database).is_file()):
-        raise ArchiveError(
-            "the ledger is missing", where=str(database), hint="restore it from a backup"
-        )
-    ledger = Ledger(sa.create_engine(address))
+    ledger = connect(address)
     try:
+        if is_missing(ledger, address):
+            raise ArchiveError(
+                "the ledger is missing",
+                where=str(database),
+                hint="restore it from a backup, or make it again: longplay rebuild",
+            )
         version = int(fact(ledger, "version"))
         if version > tables.VERSION:
             raise ArchiveError(
@@ -100,6 +160,14 @@ def open_any(url: str, folder: Path) -> Ledger:
     return ledger
 
 
+def is_missing(ledger: Ledger, address: sa.URL) -> bool:
+    """Whether nothing is at the address: no file, or a database without our tables."""
+    if ledger.is_sqlite:
+        return not (address.database and Path(address.database).is_file())
+    with ledger.read() as connection:
+        return not sa.inspect(connection).has_table(tables.meta.name)
+
+
 def fact(ledger: Ledger, key: str) -> str:
     """One value of the meta table. Raises LedgerError when it is not there."""
     with ledger.read() as connection:
@@ -110,10 +178,18 @@ def fact(ledger: Ledger, key: str) -> str:
 
 
 def resolve(url: str, folder: Path) -> sa.URL:
-    """The address with a relative SQLite file name taken from the archive's folder."""
+    """The address with a relative SQLite file name taken from the archive's folder, and the driver
+    that we have. Raises ArchiveError for what is no address."""
     match = re.fullmatch(r"sqlite:///(?!/)(.+)", url)
     if match is None:
-        return sa.make_url(url)
+        try:
+            address = sa.make_url(url)
+        except ArgumentError as error:
+            raise ArchiveError(
+                "ledger is no address", where=SETTINGS_FILE, hint="e.g. postgresql://host/database"
+            ) from error
+        plain = address.drivername in ("postgresql", "postgres")
+        return address.set(drivername="postgresql+psycopg") if plain else address
     # Not as text: a folder may have a `?` in its name.
     return sa.URL.create("sqlite", database=str(folder.resolve() / match[1]))
 
@@ -131,6 +207,15 @@ def _set_up_sqlite(connection: object, _record: object) -> None:
 def _begin_sqlite(connection: Connection) -> None:
     writes = connection.get_execution_options().get("longplay_write")
     connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+
+
+@sa.event.listens_for(Engine, "before_execute")
+def _note_change(
+    connection: Connection, clause: object, _many: object, _one: object, _options: object
+) -> None:
+    changed = connection.get_execution_options().get("longplay_changed")
+    if changed is not None and isinstance(clause, UpdateBase):
+        changed.add(str(getattr(clause.table, "name", "")))
 
 
 @contextmanager

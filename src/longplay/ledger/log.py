@@ -16,6 +16,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection, RowMapping
 
 from longplay import clock
+from longplay.ledger.database import exclude_writers
 from longplay.ledger.tables import log
 
 GENESIS = bytes(32)
@@ -38,7 +39,11 @@ def append(
     detail: dict[str, Any],
     evidence_root: bytes | None = None,
 ) -> int:
-    """Add an entry inside the caller's write transaction; return its number, counted from 1."""
+    """Add an entry inside the caller's write transaction; return its number, counted from 1.
+
+    From here to the transaction's end nobody else writes: append last, and commit soon.
+    """
+    exclude_writers(connection)
     last = connection.execute(
         sa.select(log.c.number, log.c.hash).order_by(log.c.number.desc()).limit(1)
     ).first()

@@ -55,7 +55,9 @@ def stored(connection: Connection) -> Iterator[tuple[ObjectKey, str]]:
 def oldest_checked(connection: Connection, limit: int) -> set[bytes]:
     """The roots of the objects whose last fixity check lies furthest back."""
     o = tables.objects.c
-    return set(connection.scalars(sa.select(o.root).order_by(o.checked, o.root).limit(limit)))
+    return set(
+        connection.scalars(sa.select(o.root).order_by(o.checked.nulls_first(), o.root).limit(limit))
+    )
 
 
 def evidence_names(connection: Connection, kind: str) -> list[str]:

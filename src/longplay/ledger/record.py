@@ -251,7 +251,8 @@ def _unquarantine(connection: Connection, source: object, path: object) -> None:
 def _insert(connection: Connection, table: sa.Table, values: list[dict[str, Any]]) -> None:
     """Add rows; one that is there already stays as it is."""
     if values:
-        connection.execute(_dialect_insert(connection, table).on_conflict_do_nothing(), values)
+        statement = _dialect_insert(connection, table).on_conflict_do_nothing()
+        connection.execute(statement, _in_order(table, values))
 
 
 def _upsert(connection: Connection, table: sa.Table, values: list[dict[str, Any]]) -> None:
@@ -260,9 +261,14 @@ def _upsert(connection: Connection, table: sa.Table, values: list[dict[str, Any]
         statement = _dialect_insert(connection, table)
         keys = [column.name for column in table.primary_key]
         changed = {name: statement.excluded[name] for name in values[0] if name not in keys}
-        connection.execute(
-            statement.on_conflict_do_update(index_elements=keys, set_=changed), values
-        )
+        statement = statement.on_conflict_do_update(index_elements=keys, set_=changed)
+        connection.execute(statement, _in_order(table, values))
+
+
+def _in_order(table: sa.Table, values: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Rows by key: two captures that bring the same objects never wait for each other in a ring."""
+    keys = [column.name for column in table.primary_key]
+    return sorted(values, key=lambda row: tuple(row[key] for key in keys))
 
 
 def _dialect_insert(connection: Connection, table: sa.Table) -> Any:
