@@ -18,6 +18,7 @@ from longplay.ledger.database import Ledger
 from longplay.release import keys
 from longplay.release.keys import Keys
 from longplay.settings import MAX_SETTINGS_BYTES, SETTINGS_FILE, Settings, Source
+from longplay.vault.replicas import ReplicaStore, open_replica
 from longplay.vault.store import FolderStore
 
 SETTINGS_LOCK = "settings.lock"
@@ -70,6 +71,10 @@ class Archive:
     def places(self) -> Places:
         """Where a capture writes."""
         return Places(self.ledger, self.store, self.evidence, self.quarantine)
+
+    def replicas(self) -> list[ReplicaStore]:
+        """The further stores that the settings name. Raises StoreError for an impossible one."""
+        return [open_replica(one, self.folder) for one in self.settings.replicas]
 
 
 def open_archive(folder: Path) -> Archive:

@@ -62,7 +62,7 @@ class FolderStore:
             named.append((marker, self.path(key, suffix)))
         sync_folder(self.incoming)
         for marker, place in named:
-            folders |= _make_folders(self.folder, place.parent)
+            folders |= make_folders(self.folder, place.parent)
             _link(marker, place)
             folders.add(place.parent)
         for folder in sorted(folders, reverse=True):
@@ -91,7 +91,7 @@ class FolderStore:
                 if named != suffix:
                     place.unlink(missing_ok=True)
                 elif not place.exists():
-                    _make_folders(self.folder, place.parent)
+                    make_folders(self.folder, place.parent)
                     _link(path, place)
             path.unlink()
             count += 1
@@ -128,8 +128,8 @@ def _root_of(name: str) -> bytes | None:
     return root if is_object and not name.endswith(TEMPORARY) else None
 
 
-def _make_folders(top: Path, folder: Path) -> set[Path]:
-    """Make `folder`; return those above it that got a new entry."""
+def make_folders(top: Path, folder: Path) -> set[Path]:
+    """Make `folder` below `top`; return those above it that got a new entry, to be synced."""
     changed, missing = set(), folder
     while missing != top and not missing.is_dir():
         missing = missing.parent

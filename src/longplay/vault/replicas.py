@@ -1,0 +1,265 @@
+"""Replicas: further stores that keep a copy of every object, and where a lost block comes from.
+
+A replica has the objects under the same names as the archive: `objects/ab/cd/abcd….ogg`, and
+beside them the `evidence/` files that prove them. A folder of the file system and a prefix in an
+S3 store keep the same contract (`ReplicaStore`). What a store's credentials are is never in the
+settings: S3 takes them from the environment (AWS_ACCESS_KEY_ID and its like).
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Sequence
+from datetime import timedelta
+from pathlib import Path
+from typing import Protocol
+
+import obstore
+from obstore.exceptions import BaseError
+from obstore.store import ObjectStore, from_url
+
+from longplay.errors import StoreError
+from longplay.files import durable, sync_folder
+from longplay.ledger import copies
+from longplay.ledger.database import Ledger
+from longplay.model import ObjectKey
+from longplay.settings import Replica
+from longplay.vault.store import make_folders
+
+OBJECTS, EVIDENCE = "objects", "evidence"
+"""The two folders of a replica."""
+
+REQUEST_SECONDS = 60
+"""Longest that one request to an S3 store may take; parts of a large object are 5 MB each."""
+
+RETRY_SECONDS = 60
+"""Longest that a failed request is tried again: a store that is down ends the run, not the day."""
+
+RETRIES = 3
+
+
+class ReplicaStore(Protocol):
+    """A further store, by paths of plain components joined by `/`.
+
+    Every method raises StoreError, naming the store, when it cannot be reached or refuses; each
+    ends in bounded time where the store is remote. All may be repeated. Threads may share one.
+    """
+
+    @property
+    def name(self) -> str:
+        """What the settings call it."""
+
+    def size(self, path: str) -> int | None:
+        """Bytes of what lies there; None for nothing."""
+
+    def read(self, path: str, start: int, length: int) -> bytes | None:
+        """At most `length` bytes from `start`, fewer where it ends before; None for nothing."""
+
+    def put(self, path: str, source: Path) -> None:
+        """Store a file's bytes, whole or not at all, in place of what is there; durable when this
+        returns."""
+
+    def names(self, folder: str) -> list[str]:
+        """The names of what lies directly in a folder, leftovers of cut short `put`s among them."""
+
+    def remove(self, path: str) -> None:
+        """Destroy what lies there; nothing there is no error."""
+
+
+class FolderReplica:
+    """A replica in a folder, e.g. on a second disk. The folder itself is never made: where the disk
+    is not plugged in, there is no replica."""
+
+    def __init__(self, name: str, folder: Path) -> None:
+        self.name = name
+        self.folder = folder
+
+    def size(self, path: str) -> int | None:
+        """Bytes of what lies there; None for nothing."""
+        place = self._place(path)
+        try:
+            return place.stat().st_size
+        except FileNotFoundError:
+            return None
+        except OSError as error:
+            raise self._refused(error) from error
+
+    def read(self, path: str, start: int, length: int) -> bytes | None:
+        """At most `length` bytes from `start`, fewer where it ends before; None for nothing."""
+        place = self._place(path)
+        try:
+            with place.open("rb") as source:
+                source.seek(start)
+                return source.read(length)
+        except FileNotFoundError:
+            return None
+        except OSError as error:
+            raise self._refused(error) from error
+
+    def put(self, path: str, source: Path) -> None:
+        """Store a file's bytes, whole or not at all, in place of what is there."""
+        place = self._place(path)
+        try:
+            changed = make_folders(self.folder, place.parent)
+            with source.open("rb") as data, durable(place) as out:
+                shutil.copyfileobj(data, out, 1024 * 1024)
+            for folder in sorted(changed, reverse=True):
+                sync_folder(folder)
+        except OSError as error:
+            raise self._refused(error) from error
+
+    def names(self, folder: str) -> list[str]:
+        """The names of what lies directly in a folder."""
+        place = self._place(folder)
+        try:
+            return sorted(path.name for path in place.iterdir() if not path.is_dir())
+        except FileNotFoundError:
+            return []
+        except OSError as error:
+            raise self._refused(error) from error
+
+    def remove(self, path: str) -> None:
+        """Destroy what lies there; nothing there is no error."""
+        place = self._place(path)
+        try:
+            place.unlink()
+            sync_folder(place.parent)
+        except FileNotFoundError:
+            return
+        except OSError as error:
+            raise self._refused(error) from error
+
+    def _place(self, path: str) -> Path:
+        if not self.folder.is_dir():
+            raise StoreError(
+                f"the replica {self.name} is not there",
+                where=str(self.folder),
+                hint="plug its disk in, or make the folder",
+            )
+        return self.folder / path
+
+    def _refused(self, error: OSError) -> StoreError:
+        return StoreError(
+            f"the replica {self.name} cannot be used: {error.strerror}",
+            where=os.fsdecode(error.filename or self.folder),
+            hint="check the disk, its free space and its permissions",
+        )
+
+
+class ObjectStoreReplica:
+    """A replica in whatever obstore reaches: an S3 prefix, or memory in tests."""
+
+    def __init__(self, name: str, store: ObjectStore) -> None:
+        self.name = name
+        self._store = store
+
+    def size(self, path: str) -> int | None:
+        """Bytes of what lies there; None for nothing."""
+        try:
+            return int(obstore.head(self._store, path)["size"])
+        except FileNotFoundError:
+            return None
+        except (BaseError, OSError) as error:
+            raise self._refused(path, error) from error
+
+    def read(self, path: str, start: int, length: int) -> bytes | None:
+        """At most `length` bytes from `start`, fewer where it ends before; None for nothing."""
+        try:
+            return bytes(obstore.get_range(self._store, path, start=start, length=length))
+        except FileNotFoundError:
+            return None
+        except (BaseError, OSError) as error:
+            size = self.size(path)
+            if size is not None and size <= start:
+                return b""
+            raise self._refused(path, error) from error
+
+    def put(self, path: str, source: Path) -> None:
+        """Store a file's bytes, whole or not at all, in place of what is there."""
+        try:
+            obstore.put(self._store, path, source)
+        except (BaseError, OSError) as error:
+            raise self._refused(path, error) from error
+
+    def names(self, folder: str) -> list[str]:
+        """The names of what lies directly in a folder."""
+        try:
+            found = obstore.list_with_delimiter(self._store, folder)["objects"]
+        except FileNotFoundError:
+            return []
+        except (BaseError, OSError) as error:
+            raise self._refused(folder, error) from error
+        return sorted(one["path"].rpartition("/")[2] for one in found)
+
+    def remove(self, path: str) -> None:
+        """Destroy what lies there; nothing there is no error."""
+        try:
+            obstore.delete(self._store, path)
+        except FileNotFoundError:
+            return
+        except (BaseError, OSError) as error:
+            raise self._refused(path, error) from error
+
+    def _refused(self, path: str, error: Exception) -> StoreError:
+        return StoreError(
+            f"the replica {self.name} cannot be used: {str(error).splitlines()[0][:300]}",
+            where=path,
+            hint="check its address and its credentials in the environment",
+        )
+
+
+def open_replica(settings: Replica, archive: Path) -> ReplicaStore:
+    """The store that the settings name; a relative folder is taken from the archive's. Nothing is
+    asked of it yet. Raises StoreError for an address that no store can have."""
+    if not settings.location.startswith("s3://"):
+        return FolderReplica(settings.name, archive / settings.location)
+    wait = timedelta(seconds=REQUEST_SECONDS)
+    try:
+        store = from_url(
+            settings.location,
+            client_options={"timeout": wait, "connect_timeout": wait / 4, "allow_http": True},
+            retry_config={
+                "max_retries": RETRIES,
+                "retry_timeout": timedelta(seconds=RETRY_SECONDS),
+            },
+        )
+    except (BaseError, ValueError) as error:
+        raise StoreError(
+            f"the replica {settings.name} cannot be opened: {str(error).splitlines()[0][:300]}",
+            where=settings.location,
+            hint="correct its location in longplay.toml",
+        ) from error
+    return ObjectStoreReplica(settings.name, store)
+
+
+def object_path(key: ObjectKey, suffix: str) -> str:
+    """Where a replica keeps an object."""
+    return f"{_folder(key)}/{key.hex}{suffix}"
+
+
+def remove(replicas: Sequence[ReplicaStore], ledger: Ledger, key: ObjectKey) -> list[str]:
+    """Destroy an object in every replica; the names of those that had it.
+
+    What can be reached is done before StoreError is raised for the first store that cannot be; the
+    ledger has no `copy` rows of the others then. May be repeated.
+    """
+    had, refused = [], None
+    for store in replicas:
+        try:
+            names = [name for name in store.names(_folder(key)) if name.startswith(key.hex)]
+            for name in names:
+                store.remove(f"{_folder(key)}/{name}")
+        except StoreError as error:
+            refused = refused or error
+            continue
+        had += [store.name] if names else []
+        with ledger.write() as connection:
+            copies.drop(connection, store.name, [key.root])
+    if refused is not None:
+        raise refused
+    return had
+
+
+def _folder(key: ObjectKey) -> str:
+    return f"{OBJECTS}/{key.hex[:2]}/{key.hex[2:4]}"
