@@ -9,7 +9,7 @@ from urllib.parse import quote
 import pytest
 
 from longplay import clock
-from longplay.access import tracker
+from longplay.release import peers
 from longplay.torrent.bencode import decode
 from tests.access.conftest import Served
 
@@ -44,7 +44,7 @@ def test_the_v2_half_and_scrapes_are_answered(served: Served) -> None:
     announce(served, short, port=1001)
     scraped = decode(served.web.get(f"/scrape?info_hash={quote(short)}").content)
     assert scraped == {b"files": {short: {b"complete": 1, b"downloaded": 1, b"incomplete": 0}}}
-    assert tracker.counts(served.longplay.archive, [short]) == {short: (1, 0)}
+    assert peers.counts(served.longplay.archive, [short]) == {short: (1, 0)}
 
 
 def test_strangers_and_nonsense_are_refused(served: Served) -> None:
@@ -71,8 +71,8 @@ def test_who_does_not_come_back_is_forgotten(
 ) -> None:
     torrent = served.torrents()[0].info_hash_v1
     announce(served, torrent, port=1001)
-    later = clock.now() + timedelta(seconds=tracker.FORGET + 1)
+    later = clock.now() + timedelta(seconds=peers.FORGET + 1)
     monkeypatch.setattr(clock, "now", lambda: later)
     assert announce(served, torrent, port=1002, left=1)[b"peers"] == b""
-    with sqlite3.connect(served.longplay.archive / tracker.PEERS_FILE) as peers:
-        assert peers.execute("SELECT count(*) FROM peer").fetchone() == (1,)
+    with sqlite3.connect(served.longplay.archive / peers.PEERS_FILE) as known:
+        assert known.execute("SELECT count(*) FROM peer").fetchone() == (1,)

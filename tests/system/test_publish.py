@@ -6,13 +6,17 @@ import json
 import shutil
 import subprocess
 from collections.abc import Callable
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import jsonschema
 import pytest
 
+from longplay import clock
+from longplay.archive import open_archive
 from longplay.release import feed as feeds
+from longplay.workflows import publishing
 from tests.system.conftest import Longplay, song
 
 BY = "https://creativecommons.org/licenses/by/4.0/"
@@ -129,6 +133,22 @@ def test_a_torrent_that_is_gone_is_told(longplay: Longplay) -> None:
     for path in (longplay.archive / "releases").rglob("*.torrent"):
         path.unlink()
     assert "the torrent is gone" in longplay.run("release", "publish", expect=1).err
+
+
+def test_a_served_archive_renews_its_feed_before_it_expires(
+    longplay: Longplay, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = feed(longplay)
+    issued = datetime.fromisoformat(before["issued"])
+    with open_archive(longplay.archive) as archive:
+        monkeypatch.setattr(clock, "now", lambda: issued + timedelta(days=19))
+        assert publishing.renew_due(archive) is None
+        monkeypatch.setattr(clock, "now", lambda: issued + timedelta(days=21))
+        done = publishing.renew_due(archive)
+        assert done is not None
+        assert done.feed == 2
+        assert publishing.renew_due(archive) is None
+    assert feed(longplay)["expires"] > before["expires"]
 
 
 @pytest.mark.real

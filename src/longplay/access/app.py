@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
 from fastapi import FastAPI, Request
@@ -12,8 +13,9 @@ from fastapi.responses import Response
 from longplay import __version__
 from longplay.access import answers, recordings, releases, tdm, tracker, webseeds
 from longplay.access.context import Context
-from longplay.archive import open_archive
+from longplay.archive import Archive, open_archive
 from longplay.errors import LongplayError
+from longplay.workflows import publishing
 
 HEADERS = {
     "Content-Security-Policy": "default-src 'self'; base-uri 'none'; frame-ancestors 'none'",
@@ -23,13 +25,19 @@ HEADERS = {
 """No page needs anything of another host, and no file is to be taken for a page."""
 
 
+RENEW_SECONDS = 3600.0
+"""How often a served archive looks whether its feed is about to expire."""
+
+
 def create_app(folder: Path) -> FastAPI:
     """The application that serves the archive in `folder`. Raises ArchiveError."""
     archive = open_archive(folder)
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        renewing = asyncio.create_task(_keep_feed_fresh(archive))
         yield
+        renewing.cancel()
         archive.ledger.close()
 
     app = FastAPI(title="Longplay", version=__version__, lifespan=lifespan, redoc_url=None)
@@ -40,6 +48,15 @@ def create_app(folder: Path) -> FastAPI:
     app.add_exception_handler(LongplayError, _tell)
     app.middleware("http")(_with_headers)
     return app
+
+
+async def _keep_feed_fresh(archive: Archive) -> None:
+    """Renew the feed when it is due. Of several workers one does; who finds the lock taken, or the
+    ledger busy, looks again later."""
+    while True:
+        with suppress(LongplayError, OSError):
+            await asyncio.to_thread(publishing.renew_due, archive)
+        await asyncio.sleep(RENEW_SECONDS)
 
 
 async def _with_headers(

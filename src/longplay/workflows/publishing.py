@@ -90,6 +90,23 @@ def renew(archive: Archive) -> Published | FeedError:
         return error
 
 
+def renew_due(archive: Archive) -> Published | None:
+    """Sign the feed again when a third of its time is left, so that it never expires while the
+    archive is served. None when it is not due, was never published, or the key is not here."""
+    h = tables.feed_heads.c
+    with archive.ledger.read() as connection:
+        last = connection.execute(
+            sa.select(h.time, h.expires).order_by(h.serial.desc()).limit(1)
+        ).first()
+    if last is None:
+        return None
+    issued, expires = datetime.fromisoformat(last.time), datetime.fromisoformat(last.expires)
+    if clock.now() < issued + (expires - issued) * (2 / 3):
+        return None
+    done = renew(archive)
+    return None if isinstance(done, FeedError) else done
+
+
 def facts(archive: Archive) -> KeyFacts:
     """The archive's keys."""
     known = archives.make_keys(archive.folder, archive.settings)
