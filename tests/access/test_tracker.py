@@ -9,6 +9,7 @@ from urllib.parse import quote
 import pytest
 
 from longplay import clock
+from longplay.access import tracker
 from longplay.release import peers
 from longplay.torrent.bencode import decode
 from tests.access.conftest import Served
