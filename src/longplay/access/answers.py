@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from fastapi import Request
 from fastapi.responses import JSONResponse, Response, StreamingResponse
 
+from longplay import clock
 from longplay.rights.gate import Refusal
 
 CHUNK = 256 * 1024
@@ -23,19 +24,31 @@ LEGAL_REASONS = 451
 """Unavailable for legal reasons (RFC 7725)."""
 
 
+ASK_SECONDS = 1.0
+"""How often a long answer asks whether it may still go on."""
+
+
+def _always() -> bool:
+    return True
+
+
 @dataclass(frozen=True, slots=True)
 class Content:
-    """A file to be sent. `tag` names its bytes for ever; `size` is what it should have."""
+    """A file to be sent. `tag` names its bytes for ever; `size` is what it should have; `still`
+    says, while it is being sent, whether it may be. `reserved` is told to those who mine texts and
+    data (TDMRep, section 6.2); None where nothing is stated."""
 
     path: Path
     size: int
     tag: str
     media_type: str
+    still: Callable[[], bool] = _always
+    reserved: bool | None = None
 
 
 def send(request: Request, content: Content) -> Response:
     """All of a file, or the one range that is asked for."""
-    headers = {"Accept-Ranges": "bytes", "ETag": f'"{content.tag}"'}
+    headers = {"Accept-Ranges": "bytes", "ETag": f'"{content.tag}"'} | mining(content.reserved)
     if headers["ETag"] in _tags(request.headers.get("if-none-match", "")):
         return Response(status_code=304, headers=headers)
     span = _range(request, headers["ETag"], content.size)
@@ -55,7 +68,7 @@ def send(request: Request, content: Content) -> Response:
     except OSError:
         return refuse(404, "missing", "the object is not where it should be")
     if length > SMALL:
-        body = _stream(source, first, length)
+        body = _stream(source, first, length, content.still)
         return StreamingResponse(body, status, headers, content.media_type)
     try:
         data = os.pread(source, length, first)
@@ -81,9 +94,14 @@ def zeros(request: Request, size: int) -> Response:
     return Response(body, status, headers, "application/octet-stream")
 
 
-def tell(document: object) -> JSONResponse:
+def tell(document: object, reserved: bool | None = None) -> JSONResponse:
     """A JSON document."""
-    return JSONResponse(document)
+    return JSONResponse(document, headers=mining(reserved))
+
+
+def mining(reserved: bool | None) -> dict[str, str]:
+    """The header that says whether text and data mining is reserved."""
+    return {} if reserved is None else {"tdm-reservation": str(int(reserved))}
 
 
 def refuse(status: int, code: str, message: str) -> JSONResponse:
@@ -124,9 +142,14 @@ def _tags(header: str) -> set[str]:
     return {part.strip().removeprefix("W/") for part in header.split(",")}
 
 
-def _stream(source: int, first: int, length: int) -> Iterator[bytes]:
+def _stream(source: int, first: int, length: int, still: Callable[[], bool]) -> Iterator[bytes]:
+    asked = clock.monotonic()
     try:
         while length > 0:
+            if clock.monotonic() - asked >= ASK_SECONDS:
+                if not still():
+                    return  # withdrawn meanwhile: the connection breaks off
+                asked = clock.monotonic()
             data = os.pread(source, min(CHUNK, length), first)
             if not data:
                 return  # the connection breaks off: the length that was promised cannot be kept

@@ -15,7 +15,7 @@ from longplay.access import answers, recordings, releases, tdm, tracker, webseed
 from longplay.access.context import Context
 from longplay.archive import Archive, open_archive
 from longplay.errors import LongplayError
-from longplay.workflows import publishing
+from longplay.workflows import publishing, rights
 
 HEADERS = {
     "Content-Security-Policy": "default-src 'self'; base-uri 'none'; frame-ancestors 'none'",
@@ -32,6 +32,7 @@ RENEW_SECONDS = 3600.0
 def create_app(folder: Path) -> FastAPI:
     """The application that serves the archive in `folder`. Raises ArchiveError."""
     archive = open_archive(folder)
+    rights.catch_up(archive)
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:

@@ -10,12 +10,13 @@ from fastapi import Request
 
 from longplay import clock
 from longplay.archive import Archive
+from longplay.catalogue import layout
 from longplay.ledger import log
 from longplay.model import ObjectKey
 from longplay.rights.gate import Refusal, Shareable
 from longplay.rights.statements import Act
-from longplay.workflows import claims, judging
-from longplay.workflows.judging import Standing
+from longplay.workflows import judging, withdrawing
+from longplay.workflows.withdrawing import Memory, Reserved, Standing
 
 REMEMBERED = 16_384
 """Answers of the gate that are kept: pieces of one file are asked for again and again."""
@@ -26,12 +27,14 @@ ANSWER_SECONDS = 60.0
 
 @dataclass(frozen=True, slots=True)
 class Leave:
-    """The gate's answer about one object, and the suffix of its file."""
+    """The gate's answer about one object, and the suffix of its file. `standing` are the claims by
+    which it was judged: under others it counts for nothing."""
 
     answer: Shareable | Refusal
     key: ObjectKey
     suffix: str
     until: float
+    standing: Standing
 
 
 @dataclass(slots=True)
@@ -41,27 +44,35 @@ class Context:
     archive: Archive
     torrents: tuple[int, frozenset[bytes]] | None = None
     """The tracker's: how many releases there were, and the info-hashes of all of them."""
+    mining_rules: tuple[Reserved, list[dict[str, object]]] | None = None
+    """What `tdmrep.json` says, and the reservations that it was made of."""
     _lock: threading.Lock = field(default_factory=threading.Lock)
-    _head: int = -1
+    _seen: tuple[int, int] = (-1, -1)
     _standing: Standing = field(default_factory=lambda: Standing(frozenset(), 0))
+    _reserved: Reserved | None = None
+    _withdrawals: Memory = field(default_factory=Memory)
+    _reservations: Memory = field(default_factory=Memory)
     _answers: dict[tuple[bytes, Act], Leave] = field(default_factory=dict)
 
     def standing(self) -> Standing:
-        """What is withdrawn at this moment: worked out again whenever the log has grown."""
+        """What is withdrawn at this moment: worked out again whenever the log or the catalogue
+        has grown, for a claim may be about what came or was joined since."""
         with self.archive.ledger.read() as connection:
             head = log.head(connection)
+        seen = head, layout.current_number(self.archive.catalogue)
         with self._lock:
-            if head != self._head:
-                self._standing = judging.standing(self.archive)
+            if seen != self._seen:
+                self._standing = withdrawing.standing(self.archive, self._withdrawals)
+                self._reserved = None
                 self._answers.clear()
-                self._head = head
+                self._seen = seen
             return self._standing
 
     def leave(self, root: bytes, act: Act) -> Leave | None:
         """The gate's answer to an anonymous listener; None when no such object is held."""
         standing = self.standing()
         known = self._answers.get((root, act))
-        if known is None or known.until < clock.monotonic():
+        if known is None or known.standing is not standing or known.until < clock.monotonic():
             known = self._judge(root, act, clock.now(), standing)
             if known is None:
                 return None
@@ -73,13 +84,18 @@ class Context:
             known.answer.require(act, standing.position)
         return known
 
-    def all_reserved(self) -> set[int]:
-        """The recordings whose rights holders reserve text and data mining."""
-        return claims.reserved_recordings(self.archive)
+    def permits(self, root: bytes, act: Act) -> bool:
+        """Whether the gate gives leave at this moment."""
+        leave = self.leave(root, act)
+        return leave is not None and isinstance(leave.answer, Shareable)
 
-    def reserved(self, recording: int) -> bool:
-        """Whether it is reserved for one recording."""
-        return recording in self.all_reserved()
+    def reserved(self) -> Reserved:
+        """What rights holders reserve from text and data mining."""
+        self.standing()
+        with self._lock:
+            if self._reserved is None:
+                self._reserved = withdrawing.reserved(self.archive, self._reservations)
+            return self._reserved
 
     def _judge(self, root: bytes, act: Act, at: datetime, standing: Standing) -> Leave | None:
         with self.archive.ledger.read() as connection:
@@ -87,7 +103,8 @@ class Context:
         if found is None:
             return None
         answer = judging.judge(found, act, at, standing)
-        return Leave(answer, found.key, found.suffix, clock.monotonic() + ANSWER_SECONDS)
+        until = clock.monotonic() + ANSWER_SECONDS
+        return Leave(answer, found.key, found.suffix, until, standing)
 
 
 def context(request: Request) -> Context:

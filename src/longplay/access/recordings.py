@@ -58,7 +58,8 @@ def facts(identity: str, request: Request) -> Response:
     found = _find(here, identity, Act.DESCRIBE)
     if isinstance(found, Response):
         return found
-    return answers.tell(_document(here, found))
+    document = _document(here, found)
+    return answers.tell(document, document["tdm_reserved"])
 
 
 @router.get("/recordings/{identity}")
@@ -74,7 +75,9 @@ def page(identity: str, request: Request) -> Response:
             {"words": why.get(found.status_code, "It cannot be shown.")},
             found.status_code,
         )
-    return templates.TemplateResponse(request, "recording.html", _document(here, found))
+    document = _document(here, found)
+    headers = answers.mining(document["tdm_reserved"])
+    return templates.TemplateResponse(request, "recording.html", document, headers=headers)
 
 
 @router.api_route("/api/recordings/{identity}/stream", methods=["GET", "HEAD"])
@@ -87,7 +90,16 @@ def stream(identity: str, request: Request) -> Response:
     leave = found.leave
     path = here.archive.store.path(leave.key, leave.suffix)
     kind = MEDIA_TYPES.get(leave.suffix, "application/octet-stream")
-    return answers.send(request, answers.Content(path, leave.key.size, leave.key.hex, kind))
+    root = leave.key.root
+    content = answers.Content(
+        path,
+        leave.key.size,
+        leave.key.hex,
+        kind,
+        still=lambda: here.permits(root, Act.STREAM),
+        reserved=root in here.reserved().roots,
+    )
+    return answers.send(request, content)
 
 
 def _find(here: Context, identity: str, act: Act) -> Found | Response:
@@ -134,6 +146,6 @@ def _document(here: Context, found: Found) -> dict[str, Any]:
         "object": found.leave.key.hex,
         "bytes": found.leave.key.size,
         "rights": [{"uri": uri, "name": TERMS[uri].name} for uri in uris],
-        "tdm_reserved": here.reserved(found.recording),
+        "tdm_reserved": found.recording in here.reserved().recordings,
         "stream": f"/api/recordings/{identity}/stream" if may_stream else None,
     }

@@ -123,5 +123,12 @@ def _object(request: Request, here: Context, root: bytes) -> Response:
     if isinstance(leave.answer, Refusal):
         return answers.withheld(leave.answer)
     path = here.archive.store.path(leave.key, leave.suffix)
-    content = answers.Content(path, leave.key.size, root.hex(), "application/octet-stream")
+    content = answers.Content(
+        path,
+        leave.key.size,
+        root.hex(),
+        "application/octet-stream",
+        still=lambda: here.permits(root, Act.RELEASE),
+        reserved=root in here.reserved().roots,
+    )
     return answers.send(request, content)

@@ -126,13 +126,16 @@ def restore(
 @app.command("erase-person")
 def erase_person(
     person: Annotated[str, typer.Argument(metavar="PERSON", help="As `claim list` names them.")],
+    words: Annotated[
+        bool, typer.Option("--words", help="Also what they wrote in claims and answers.")
+    ] = False,
     archive: ArchiveOption = None,
 ) -> None:
     """Erase a claimant's name and contact; claims and log stay."""
     from longplay.workflows import claims
 
     with opened(archive) as it:
-        claims.erase_person(it, person)
+        claims.erase_person(it, person, words=words)
     output.line(f"{person} is erased")
 
 
@@ -157,6 +160,8 @@ def _tell(done: Decision, as_json: bool) -> None:
 
 
 def _document(one: Claim) -> dict[str, Any]:
+    from longplay.workflows.claims import statement
+
     return {
         "claim": one.id,
         "time": one.time,
@@ -166,7 +171,17 @@ def _document(one: Claim) -> dict[str, Any]:
         "evidence": one.evidence,
         "person": one.person,
         "subjects": [{"kind": kind, "value": value} for kind, value in one.subjects],
-        "steps": one.steps,
+        "steps": [
+            {
+                "time": step.time,
+                "step": step.step,
+                "person": step.person,
+                "words": step.words,
+                "log": step.log,
+                "reasons": statement(one, index),
+            }
+            for index, step in enumerate(one.steps)
+        ],
         "log": one.log,
     }
 

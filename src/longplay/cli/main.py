@@ -68,7 +68,7 @@ def _tell(error: LongplayError) -> int:
         facts = {"code": error.code, "message": error.message, "hint": error.hint}
         output.document({"error": {**facts, "where": error.where}})
     else:
-        output.err.print(f"longplay: {error}", markup=False)
+        output.err.print(f"longplay: {error}".translate(output.LINES), markup=False)
     return error.exit_status
 
 

@@ -23,18 +23,25 @@ PLAIN_SECONDS = 5.0
 CONTROLS = dict.fromkeys((*range(0x20), *range(0x7F, 0xA0)), "\N{REPLACEMENT CHARACTER}")
 """Control characters, as they are shown in tables."""
 
+LINES = {code: sign for code, sign in CONTROLS.items() if chr(code) not in "\n\t"}
+"""The same in texts of several lines."""
+
+ESCAPES = {code: f"\\u{code:04x}" for code in range(0x7F, 0xA0)}
+"""Those that JSON does not escape by itself."""
+
 err = Console(stderr=True, highlight=False, soft_wrap=True)
 out = Console(highlight=False, soft_wrap=True)
 
 
 def document(value: Any) -> None:
     """Print one JSON document on standard output."""
-    sys.stdout.write(json.dumps(value, ensure_ascii=False, indent=1, default=_plain) + "\n")
+    text = json.dumps(value, ensure_ascii=False, indent=1, default=_plain)
+    sys.stdout.write(text.translate(ESCAPES) + "\n")
 
 
 def line(text: str = "") -> None:
-    """Print a line for people, as it is."""
-    out.print(text, markup=False)
+    """Print a line for people, or several; without what a terminal obeys."""
+    out.print(text.translate(LINES), markup=False)
 
 
 def table(columns: Sequence[str], rows: Sequence[Sequence[object]]) -> None:

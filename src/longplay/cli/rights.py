@@ -46,7 +46,9 @@ def _show(one: Explanation) -> None:
         for step in steps:
             output.line(f"  {step}")
     if one.withdrawn:
-        output.line("  a rights holder's claim was upheld: it stays dark")
+        output.line("  withdrawn: it stays dark")
+    for cause in one.causes:
+        output.line(f"  tombstone: {cause}")
     for answer in one.answers:
         may = "yes" if answer.permitted else "no"
         asks = f"; asks for {', '.join(answer.duties)}" if answer.duties else ""

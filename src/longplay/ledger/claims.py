@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import secrets
+from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
@@ -12,12 +13,16 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from longplay import clock
-from longplay.errors import InputError
+from longplay.errors import InputError, LedgerError
 from longplay.ledger import log, tables
 from longplay.model import ObjectKey
 
 SALT_BYTES = 32
 """Random bytes beside a person's data, so that nobody finds it by guessing and hashing."""
+
+
+ERASED = "(erased)"
+"""What stands in place of words that were erased with the person who wrote them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +84,15 @@ class Tombstone:
     log: int
 
 
+@dataclass(frozen=True, slots=True)
+class Forgotten:
+    """An object whose bits were destroyed on purpose."""
+
+    key: ObjectKey
+    time: str
+    reason: str
+
+
 def add_person(connection: Connection, name: str, contact: str) -> tuple[str, str]:
     """Note a person; returns the id, and the salted hash that the log may carry."""
     salt = secrets.token_bytes(SALT_BYTES)
@@ -95,8 +109,11 @@ def person_hash(salt: bytes, name: str, contact: str) -> str:
     return hashlib.sha256(salt + text.encode()).hexdigest()
 
 
-def erase_person(connection: Connection, identity: str) -> None:
-    """Empty a person's row; claims, steps and log stay. Raises InputError for an unknown one."""
+def erase_person(connection: Connection, identity: str, *, words: bool) -> None:
+    """Empty a person's row, and with `words` also what they wrote in claims and answers. Claims,
+    steps and log stay. Raises InputError for an unknown one."""
+    if connection.dialect.name == "sqlite":
+        connection.exec_driver_sql("PRAGMA secure_delete = ON")  # nothing stays in free pages
     p = tables.persons.c
     done = connection.execute(
         tables.persons.update()
@@ -104,8 +121,15 @@ def erase_person(connection: Connection, identity: str) -> None:
         .values(name=None, contact=None, salt=bytes(SALT_BYTES), erased=clock.timestamp())
     )
     if not done.rowcount:
-        raise InputError("is no person of this ledger", where=identity, hint="see `claim list`")
-    log.append(connection, "erase-person", identity, {})
+        raise InputError(
+            "is no person of this ledger", where=identity[:60], hint="see `claim list`"
+        )
+    if words:
+        c, t = tables.claims, tables.claim_steps
+        said = c.update().where(c.c.person == identity)
+        connection.execute(said.values(ground=ERASED, evidence=""))
+        connection.execute(t.update().where(t.c.person == identity).values(words=ERASED))
+    log.append(connection, "erase-person", identity, {"words": words})
 
 
 def add(
@@ -124,8 +148,8 @@ def add(
     detail = {
         "asks": asks,
         "claimant": person[1],
-        "ground": _digest(ground),
-        "evidence": _digest(evidence),
+        "ground": _digest(connection, person[0], ground),
+        "evidence": _digest(connection, person[0], evidence),
         "subjects": sorted([row["kind"], row["value"]] for row in rows),
     }
     connection.execute(tables.claim_subjects.insert(), rows)
@@ -156,18 +180,24 @@ def step(
     person: tuple[str, str] | None = None,
     objects: Sequence[ObjectKey] = (),
 ) -> int:
-    """Record a step and the state that it leads to; returns the log entry's number."""
+    """Record a step and the state that it leads to; returns the log entry's number.
+
+    Raises LedgerError when somebody else has taken the claim to another state meanwhile.
+    """
+    c = tables.claims.c
+    mine = tables.claims.update().where(c.id == claim.id, c.state == claim.state)
+    if not connection.execute(mine.values(state=state)).rowcount:
+        raise LedgerError(
+            "somebody else decided at the same time", where=claim.id, hint="see `claim list`"
+        )
     detail = {
         "state": state,
-        "words": _digest(words),
+        "words": _digest(connection, person[0] if person else claim.person.id, words),
         "person": person[1] if person else None,
         "objects": [[key.hex, key.size] for key in objects],
     }
     number = log.append(connection, f"claim {name}", claim.id, detail)
-    c = tables.claims.c
-    connection.execute(
-        tables.claims.update().where(c.id == claim.id).values(state=state, log=number)
-    )
+    connection.execute(tables.claims.update().where(c.id == claim.id).values(log=number))
     _note(connection, claim.id, name, person[0] if person else None, words, number)
     return number
 
@@ -182,13 +212,33 @@ def find(connection: Connection, identity: str) -> Claim:
 
 def list_all(connection: Connection, identity: str | None = None) -> list[Claim]:
     """Every claim, oldest first, or the one of that id."""
+    c = tables.claims.c
+    return _claims(connection, sa.true() if identity is None else c.id == identity)
+
+
+def upheld_claims(connection: Connection, asks: str) -> list[Claim]:
+    """The upheld claims that ask for this, oldest first."""
+    c = tables.claims.c
+    return _claims(connection, sa.and_(c.state == "upheld", c.asks == asks))
+
+
+def _claims(connection: Connection, which: sa.ColumnElement[bool]) -> list[Claim]:
     c, s, t = tables.claims.c, tables.claim_subjects.c, tables.claim_steps.c
-    query = sa.select(tables.claims).order_by(c.time, c.id)
-    rows = connection.execute(query if identity is None else query.where(c.id == identity)).all()
-    people = {row.id: Person(row.id, row.name, row.contact)
-              for row in connection.execute(sa.select(tables.persons))}  # fmt: skip
-    subjects = connection.execute(sa.select(tables.claim_subjects).order_by(s.kind, s.value)).all()
-    steps = connection.execute(sa.select(tables.claim_steps).order_by(t.number)).all()
+    query = sa.select(tables.claims).where(which)
+    mine = sa.select(c.id).where(which)
+    subjects: dict[str, list[tuple[str, str]]] = defaultdict(list)
+    named = sa.select(tables.claim_subjects).where(s.claim.in_(mine))
+    for one in connection.execute(named.order_by(s.kind, s.value)):
+        subjects[one.claim].append((one.kind, one.value))
+    people = {
+        row.id: Person(row.id, row.name, row.contact)
+        for row in connection.execute(sa.select(tables.persons))
+    }
+    steps: dict[str, list[StepRow]] = defaultdict(list)
+    taken = sa.select(tables.claim_steps).where(t.claim.in_(mine))
+    for one in connection.execute(taken.order_by(t.number)):
+        row = StepRow(one.time, one.step, people.get(one.person), one.words, one.log)
+        steps[one.claim].append(row)
     return [
         Claim(
             id=row.id,
@@ -198,15 +248,11 @@ def list_all(connection: Connection, identity: str | None = None) -> list[Claim]
             ground=row.ground,
             evidence=row.evidence,
             person=people[row.person],
-            subjects=tuple((one.kind, one.value) for one in subjects if one.claim == row.id),
-            steps=tuple(
-                StepRow(one.time, one.step, people.get(one.person), one.words, one.log)
-                for one in steps
-                if one.claim == row.id
-            ),
+            subjects=tuple(subjects[row.id]),
+            steps=tuple(steps[row.id]),
             log=row.log,
         )
-        for row in rows
+        for row in connection.execute(query.order_by(c.time, c.id))
     ]
 
 
@@ -253,7 +299,8 @@ def bury(connection: Connection, tombstones: Iterable[Tombstone]) -> None:
         }
         for one in tombstones
     ]
-    standing = {(one.key.root, one.cause) for one in tombstones_standing(connection)}
+    l = tables.tombstones.c  # noqa: E741 - one letter a table
+    standing = set(map(tuple, connection.execute(sa.select(l.root, l.cause))))
     rows = [row for row in rows if (row["root"], row["cause"]) not in standing]
     if rows:
         connection.execute(tables.tombstones.insert(), rows)
@@ -264,10 +311,37 @@ def lift(connection: Connection, cause: str) -> None:
     connection.execute(tables.tombstones.delete().where(tables.tombstones.c.cause == cause))
 
 
+def tombstone_roots(connection: Connection) -> set[bytes]:
+    """The roots of all objects that have a tombstone."""
+    return set(connection.scalars(sa.select(tables.tombstones.c.root).distinct()))
+
+
 def tombstones_standing(connection: Connection) -> list[Tombstone]:
     """Every tombstone, by root."""
+    return _tombstones(connection, sa.true())
+
+
+def tombstones_on(connection: Connection, root: bytes) -> list[Tombstone]:
+    """The tombstones of one object."""
+    return _tombstones(connection, tables.tombstones.c.root == root)
+
+
+def tombstones_naming(connection: Connection, recordings: Sequence[str]) -> list[Tombstone]:
+    """The tombstones that name one of these recordings (`rec…`)."""
+    l = tables.tombstones.c  # noqa: E741 - one letter a table
+    return _tombstones(connection, sa.or_(*(l.recordings.contains(one) for one in recordings)))
+
+
+def forgotten_on(connection: Connection, root: bytes) -> Forgotten | None:
+    """What is known of an object whose bits were destroyed."""
+    f = tables.forgotten
+    row = connection.execute(sa.select(f).where(f.c.root == root)).first()
+    return None if row is None else Forgotten(ObjectKey(row.root, row.size), row.time, row.reason)
+
+
+def _tombstones(connection: Connection, which: sa.ColumnElement[bool]) -> list[Tombstone]:
     t = tables.tombstones
-    rows = connection.execute(sa.select(t).order_by(t.c.root, t.c.cause))
+    rows = connection.execute(sa.select(t).where(which).order_by(t.c.root, t.c.cause))
     return [
         Tombstone(
             ObjectKey(row.root, row.size),
@@ -299,6 +373,9 @@ def _note(
     )
 
 
-def _digest(text: str) -> str:
-    """The log has what was said as a digest: words may hold what must be erased."""
-    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
+def _digest(connection: Connection, person: str, text: str) -> str:
+    """The log has what was said as a digest, salted as the person is whom it may concern: words
+    may hold what must be erased, and short ones could be guessed."""
+    p = tables.persons.c
+    salt = connection.scalar(sa.select(p.salt).where(p.id == person)) or b""
+    return hashlib.sha256(bytes(salt) + text.encode("utf-8", "surrogatepass")).hexdigest()

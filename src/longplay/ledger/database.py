@@ -79,6 +79,15 @@ class Ledger:
         """Whether it is a SQLite file."""
         return self._engine.dialect.name == "sqlite"
 
+    def scrub(self) -> None:
+        """Leave no copy of what was overwritten in SQLite's write-ahead log, as far as other
+        readers let go of it."""
+        if self._engine.dialect.name == "sqlite":
+            with _plainly(), self._engine.connect() as connection:
+                driver = connection.connection.cursor()
+                driver.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+                driver.close()
+
     def close(self) -> None:
         """Give back every connection."""
         self._engine.dispose()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 import pyarrow as pa
 import sqlalchemy as sa
@@ -18,6 +18,11 @@ Provenance = tuple[bytes, str, int | None, int | None, str]
 
 FETCH_ROWS = 10_000
 """Rows of a large answer held at a time."""
+
+QUERY_VALUES = 10_000
+"""Values named in one query; SQLite takes at most 32,766, PostgreSQL 65,535."""
+
+T = TypeVar("T")
 
 RANKS = {Role.PRESERVATION: 0, Role.DERIVATIVE: 1, Role.OTHER_ENCODING: 2, Role.PART: 3}
 PART_RANK = RANKS[Role.PART]
@@ -175,9 +180,28 @@ def object_of(connection: Connection, root: bytes) -> tuple[ObjectKey, str, str]
 def objects_carrying(connection: Connection, recordings: Sequence[int]) -> list[tuple[int, bytes]]:
     """(recording, root) of the objects that carry these recordings, preservation copies first."""
     m = tables.manifestations.c
-    rank = sa.case({role.value: rank for role, rank in RANKS.items()}, value=m.role)
-    query = sa.select(m.recording, m.root).where(m.recording.in_(recordings))
-    return [tuple(row) for row in connection.execute(query.order_by(rank, m.root))]
+    found = []
+    for some in _parts(recordings):
+        rows = connection.execute(
+            sa.select(m.recording, m.root, m.role).where(m.recording.in_(some)).distinct()
+        )
+        found += [(RANKS[Role(role)], root, recording) for recording, root, role in rows]
+    return list(dict.fromkeys((recording, root) for _, root, recording in sorted(found)))
+
+
+def sizes_of(connection: Connection, roots: Sequence[bytes]) -> dict[bytes, ObjectKey]:
+    """The objects that have these roots, of those that are stored."""
+    o = tables.objects.c
+    return {
+        root: ObjectKey(root, size)
+        for some in _parts(roots)
+        for root, size in connection.execute(sa.select(o.root, o.size).where(o.root.in_(some)))
+    }
+
+
+def _parts(values: Sequence[T]) -> Iterator[Sequence[T]]:
+    """A long list in parts that one query takes."""
+    return (values[at : at + QUERY_VALUES] for at in range(0, len(values), QUERY_VALUES))
 
 
 def recordings_of(connection: Connection, root: bytes) -> list[int]:
@@ -201,16 +225,20 @@ def carried(connection: Connection) -> pa.Table:
 
 def pictures_of_none_but(connection: Connection, roots: set[bytes]) -> dict[bytes, list[bytes]]:
     """The embedded pictures of these objects that no other object has, by the object."""
-    holders: dict[bytes, set[bytes]] = {}
-    for root, picture in connection.execute(
-        sa.select(tables.embedded.c.root, tables.embedded.c.picture).distinct()
-    ):
-        holders.setdefault(picture, set()).add(root)
+    e = tables.embedded.c
+    mine: dict[bytes, set[bytes]] = {}
+    for some in _parts(sorted(roots)):
+        rows = connection.execute(sa.select(e.root, e.picture).where(e.root.in_(some)))
+        for root, picture in rows:
+            mine.setdefault(picture, set()).add(root)
+    others: set[bytes] = set()
+    for some in _parts(sorted(mine)):
+        rows = connection.execute(sa.select(e.root, e.picture).where(e.picture.in_(some)))
+        others |= {picture for root, picture in rows if root not in roots}
     found: dict[bytes, list[bytes]] = {}
-    for picture, by in sorted(holders.items()):
-        if by <= roots:
-            for root in by:
-                found.setdefault(root, []).append(picture)
+    for picture in sorted(mine.keys() - others):
+        for root in mine[picture]:
+            found.setdefault(root, []).append(picture)
     return found
 
 

@@ -12,7 +12,7 @@ from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 from sqlalchemy.engine import Connection
 
 from longplay import clock
-from longplay.ledger import tables
+from longplay.ledger import log, tables
 from longplay.model import ObjectKey, Statement
 
 LAYER_FACT = "rights of "
@@ -205,29 +205,41 @@ def add_evidence(connection: Connection, files: Iterable[EvidenceFile]) -> None:
     )
 
 
+def states(connection: Connection, origin: str, statements: Iterable[Statement]) -> bool:
+    """Whether just these statements are those of `origin`."""
+    r = tables.rights_statements
+    columns = [column for column in r.c if column.name != "origin"]
+    known = connection.execute(sa.select(*columns).where(r.c.origin == origin))
+    return set(map(tuple, known)) == {tuple(_row(one).values()) for one in statements}
+
+
 def replace_statements(
     connection: Connection, origin: str, statements: Iterable[Statement]
 ) -> None:
-    """Replace all rights statements that `origin` made by these."""
+    """Replace all rights statements that `origin` made by these.
+
+    What changes them stands in the log: who serves or seeds sees by it that they must be judged
+    anew.
+    """
+    statements = list(statements)
+    if states(connection, origin, statements):
+        return
     table = tables.rights_statements
     connection.execute(table.delete().where(table.c.origin == origin))
-    _insert(
-        connection,
-        table,
-        [
-            {
-                "subject": one.subject,
-                "uri": one.uri,
-                "evidence": one.evidence,
-                "start": one.start,
-                "end": one.end,
-                "territories": " ".join(one.territories),
-                "uses": " ".join(one.uses),
-                "origin": origin,
-            }
-            for one in statements
-        ],
-    )
+    _insert(connection, table, [{**_row(one), "origin": origin} for one in statements])
+    log.append(connection, "rights", origin, {"statements": len(statements)})
+
+
+def _row(one: Statement) -> dict[str, str]:
+    return {
+        "subject": one.subject,
+        "uri": one.uri,
+        "evidence": one.evidence,
+        "start": one.start,
+        "end": one.end,
+        "territories": " ".join(one.territories),
+        "uses": " ".join(one.uses),
+    }
 
 
 def note_layer(connection: Connection, source: str, file: str) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -15,13 +14,15 @@ from longplay.catalogue import ids
 from longplay.catalogue.search import showing
 from longplay.catalogue.snapshot import open_current
 from longplay.errors import InputError
+from longplay.ledger import claims as record
 from longplay.ledger import queries
 from longplay.model import Action, ObjectKey, Statement
 from longplay.rights import gate, inheritance
 from longplay.rights.gate import AccessClass, Refusal, Shareable
 from longplay.rights.inheritance import LEVELS, Level
 from longplay.rights.statements import Act
-from longplay.workflows import claims, shares
+from longplay.workflows import shares, withdrawing
+from longplay.workflows.withdrawing import Standing
 
 OBJECT = "obj"
 """What stands before an object's root in its id."""
@@ -48,15 +49,6 @@ class Stated:
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
-    """What upheld claims withdraw: the roots of objects, and the log position of the newest
-    decision, by which a `Shareable` is judged to be too old."""
-
-    roots: frozenset[bytes]
-    position: int
-
-
-@dataclass(frozen=True, slots=True)
 class Verdict:
     """The gate's answer for one act, in words."""
 
@@ -70,7 +62,7 @@ class Verdict:
 @dataclass(frozen=True, slots=True)
 class Explanation:
     """Why an object may be handed on, or not: the steps by which its statements were arrived at,
-    one list for each file that led to it, and the gate's answers."""
+    one list for each file that led to it, and the gate's answers. `causes` are its tombstones."""
 
     object: str
     size: int
@@ -78,14 +70,9 @@ class Explanation:
     recordings: tuple[str, ...]
     access: AccessClass
     withdrawn: bool
+    causes: tuple[str, ...]
     steps: tuple[tuple[str, ...], ...]
     answers: tuple[Verdict, ...]
-
-
-def standing(archive: Archive) -> Standing:
-    """What is withdrawn now."""
-    roots, position = claims.withdrawn_objects(archive)
-    return Standing(frozenset(roots), position)
 
 
 def stated(connection: Connection, root: bytes) -> Stated | None:
@@ -136,27 +123,32 @@ def judge(
 def explain(archive: Archive, asked: str) -> list[Explanation]:
     """Why the objects that `asked` leads to may be handed on, or not.
 
-    `asked` is an object (`obj…` or its root), or an id or identifier of the catalogue. Raises
-    InputError when nothing that is held is meant.
+    `asked` is an object (`obj…` or its root), or an id or identifier of the catalogue. Objects that
+    are not held any more are told of as well, while a tombstone stands or the ledger knows that
+    they were forgotten. Raises InputError when nothing of it was ever held.
     """
-    now_standing = standing(archive)
+    claimed = withdrawing.standing(archive)
+    now = clock.now()
+    found = []
     with archive.ledger.read() as connection:
-        roots = _roots(archive, connection, asked)
-        found = [one for root in roots[:MOST_OBJECTS] if (one := stated(connection, root))]
-        carried = {one.key.root: queries.recordings_of(connection, one.key.root) for one in found}
+        for root in _roots(archive, connection, asked)[:MOST_OBJECTS]:
+            one = stated(connection, root)
+            if one is not None:
+                found.append(_explain(connection, one, now, claimed))
+            elif (gone := _gone(connection, root)) is not None:
+                found.append(gone)
     if not found:
         raise InputError(
             "nothing of it is held", where=asked[:80], hint="see `longplay catalogue show`"
         )
-    now = clock.now()
-    return [_explain(one, carried[one.key.root], now, now_standing) for one in found]
+    return found
 
 
-def _explain(
-    found: Stated, recordings: Sequence[int], at: datetime, claimed: Standing
-) -> Explanation:
-    withdrawn = found.key.root in claimed.roots
+def _explain(connection: Connection, found: Stated, at: datetime, claimed: Standing) -> Explanation:
+    root = found.key.root
+    withdrawn = root in claimed.roots
     answers = (judge(found, act, at, claimed, signed_in=True) for act in Act)
+    recordings = queries.recordings_of(connection, root)
     return Explanation(
         object=f"{OBJECT}{found.key.hex}",
         size=found.key.size,
@@ -164,8 +156,38 @@ def _explain(
         recordings=tuple(ids.text("rec", recording) for recording in recordings),
         access="dark" if withdrawn else gate.access_class(found.in_force, at),
         withdrawn=withdrawn,
+        causes=_causes(connection, root),
         steps=tuple(inheritance.explain(levels).steps for levels in found.files),
         answers=tuple(_verdict(act, one) for act, one in zip(Act, answers, strict=True)),
+    )
+
+
+def _gone(connection: Connection, root: bytes) -> Explanation | None:
+    """What there is to say of an object that is not held any more."""
+    forgotten = record.forgotten_on(connection, root)
+    tombstones = record.tombstones_on(connection, root)
+    if forgotten is None and not tombstones:
+        return None
+    key = tombstones[0].key if forgotten is None else forgotten.key
+    words = f"destroyed on {forgotten.time[:10]}: {forgotten.reason}" if forgotten else "not held"
+    recordings = sorted({name for one in tombstones for name in one.recordings})
+    return Explanation(
+        object=f"{OBJECT}{key.hex}",
+        size=key.size,
+        kind="forgotten" if forgotten else "absent",
+        recordings=tuple(recordings),
+        access="dark",
+        withdrawn=bool(tombstones),
+        causes=_causes(connection, root),
+        steps=((words,),),
+        answers=tuple(Verdict(act.value, False, "not-held", "it is not held", ()) for act in Act),
+    )
+
+
+def _causes(connection: Connection, root: bytes) -> tuple[str, ...]:
+    return tuple(
+        f"{one.cause}, {one.time[:10]}, entry {one.log} of the log"
+        for one in record.tombstones_on(connection, root)
     )
 
 
@@ -201,4 +223,8 @@ def _roots(archive: Archive, connection: Connection, asked: str) -> list[bytes]:
     }
     keys = np.array([ids.parse(identity)[1] for identity in sorted(recordings)], np.uint64)
     known = shares.formerly(snapshot, keys).tolist()
-    return list(dict.fromkeys(root for _, root in queries.objects_carrying(connection, known)))
+    roots = [root for _, root in queries.objects_carrying(connection, known)]
+    if len(known) <= MOST_OBJECTS:
+        texts = [ids.text("rec", one) for one in known]
+        roots += [one.key.root for one in record.tombstones_naming(connection, texts)]
+    return list(dict.fromkeys(roots))

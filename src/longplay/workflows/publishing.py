@@ -31,7 +31,7 @@ from longplay.release.feed import Feed, File, Log, Scarce, Sharing, Tombstone
 from longplay.release.rss import rss
 from longplay.release.tables import MEMBERS
 from longplay.workflows import shares
-from longplay.workflows.claims import reserved_recordings
+from longplay.workflows.claims import catch_up, reserved_recordings
 
 FEED, SIGNATURE, RSS = "feed.json", "feed.json.minisig", "feed.rss"
 
@@ -132,6 +132,7 @@ def rotate_key(archive: Archive) -> KeyFacts:
 
 
 def _publish(archive: Archive, known: keys.Keys, key: minisign.SecretKey) -> Published:
+    catch_up(archive)
     # What is counted and read takes long; the ledger is asked for what it says last of all.
     held = _Held.of(archive)
     with archive.ledger.write() as connection:

@@ -18,7 +18,8 @@ from longplay.rights import gate, inheritance, rows
 from longplay.rights.gate import Refusal, Shareable
 from longplay.rights.inheritance import Level
 from longplay.rights.statements import Act
-from longplay.workflows import claims
+from longplay.workflows import withdrawing
+from longplay.workflows.withdrawing import Standing
 
 SETTINGS = "settings"
 """Origin of the statements that the settings make about sources."""
@@ -35,6 +36,9 @@ def record_sources(archive: Archive) -> None:
         )
         for source in archive.settings.sources
     ]
+    with archive.ledger.read() as connection:
+        if record.states(connection, SETTINGS, statements):
+            return
     with archive.ledger.write() as connection:
         record.replace_statements(connection, SETTINGS, statements)
 
@@ -81,14 +85,20 @@ def record_layer(archive: Archive, source: str) -> None:
 
 
 def judge_release(
-    archive: Archive, held: pa.Table, at: datetime, position: int
+    archive: Archive,
+    held: pa.Table,
+    at: datetime,
+    position: int,
+    standing: Standing | None = None,
 ) -> list[Shareable | Refusal]:
-    """The gate's answer for each row of `held` (columns `root`, `size`): may it be released?"""
+    """The gate's answer for each row of `held` (columns `root`, `size`): may it be released?
+
+    `standing` is what is withdrawn, where the caller has asked already."""
     chains = _chains(archive)
     nothing: tuple[tuple[Statement, ...], bool] = ((), False)
     keys = zip(held["root"].to_pylist(), held["size"].to_pylist(), strict=True)
     asked = [(ObjectKey(root, size), *chains.get(root, nothing)) for root, size in keys]
-    roots, _ = claims.withdrawn_objects(archive)
+    roots = (standing or withdrawing.standing(archive)).roots
     withdrawn = {key for key, _, _ in asked if key.root in roots} if roots else set()
     return list(
         gate.decide_many(asked, Act.RELEASE, at, withdrawn=withdrawn, log_position=position)
@@ -98,7 +108,7 @@ def judge_release(
 def count_by_access_class(archive: Archive) -> dict[str, int]:
     """How many objects anybody may listen to, signed-in users may, or nobody."""
     now = clock.now()
-    roots, _ = claims.withdrawn_objects(archive)
+    roots = withdrawing.standing(archive).roots
     classes = Counter(
         "dark" if root in roots else gate.access_class(statements, now)
         for root, (statements, _) in _chains(archive).items()

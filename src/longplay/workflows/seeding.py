@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import closing
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from threading import Event
 
@@ -14,6 +16,7 @@ import sqlalchemy as sa
 
 from longplay import clock
 from longplay.archive import Archive
+from longplay.catalogue import layout
 from longplay.errors import ReleaseError
 from longplay.ledger import log, queries, tables
 from longplay.release.document import Release, Volume, read_release
@@ -22,7 +25,8 @@ from longplay.release.seeding import Volume as Offered
 from longplay.release.tables import MEMBERS
 from longplay.rights.gate import Shareable
 from longplay.torrent import metainfo
-from longplay.workflows import judging, rights
+from longplay.workflows import rights, withdrawing
+from longplay.workflows.withdrawing import Memory, Standing
 
 POLL_SECONDS = 2.0
 """How often a seeder looks whether claims or releases have changed what it may offer: what is
@@ -42,21 +46,65 @@ class Part:
 
 @dataclass(slots=True)
 class Offer:
-    """What an archive may offer now; worked out again when its log has grown."""
+    """What an archive may offer now, asked again and again.
+
+    When the log has grown, what claims withdraw is left out at once. Judging everything anew takes
+    long in a large archive, and is done beside that: what may be offered again, or was released
+    since, comes when it is through, and what a changed statement shuts goes then.
+    """
 
     archive: Archive
     part: Part
-    _head: int = -1
+    _seen: tuple[int, int] = (-1, -1)
+    _judged: tuple[int, int] = (-1, -1)
+    _standing: Standing = field(default_factory=lambda: Standing(frozenset(), 0))
+    _memory: Memory = field(default_factory=Memory)
+    _judging: Future[_Offers] | None = None
+    _offers: _Offers = field(default_factory=list)
     _volumes: list[Offered] = field(default_factory=list)
+    _worker: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(1))
 
     def __call__(self) -> Sequence[Offered]:
         """The volumes to seed."""
         with self.archive.ledger.read() as connection:
             head = log.head(connection)
-        if head != self._head:
-            self._volumes = offered(self.archive, self.part)
-            self._head = head
+        seen = head, layout.current_number(self.archive.catalogue)
+        changed = seen != self._seen
+        if changed:
+            self._standing = withdrawing.standing(self.archive, self._memory)
+            self._seen = seen
+        if self._judging is None and self._judged != seen:
+            self._judged = seen
+            self._judging = self._worker.submit(_offered, self.archive, self.part)
+        if self._judging is not None and (self._judging.done() or not self._offers):
+            self._offers = self._judging.result()
+            self._judging, changed = None, True
+        if changed:
+            self._volumes = [_without(one, self._standing.roots) for one in self._offers]
         return self._volumes
+
+    def close(self) -> None:
+        """Let go of the worker."""
+        self._worker.shutdown(wait=True, cancel_futures=True)
+
+
+@dataclass(frozen=True, slots=True)
+class _Rooted:
+    """A volume to offer, and the objects that its paths lead to."""
+
+    volume: Offered
+    roots: Mapping[str, bytes]
+
+
+_Offers = list[_Rooted]
+
+
+def _without(offer: _Rooted, withdrawn: frozenset[bytes]) -> Offered:
+    """A volume without what is withdrawn."""
+    gone = [path for path, root in offer.roots.items() if root in withdrawn]
+    if not gone:
+        return offer.volume
+    return replace(offer.volume, files={**offer.volume.files, **dict.fromkeys(gone)})
 
 
 def seed(archive: Archive, part: Part, ready: Callable[[int, str], None], stop: Event) -> None:
@@ -64,7 +112,11 @@ def seed(archive: Archive, part: Part, ready: Callable[[int, str], None], stop: 
     sharing = archive.settings.sharing
     trackers = (*sharing.trackers, *_below(sharing.address, ANNOUNCE))
     offer = Offer(archive, part)
-    with Seeder(sharing.model_copy(update={"trackers": trackers})) as seeder:
+    rights.catch_up(archive)
+    with (
+        closing(offer),
+        Seeder(sharing.model_copy(update={"trackers": trackers})) as seeder,
+    ):
         seeder.update(offer())
         ready(len(offer()), seeder.address)
         watch(seeder, offer, every=POLL_SECONDS, stop=stop)
@@ -84,6 +136,10 @@ def offered(archive: Archive, part: Part) -> list[Offered]:
 
     The scarcest are those of the least listened-to stages, which fewest others carry.
     """
+    return [one.volume for one in _offered(archive, part)]
+
+
+def _offered(archive: Archive, part: Part) -> _Offers:
     pairs = [(release, volume) for release in current(archive) for volume in release.volumes]
     pairs.sort(key=lambda pair: (-pair[0].stage, pair[1].name))
     mine = pairs[part.number - 1 :: part.of]
@@ -93,9 +149,10 @@ def offered(archive: Archive, part: Part) -> list[Offered]:
 
 def _offer(
     archive: Archive, release: Release, volume: Volume, places: dict[bytes, Path]
-) -> Offered:
+) -> _Rooted:
     sharing = archive.settings.sharing
     torrent = archive.releases / volume.torrent
+    roots: dict[str, bytes] = {}
     if volume.kind == "metadata":
         folder = archive.releases / volume.release
         paths = ["/".join(file.path) for file in metainfo.parse(torrent.read_bytes()).files]
@@ -103,9 +160,9 @@ def _offer(
     else:
         members = _members(archive, release, volume.name)
         files = {path: places.get(root) for path, root in members}
-    return Offered(
-        volume.name, torrent, files, (*sharing.web_seeds, *_below(sharing.address, WEB_SEEDS))
-    )
+        roots = dict(members)
+    web_seeds = (*sharing.web_seeds, *_below(sharing.address, WEB_SEEDS))
+    return _Rooted(Offered(volume.name, torrent, files, web_seeds), roots)
 
 
 def _members(archive: Archive, release: Release, volume: str | None) -> list[tuple[str, bytes]]:
@@ -124,7 +181,7 @@ def _members(archive: Archive, release: Release, volume: str | None) -> list[tup
 def _places(archive: Archive, releases: Iterable[Release]) -> dict[bytes, Path]:
     """Where the objects of releases lie that may be released at this moment."""
     roots = {root for release in releases for _, root in _members(archive, release, None)}
-    standing = judging.standing(archive)
+    standing = withdrawing.standing(archive)
     with archive.ledger.read() as connection:
         held = [
             (key, suffix)
@@ -132,7 +189,9 @@ def _places(archive: Archive, releases: Iterable[Release]) -> dict[bytes, Path]:
             if key.root in roots and key.root not in standing.roots
         ]
     columns = {"root": [key.root for key, _ in held], "size": [key.size for key, _ in held]}
-    verdicts = rights.judge_release(archive, pa.table(columns), clock.now(), standing.position)
+    verdicts = rights.judge_release(
+        archive, pa.table(columns), clock.now(), standing.position, standing
+    )
     return {
         key.root: archive.store.path(key, suffix)
         for (key, suffix), verdict in zip(held, verdicts, strict=True)
