@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tempfile
 from collections import Counter, defaultdict
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from longplay.catalogue import identity, ids, joins
+from longplay.catalogue import identity, ids, joins, layout
 from longplay.catalogue.snapshot import open_current
 from tests.catalogue.conftest import Write, import_rows
 
@@ -112,6 +113,22 @@ def test_what_comes_back_or_is_new_is_matched(
     bring("a", [*three, *alike[1:]])
     found = recordings(catalogue)
     assert (len(found), len(set(found.values()))) == (6, 3)
+
+
+def test_many_runs_are_merged_into_one(catalogue: Path, bring: Write) -> None:
+    """By a query that grows with their number; it doubled with each, once."""
+    bring("a", [track("1", isrc=ISRC[0]), track("2", isrc=ISRC[1])])
+    bring("b", [track("1", isrc=ISRC[0])])
+    before = recordings(catalogue)
+    now = layout.read(catalogue, layout.current_number(catalogue))
+    runs = {name: parts * 24 if name == "members" else parts for name, parts in now.joins.items()}
+    layout.commit(catalogue, replace(now, number=now.number + 1, joins=runs))
+    bring("c", [track("1", isrc=ISRC[1])])
+    after = recordings(catalogue)
+    assert {key: after[key] for key in before} == before
+    assert of(catalogue, "c", "1") == of(catalogue, "a", "2")
+    joined = layout.read(catalogue, layout.current_number(catalogue)).joins["members"]
+    assert [part.rows for part in joined] == [2]
 
 
 def test_an_id_that_became_another_is_given_to_no_other(catalogue: Path, bring: Write) -> None:

@@ -1,7 +1,6 @@
 """Which tracks of one layer are one recording: equal identifiers, or equal names and lengths.
 
-Numbers that may be equal are cut into parts by their leading bits, on disk, so that each part is
-sorted in memory whatever the layer's size.
+Numbers that may be equal are put into parts on disk (`parted`), each of which is sorted in memory.
 """
 
 from __future__ import annotations
@@ -15,6 +14,7 @@ import numpy.typing as npt
 from longplay.catalogue.compiled import compiled
 from longplay.catalogue.keys import Hashes
 from longplay.catalogue.numbering import Documents, root, union
+from longplay.catalogue.parted import Parted
 
 STEP_MS = 3000
 """How far apart the durations of one recording may lie, from one to the next (milliseconds)."""
@@ -23,41 +23,30 @@ NO_DURATION = -1
 
 ENTRY = np.dtype([("hash", "<u8"), ("document", "<u4"), ("duration", "<i4")])
 
-PART_BITS = 6
-"""64 parts: at 256 M tracks one part is 4 M entries, 64 MB."""
-
 Entries = npt.NDArray[np.void]
 
 
 class Parts:
-    """Entries `(hash, document, duration)` on disk, one file for each run of leading hash bits."""
+    """Entries `(hash, document, duration)` on disk, in parts by their hashes."""
 
     def __init__(self, folder: Path, name: str) -> None:
-        self._paths = [folder / f"{name}-{part:03d}" for part in range(1 << PART_BITS)]
-        self._files = [path.open("wb") for path in self._paths]
+        self._parted = Parted(folder, name, ENTRY)
 
     def add(
         self, hashes: Hashes, documents: Documents, durations: npt.NDArray[np.int32] | None = None
     ) -> None:
         """Add entries; those whose hash is 0 stand for nothing and are left out."""
         kept = np.flatnonzero(hashes)
-        part = (hashes[kept] >> np.uint64(64 - PART_BITS)).astype(np.uint8)
-        order = kept[np.argsort(part, kind="stable")]
-        entries = np.empty(len(order), ENTRY)
-        entries["hash"], entries["document"] = hashes[order], documents[order]
-        entries["duration"] = NO_DURATION if durations is None else durations[order]
-        counts = np.bincount(part, minlength=1 << PART_BITS)
-        ends = np.cumsum(counts)
-        for file, end, count in zip(self._files, ends.tolist(), counts.tolist(), strict=True):
-            if count:
-                file.write(entries[end - count : end].data)
+        entries = np.empty(len(kept), ENTRY)
+        entries["hash"], entries["document"] = hashes[kept], documents[kept]
+        entries["duration"] = NO_DURATION if durations is None else durations[kept]
+        self._parted.add(entries, entries["hash"])
 
     def read(self, dropped: Documents | None = None) -> Iterator[Entries]:
         """Every part, sorted by hash, then document: together all entries in order. Those of
         `dropped` documents (ascending) are left out."""
-        for file, path in zip(self._files, self._paths, strict=True):
-            file.close()
-            entries = np.fromfile(path, ENTRY)
+        for part in range(len(self._parted)):
+            entries = self._parted.part(part)
             if dropped is not None and len(dropped):
                 entries = entries[~np.isin(entries["document"], dropped)]
             order = np.argsort(entries["hash"])
@@ -67,15 +56,11 @@ class Parts:
         """How many entries there are, without those of `dropped` documents (ascending)."""
         if len(dropped):
             return sum(len(entries) for entries in self.read(dropped))
-        for file in self._files:
-            file.close()
-        return sum(path.stat().st_size for path in self._paths) // ENTRY.itemsize
+        return self._parted.count()
 
     def close(self) -> None:
         """Remove the files."""
-        for file, path in zip(self._files, self._paths, strict=True):
-            file.close()
-            path.unlink(missing_ok=True)
+        self._parted.close()
 
 
 def _in_order(entries: Entries) -> Entries:

@@ -92,9 +92,9 @@ def run(
             raise InputError(
                 "there is nothing to import", where=source, hint="is this the right file?"
             )
-        before = previous.read(folder, current.layers.get(source))
+        pair = _Pair(folder, scratch, current, source)
         target = scratch / "layer"
-        written = layers.write(stage, target, since=lambda keys: _since(before, keys, number))
+        written = layers.write(stage, target, since=pair.since)
         for table, refs in written.absent.items():
             stage.absent(table, refs)
         small = _write_small(connection, target)
@@ -127,7 +127,11 @@ def run(
         )
         if not same(current.layers.get(source), layer):
             sources = dict(sorted({**current.layers, source: layer}.items()))
-            runs = joins.update(connection, folder, scratch, current, sources, source, before)
+            runs = dict(current.joins)
+            if pair.found:
+                runs = joins.update(
+                    connection, folder, scratch, current, sources, source, pair.found
+                )
             popularity = heard.update(
                 connection, folder, scratch, sources, runs, current.joins["popularity"], number
             )
@@ -149,15 +153,22 @@ def _build_index(target: Path, source: str, scratch: Path) -> list[Path]:
     ]
 
 
-def _since(before: previous.Tracks, keys: Hashes, number: int) -> Documents:
-    """Which snapshot had each track first."""
-    if not len(before.keys):
-        return np.broadcast_to(np.uint32(number), len(keys))
-    documents = before.find(keys)
-    known = documents >= 0
-    since = np.full(len(keys), number, np.uint32)
-    since[known] = before.since[documents[known]]
-    return since
+class _Pair:
+    """The source's tracks before and after, once the layer's are numbered; `found` stays None where
+    there is nothing to compare them with."""
+
+    def __init__(self, folder: Path, scratch: Path, current: layout.Manifest, source: str) -> None:
+        self._scratch, self._number = scratch, layout.following(current)[0]
+        self._concerned = joins.concerned(current)
+        self._before = previous.read(folder, current.layers.get(source), scratch)
+        self.found: previous.Pair | None = None
+
+    def since(self, own_keys: Hashes, same: Documents) -> Documents:
+        """Which snapshot had each track first, by document."""
+        if not self._concerned:
+            return np.broadcast_to(np.uint32(self._number), len(own_keys))
+        self.found = previous.follow(self._before, own_keys, same, self._scratch)
+        return self.found.since(self._number)
 
 
 def _write_small(connection: Connection, target: Path) -> dict[str, list[tuple[Path, int]]]:

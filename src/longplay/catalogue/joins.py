@@ -14,7 +14,8 @@ same in whatever order the sources come. Only what an import touches is matched 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -37,6 +38,7 @@ from longplay.catalogue.database import Connection
 from longplay.catalogue.keys import Hashes
 from longplay.catalogue.layout import Layer, Manifest, Part
 from longplay.catalogue.numbering import Documents
+from longplay.catalogue.previous import Pair
 
 SMALL = 1_000_000
 """Tracks of a layer that are always matched one by one, however small the rest is."""
@@ -67,6 +69,12 @@ def latest(folder: Path, name: str, runs: Sequence[Part]) -> str:
     )
 
 
+def concerned(current: Manifest) -> bool:
+    """Whether tracks that come can be one with others, or may have been there before."""
+    tracked = any(layer.rows("tracks") for layer in current.layers.values())
+    return tracked or any(current.joins.values())
+
+
 def update(
     connection: Connection,
     folder: Path,
@@ -74,32 +82,32 @@ def update(
     current: Manifest,
     layers: dict[str, Layer],
     source: str,
-    before: previous.Tracks,
+    pair: Pair,
 ) -> Runs:
     """Match what the new layer of `source` touches; returns the next snapshot's runs.
 
-    `layers` are those of the next snapshot, `before` the tracks that the source had.
+    `layers` are those of the next snapshot, `pair` the tracks of the source before and after.
     """
-    others = sum(each.rows("tracks") for name, each in layers.items() if name != source)
-    if not others and not len(before.keys) and not any(current.joins.values()):
-        return dict(current.joins)
-    fresh = previous.read(folder, layers[source])
-    now = fresh.find(before.by_document())
-    gone = np.flatnonzero(now < 0)
     bound = corrections.constraints(folder, current)
     found = _scope_of(connection, folder, current, layers, bound)
-    seeds = _seeds(layers, source, before, fresh, gone, found.overridden)
-    old_keys = before.by_document()
+    changes = pair.compare(found.overridden)
+    seeds = _seeds(layers, source, changes.unsettled)
     named = np.zeros(0, np.uint64)
-    if source in seeds and len(seeds[source]) < len(fresh.keys):
+    if len(seeds[source]) < pair.after.count:
         # What was said of its tracks may hold of new ones, too: they stand for each other.
-        named = np.concatenate([named, bound.forced.ravel(), bound.forbidden.ravel()])
+        named = np.concatenate([bound.forced.ravel(), bound.forbidden.ravel()])
     # Who shared a recording with a track that has gone, or for which another stands now, is looked
     # at, too: the new layer alone does not say with whom it was.
-    parted = np.concatenate([gone, _restood(before, fresh, now)])
-    left = found.members_of(old_keys[parted], old_keys[before.same[parted]])
+    parted = pair.before.of(np.concatenate([changes.gone, changes.moved]))
+    left = found.members_of(parted["key"], parted["standing"])
     found.grow(seeds, np.concatenate([named, left]))
-    _find_scope(connection, folder, current, source, before, (gone, parted), found)
+    touched = np.concatenate(
+        [parted["key"], *(each.tracks for each in found.found.get(source, ()))]
+    )
+    before = pair.before.of(touched)
+    _find_scope(
+        connection, folder, current, source, _Left(before, changes.gone, changes.moved), found
+    )
     return _matched(connection, folder, scratch, current, bound)
 
 
@@ -115,8 +123,7 @@ def reconsider(
     bound = corrections.constraints(folder, Manifest(current.number, current.made, layers))
     found = _scope_of(connection, folder, current, layers, bound)
     found.grow({}, tracks)
-    nothing, none = previous.read(folder, None), np.zeros(0, np.int64)
-    _find_scope(connection, folder, current, corrections.SOURCE, nothing, (none, none), found)
+    _find_scope(connection, folder, current, corrections.SOURCE, _NOTHING_LEFT, found)
     return _matched(connection, folder, scratch, current, bound)
 
 
@@ -153,88 +160,64 @@ def _scope_of(
     return scope.Scope(connection, folder, layers, runs, bound.forced)
 
 
+@dataclass(frozen=True, slots=True)
+class _Left:
+    """What a source had: of the tracks in scope and of those that went their records `before`, and
+    the keys of the tracks that have `gone` or that another stands for now (`moved`)."""
+
+    before: previous.Records
+    gone: Hashes
+    moved: Hashes
+
+
+_NOTHING_LEFT = _Left(np.empty(0, previous.DATED), np.empty(0, np.uint64), np.empty(0, np.uint64))
+
+
 def _find_scope(
     connection: Connection,
     folder: Path,
     current: Manifest,
     source: str,
-    before: previous.Tracks,
-    left: tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]],
+    left: _Left,
     found: scope.Scope,
 ) -> None:
     """`scope`: all tracks that are matched again; `scope_keys`: what they are matched by;
-    `dropped`: tracks that are no more; `old_members` and `old_recordings` of all of these.
-
-    `left` are the documents of `before` that have gone, and those with the ones for which another
-    track stands now; `orphans` are recordings that such tracks stood for, and others still have.
+    `dropped`: tracks that are no more; `old_members` and `old_recordings` of all of these;
+    `orphans`: recordings that dropped or moved tracks stood for, and others still have.
     """
-    gone, parted = left
-    old_keys = before.by_document()
     tracks, keys = found.tables()
-    connection.register("found_tracks", tracks)
-    connection.register("found_keys", keys)
-    members = pa.table({"track": old_keys, "recording": ids.minted(old_keys[before.same])})
-    defaults = pa.table({"track": old_keys[before.same], "since": before.since[before.same]})
-    connection.register("before_members", members)
-    connection.register("before_standing", defaults)
-    connection.register("gone", pa.table({"track": old_keys[gone]}))
-    connection.register("parted", pa.table({"track": old_keys[parted]}))
+    before, standing = left.before, np.ascontiguousarray(left.before["standing"])
+    registered = {
+        "found_tracks": tracks,
+        "found_keys": keys,
+        "before_members": pa.table(
+            {"track": np.ascontiguousarray(before["key"]), "recording": ids.minted(standing)}
+        ),
+        "before_standing": pa.table(
+            {"track": standing, "since": np.ascontiguousarray(before["minted"])}
+        ),
+        "gone": pa.table({"track": left.gone}),
+        "parted": pa.table({"track": np.concatenate([left.gone, left.moved])}),
+    }
+    for name, table in registered.items():
+        connection.register(name, table)
     for name in ("members", "recordings", "redirects"):
         query = latest(folder, name, current.joins[name])
         connection.execute(f"CREATE TABLE run_{name} AS {query}")
     connection.execute(_OLD.replace("$source", database.quoted(source)))
-    for name in (
-        "found_tracks",
-        "found_keys",
-        "before_members",
-        "before_standing",
-        "gone",
-        "parted",
-    ):
+    for name in registered:
         connection.unregister(name)
 
 
-def _restood(
-    before: previous.Tracks, fresh: previous.Tracks, now: npt.NDArray[np.int64]
-) -> npt.NDArray[np.int64]:
-    """The documents of `before` for which another track stands than did; `now` is where each of
-    them is in `fresh`."""
-    old_keys, new_keys = before.by_document(), fresh.by_document()
-    kept = np.flatnonzero(now >= 0)
-    stands = new_keys[fresh.same[now[kept]]]
-    return kept[np.flatnonzero(stands != old_keys[before.same[kept]])]
-
-
-def _seeds(
-    layers: dict[str, Layer],
-    source: str,
-    before: previous.Tracks,
-    fresh: previous.Tracks,
-    gone: npt.NDArray[np.int64],
-    overridden: Callable[[Hashes], npt.NDArray[np.bool_]],
-) -> dict[str, Documents]:
+def _seeds(layers: dict[str, Layer], source: str, unsettled: Documents) -> dict[str, Documents]:
     """Where matching begins: with all tracks of the new layer, or, where it is the bigger side,
-    with all others and with what changed within it. `overridden` tells of tracks of which the runs
-    say something: that holds of what is new beside them, too, or when they come back."""
-    old_keys, new_keys = before.by_document(), fresh.by_document()
+    with all others and with what is unsettled within it."""
     others = {name: each.rows("tracks") for name, each in layers.items() if name != source}
-    count = len(new_keys)
+    count = layers[source].rows("tracks")
     if count <= max(sum(others.values()), SMALL):
         return {source: np.arange(count, dtype=np.uint32)}
     seeds = {name: np.arange(rows, dtype=np.uint32) for name, rows in others.items()}
-    was = before.find(new_keys)
-    changed = np.zeros(count, np.bool_)
-    known = was >= 0
-    standing = new_keys[fresh.same]
-    changed[known] = old_keys[before.same[was[known]]] != standing[known]
-    # A recording that lost a track is looked at as a whole: what is left must have its say.
-    lost = np.concatenate([gone, was[known & changed]])
-    broken = np.isin(before.same, before.same[lost])
-    changed |= np.isin(new_keys, old_keys[broken])
-    new = np.flatnonzero(~known)
-    changed[new] = overridden(new_keys[new]) | overridden(standing[new])
-    seeds[source] = np.flatnonzero(changed).astype(np.uint32)
-    return seeds
+    return {**seeds, source: unsettled}
 
 
 _OLD = f"""
@@ -402,15 +385,17 @@ def _next_run(
 ) -> tuple[tuple[Part, ...], str]:
     """The runs that stay, and the query for the one after them: the new rows (`next_<name>`), with
     the runs before them as long as those are small. No query where nothing is new."""
-    columns = list(schema.JOINS[name])
+    columns = ", ".join(schema.JOINS[name])
+    key = next(iter(schema.JOINS[name]))
     rows = database.one(connection, f"SELECT count(*) FROM next_{name}")
     if not rows:
         return runs, ""
-    kept, merged = list(runs), f"SELECT * FROM next_{name}"
+    kept = list(runs)
     while kept and kept[-1].rows <= MERGE_FACTOR * rows:
         last = kept.pop()
-        override = "" if name == "splits" else f" ANTI JOIN ({merged}) USING ({columns[0]})"
+        # The later rows, which are there already, override those of the earlier runs.
+        override = "" if name == "splits" else f" ANTI JOIN next_{name} USING ({key})"
         read = database.parquet([folder / last.file])
-        merged = f"SELECT {', '.join(columns)} FROM {read}{override} UNION ALL ({merged})"
+        connection.execute(f"INSERT INTO next_{name} SELECT {columns} FROM {read}{override}")
         rows += last.rows
-    return tuple(kept), f"FROM ({merged}) ORDER BY {', '.join(columns)}"
+    return tuple(kept), f"SELECT {columns} FROM next_{name} ORDER BY {columns}"

@@ -108,10 +108,13 @@ class Tracks:
     since: Documents
 
 
-def write(stage: Staging, target: Path, *, since: Callable[[Hashes], Documents]) -> Written:
+def write(
+    stage: Staging, target: Path, *, since: Callable[[Hashes, Documents], Documents]
+) -> Written:
     """Write the staged rows as the files of a layer below `target`.
 
-    `since` says for keys of tracks which snapshot had each first.
+    `since` says which snapshot had each track first, by the tracks' keys and the documents that
+    stand for them.
     """
     index = target / layout.INDEX
     index.mkdir(parents=True)
@@ -129,7 +132,7 @@ def write(stage: Staging, target: Path, *, since: Callable[[Hashes], Documents])
         same = _same_as(own_keys, found, dropped)
         lookups = looked_up.result()
     own_keys = np.delete(own_keys, dropped) if len(dropped) else own_keys
-    tracks = Tracks(segments, dropped, same, since(own_keys))
+    tracks = Tracks(segments, dropped, same, since(own_keys, same))
     del own_keys  # eight bytes a track, that nothing below needs
     found.close()
     lookups += [

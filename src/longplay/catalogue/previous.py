@@ -1,10 +1,16 @@
-"""A source's layer before this import: which tracks it had, and since when."""
+"""A source's tracks before and after an import: which came, which went, and for which another
+track stands now.
+
+Both are records on disk in parts by key, and are compared part by part: of a layer of 256 M tracks
+some gigabytes of disk, and in memory the keys while they are put there.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -12,50 +18,168 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from longplay.catalogue import keys
+from longplay.catalogue import keys, parted
 from longplay.catalogue.keys import Hashes
 from longplay.catalogue.layout import Layer
 from longplay.catalogue.numbering import Documents
+from longplay.catalogue.parted import Parted
+
+DATED = np.dtype([("key", "<u8"), ("standing", "<u8"), ("since", "<u4"), ("minted", "<u4")])
+"""A track of the layer before: its key, that of the track that stands for its recording there, and
+since which snapshot there have been it and that one."""
+
+PLACED = np.dtype([("key", "<u8"), ("standing", "<u8"), ("document", "<u4")])
+"""A track of the new layer: its key, that of the one that stands for it, and its number."""
+
+AT_ONCE = 1 << 20
+"""Tracks that are made records of at once."""
+
+Records = npt.NDArray[Any]
 
 
 @dataclass(frozen=True, slots=True)
 class Tracks:
-    """The tracks of a layer, by key: `order` are their documents in the order of `keys`; `since`
-    and `same` (the document that stands for the recording) are by document."""
+    """The tracks of one layer, `count` of them, in parts by key."""
 
-    keys: Hashes
-    order: Documents
-    since: Documents
-    same: Documents
+    count: int
+    parted: Parted
 
-    def find(self, wanted: Hashes) -> npt.NDArray[np.int64]:
-        """The document of each key, -1 where there is none."""
-        if not len(self.keys):
-            return np.full(len(wanted), -1)
-        places = np.minimum(np.searchsorted(self.keys, wanted), len(self.keys) - 1)
-        return np.where(self.keys[places] == wanted, self.order[places].astype(np.int64), -1)
+    def parts(self) -> Iterator[Records]:
+        """The records of each part, by key: together all, in order."""
+        for part in range(len(self.parted)):
+            records = self.parted.part(part)
+            yield records[np.argsort(records["key"])]
 
-    def by_document(self) -> Hashes:
-        """The keys by document."""
-        found = np.empty(len(self.keys), np.uint64)
-        found[self.order] = self.keys
+    def of(self, wanted: Hashes) -> Records:
+        """The records of these keys, as far as there are any."""
+        found = [self.parted.part(0)[:0]]
+        wanted = np.unique(wanted)
+        if len(wanted):
+            found += [records[_among(records["key"], wanted)] for records in self.parts()]
+        return np.concatenate(found)
+
+
+@dataclass(frozen=True, slots=True)
+class Changes:
+    """How a layer differs from the one before: the keys of the tracks that it has no more (`gone`),
+    those of the tracks for which another stands than did (`moved`), and the documents that must be
+    looked at again (`unsettled`, ascending; see `compare`)."""
+
+    gone: Hashes
+    moved: Hashes
+    unsettled: Documents
+
+
+@dataclass(frozen=True, slots=True)
+class Pair:
+    """The tracks of a source `before` (`DATED`) and `after` (`PLACED`) an import, cut alike."""
+
+    before: Tracks
+    after: Tracks
+
+    def _parts(self) -> Iterator[tuple[Records, Records]]:
+        return zip(self.before.parts(), self.after.parts(), strict=True)
+
+    def since(self, number: int) -> Documents:
+        """By document which snapshot had each track first: this one, of that `number`, those that
+        were not there before."""
+        if not self.before.count:
+            return np.broadcast_to(np.uint32(number), self.after.count)
+        found = np.full(self.after.count, number, np.uint32)
+        for was, now in self._parts():
+            places, known = _find(was["key"], now["key"])
+            found[now["document"][known]] = was["since"][places[known]]
         return found
 
+    def compare(self, overridden: Callable[[Hashes], npt.NDArray[np.bool_]]) -> Changes:
+        """What changed; `overridden` tells of which tracks the runs of `members` say something.
 
-def read(folder: Path, layer: Layer | None) -> Tracks:
-    """The tracks of a layer; None has none."""
-    own_keys = [np.zeros(0, np.uint64)]
-    since, same = [np.zeros(0, np.uint32)], [np.zeros(0, np.uint32)]
+        A track of the new layer is settled, unless another layer has to do with it, when
+
+        - it and all that stand with it are new, and nothing was ever said of them: they get the id
+          that their layer alone says, which nobody ever had;
+        - or they stand with the track that all of them stood with before, and so does every other
+          that stood with it; who is new beside them must be new to the runs, too, and so must the
+          one that stands for them: all had one recording, and have it still.
+
+        All others are unsettled. So matching a layer without its settled tracks gives what matching
+        it as a whole does.
+        """
+        gone, moved, left, unsettled = ([np.zeros(0, np.uint64)] for _ in range(4))
+        for was, now in self._parts():
+            places, known = _find(was["key"], now["key"])
+            stayed, kept = was[places[known]], now[known]
+            parting = stayed["standing"] != kept["standing"]
+            went = was[~_among(was["key"], now["key"])]
+            came = now[~known]
+            said = overridden(came["key"]) | overridden(came["standing"])
+            gone.append(went["key"])
+            moved.append(stayed["key"][parting])
+            left += [went["standing"], stayed["standing"][parting]]
+            unsettled += [kept["document"][parting], came["document"][said]]
+        # A recording that lost a track is looked at as a whole: what is left must have its say.
+        lost = np.unique(np.concatenate(left))
+        if len(lost):
+            for was, now in self._parts():
+                broken = was["key"][_among(was["standing"], lost)]
+                unsettled.append(now["document"][_among(now["key"], broken)])
+        together = np.unique(np.concatenate(unsettled)).astype(np.uint32)
+        return Changes(np.concatenate(gone), np.concatenate(moved), together)
+
+
+def read(folder: Path, layer: Layer | None, scratch: Path) -> Tracks:
+    """The tracks of a layer before an import (`DATED`), in files below `scratch`; None has none."""
+    count = layer.rows("tracks") if layer else 0
+    own_keys = np.empty(count, np.uint64)
+    since, same = np.empty(count, np.uint32), np.empty(count, np.uint32)
     done = 0
     for batch in _batches(folder, layer):
-        own_keys.append(keys.row_keys("tr", layer.source if layer else "", batch["own_id"]))
-        since.append(batch["since"].to_numpy())
+        here = slice(done, done + len(batch))
+        own_keys[here] = keys.row_keys("tr", layer.source if layer else "", batch["own_id"])
+        since[here] = batch["since"].to_numpy()
         itself = pa.array(np.arange(done, done + len(batch), dtype=np.uint32))
-        same.append(pc.coalesce(batch["same_as"], itself).to_numpy())
+        same[here] = pc.coalesce(batch["same_as"], itself).to_numpy()
         done += len(batch)
-    together = np.concatenate(own_keys)
-    order = np.argsort(together).astype(np.uint32)
-    return Tracks(together[order], order, np.concatenate(since), np.concatenate(same))
+    found = Parted(scratch, "before", DATED, parted.bits_for(count))
+    for start in range(0, count, AT_ONCE):
+        here = slice(start, start + AT_ONCE)
+        records = np.empty(len(own_keys[here]), DATED)
+        records["key"], records["standing"] = own_keys[here], own_keys[same[here]]
+        records["since"], records["minted"] = since[here], since[same[here]]
+        found.add(records, records["key"])
+    return Tracks(count, found)
+
+
+def follow(before: Tracks, own_keys: Hashes, same: Documents, scratch: Path) -> Pair:
+    """The tracks of a layer and of the one that is to follow it, of which these are by document the
+    keys, and the documents that stand for them."""
+    bits = parted.bits_for(max(before.count, len(own_keys)))
+    if bits != before.parted.bits:
+        again = Parted(scratch, "before-again", DATED, bits)
+        for records in before.parts():
+            again.add(records, records["key"])
+        before = Tracks(before.count, again)
+    after = Parted(scratch, "after", PLACED, bits)
+    for start in range(0, len(own_keys), AT_ONCE):
+        here = slice(start, start + AT_ONCE)
+        records = np.empty(len(own_keys[here]), PLACED)
+        records["key"], records["standing"] = own_keys[here], own_keys[same[here]]
+        records["document"] = np.arange(start, start + len(records), dtype=np.uint32)
+        after.add(records, records["key"])
+    return Pair(before, Tracks(len(own_keys), after))
+
+
+def _find(ordered: Hashes, wanted: Hashes) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.bool_]]:
+    """Where each of `wanted` is in `ordered`, and whether it is there at all."""
+    if not len(ordered):
+        return np.zeros(len(wanted), np.int64), np.zeros(len(wanted), np.bool_)
+    places = np.minimum(np.searchsorted(ordered, wanted), len(ordered) - 1)
+    return places, ordered[places] == wanted
+
+
+def _among(some: Hashes, ordered: Hashes) -> npt.NDArray[np.bool_]:
+    """Which of `some` are among the ordered ones."""
+    return _find(ordered, some)[1]
 
 
 def _batches(folder: Path, layer: Layer | None) -> Iterator[pa.RecordBatch]:
