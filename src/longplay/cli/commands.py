@@ -14,6 +14,7 @@ from longplay.cli import (
     export,
     keep,
     output,
+    packages,
     release,
     rights,
     search,
@@ -38,6 +39,7 @@ catalogue.app.command("explain")(curate.explain)
 app.add_typer(release.app, name="release")
 app.add_typer(rights.app, name="rights")
 app.add_typer(claim.app, name="claim")
+app.add_typer(packages.app, name="export")
 for command in (
     *keep.COMMANDS,
     *work.COMMANDS,

@@ -164,10 +164,13 @@ def provenance_of(connection: Connection, root: bytes) -> list[Provenance]:
 
 
 def statements_about(connection: Connection, subjects: Sequence[str]) -> list[Statement]:
-    """The rights statements about these subjects."""
+    """The rights statements about these subjects, for each by URI and evidence."""
     r = tables.rights_statements
-    query = sa.select(r).where(r.c.subject.in_(subjects)).order_by(r.c.uri, r.c.evidence)
-    return [_statement(row) for row in connection.execute(query)]
+    found: list[Statement] = []
+    for part in _parts(subjects):
+        query = sa.select(r).where(r.c.subject.in_(part)).order_by(r.c.uri, r.c.evidence)
+        found += [_statement(row) for row in connection.execute(query)]
+    return found
 
 
 def object_of(connection: Connection, root: bytes) -> tuple[ObjectKey, str, str] | None:

@@ -8,6 +8,7 @@ its content, and counts from the ledger transaction that names it. Format: docs/
 from __future__ import annotations
 
 import hashlib
+import heapq
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -75,6 +76,9 @@ MERGE_COUNT = 2
 ROW_GROUP = 8_192
 """Rows in a Parquet row group: at 4 MB an object their leaves take 64 MB in memory."""
 
+MERGE_ROWS = 512
+"""Rows of each file that are turned into Python values at once while files are read together."""
+
 
 def hashes_row(batch: int, hashes: ObjectHashes) -> dict[str, Any]:
     """An object's digests as a row of `hashes`."""
@@ -114,16 +118,29 @@ def paths(folder: Path, names: Iterable[str]) -> list[Path]:
     return found
 
 
-def read(files: Sequence[Path], columns: list[str]) -> Iterator[pa.RecordBatch]:
+def read(
+    files: Sequence[Path], columns: list[str], *, rows: int = ROW_GROUP
+) -> Iterator[pa.RecordBatch]:
     """Batches of these columns, file after file. Raises StoreError for an unreadable file."""
     for path in files:
         try:
             with pq.ParquetFile(path) as parquet:
-                yield from parquet.iter_batches(batch_size=ROW_GROUP, columns=columns)
+                yield from parquet.iter_batches(batch_size=rows, columns=columns)
         except (OSError, pa.ArrowException) as error:
             raise StoreError(
                 f"cannot be read: {error}", where=str(path), hint="restore it from a backup"
             ) from error
+
+
+def by_root(files: Sequence[Path], columns: list[str]) -> Iterator[dict[str, Any]]:
+    """Rows of these columns, `root` among them, of all files in ascending order of their roots:
+    every file is sorted, so a few rows of each are held at a time. Raises StoreError."""
+
+    def rows(path: Path) -> Iterator[dict[str, Any]]:
+        for batch in read([path], columns, rows=MERGE_ROWS):
+            yield from batch.to_pylist()
+
+    yield from heapq.merge(*map(rows, files), key=lambda row: bytes(row["root"]))
 
 
 def to_merge(files: Sequence[tuple[str, str, int]]) -> dict[str, list[str]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -29,6 +30,16 @@ OBJECT = "obj"
 
 MOST_OBJECTS = 1000
 """Objects that are explained at once: an artist may have more."""
+
+
+@dataclass(frozen=True, slots=True)
+class Originated:
+    """An object with the files that led to it."""
+
+    key: ObjectKey
+    suffix: str
+    kind: str
+    provenance: Sequence[queries.Provenance]
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,20 +92,29 @@ def stated(connection: Connection, root: bytes) -> Stated | None:
     if found is None:
         return None
     key, suffix, kind = found
-    provenance = queries.provenance_of(connection, root)
-    names = {name for row in provenance for name in _subjects(row) if name}
+    origin = Originated(key, suffix, kind, queries.provenance_of(connection, root))
+    return stated_of_all(connection, [origin])[0]
+
+
+def stated_of_all(connection: Connection, objects: Sequence[Originated]) -> list[Stated]:
+    """As `stated`, of a page of objects whose provenance is known."""
+    names = {name for one in objects for row in one.provenance for name in _subjects(row) if name}
     about: dict[str, list[Statement]] = {}
     for one in queries.statements_about(connection, sorted(names)):
         about.setdefault(one.subject, []).append(one)
+    return [_stated(one, about) for one in objects]
+
+
+def _stated(one: Originated, about: dict[str, list[Statement]]) -> Stated:
     files = tuple(
         tuple(
             Level(level, tuple(about.get(subject, ())))
             for level, subject in zip(LEVELS, _subjects(row), strict=True)
         )
-        for row in provenance
+        for row in one.provenance
     )
-    derivative = any(row[-1] == Action.OPUS for row in provenance)
-    return Stated(key, suffix, kind, files, derivative)
+    derivative = any(row[-1] == Action.OPUS for row in one.provenance)
+    return Stated(one.key, one.suffix, one.kind, files, derivative)
 
 
 def judge(

@@ -62,6 +62,12 @@ _SUFFIXES = {
     "audio/basic": ".au",
 }
 
+_MEDIA_TYPES = {suffix: mime for mime, suffix in _SUFFIXES.items()} | {
+    ".mp2": "audio/mpeg",
+    ".oga": "audio/ogg",
+    ".eac3": "audio/eac3",
+}
+
 _AUDIO_MAGIC = (
     (0, b"OggS", "audio/ogg"),
     (0, b"fLaC", "audio/flac"),
@@ -168,6 +174,13 @@ def kind_of(name: bytes, head: bytes) -> Kind:
         if suffix in suffixes:
             return kind
     return Kind.TEXT if readable and head else Kind.OTHER
+
+
+def media_type_of(kind: Kind, suffix: str) -> str:
+    """The MIME type of a stored object by the suffix that `suffix_of` gave it."""
+    return _MEDIA_TYPES.get(
+        suffix, "text/plain" if kind is Kind.TEXT else "application/octet-stream"
+    )
 
 
 def _audio_or_document(mime: str) -> Kind:
