@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
@@ -10,6 +10,12 @@ from sqlalchemy.engine import Connection
 from longplay import clock
 from longplay.ledger import tables
 from longplay.model import ObjectKey
+
+FETCH_ROWS = 10_000
+"""Rows of a large answer held at a time."""
+
+LAST_ROUND = "last fixity round"
+"""The fact that says when the last round of checks began."""
 
 
 def lacking(connection: Connection, replica: str, limit: int) -> list[tuple[ObjectKey, str]]:
@@ -24,6 +30,44 @@ def lacking(connection: Connection, replica: str, limit: int) -> list[tuple[Obje
         .limit(limit)
     )
     return [(ObjectKey(root, size), suffix) for root, size, suffix in connection.execute(query)]
+
+
+def held(connection: Connection, replica: str) -> set[bytes]:
+    """The roots of the objects of which this replica has a copy."""
+    c, o = tables.copies.c, tables.objects.c
+    query = sa.select(c.root).join(tables.objects, o.root == c.root).where(c.replica == replica)
+    return set(connection.scalars(query))
+
+
+def by_age(
+    connection: Connection, replicas: Sequence[str]
+) -> Iterator[tuple[bytes, int, str, str | None]]:
+    """(root, size, replica, last check) of every object, in the archive itself (replica: empty) and
+    in these replicas, the oldest check first."""
+    parts = sa.union_all(_own(), _copied(replicas)).subquery()
+    p = parts.c
+    query = sa.select(p.root, p.size, p.replica, p.checked).order_by(
+        p.checked.asc().nulls_first(), p.root, p.replica
+    )
+    for row in connection.execution_options(yield_per=FETCH_ROWS).execute(query):
+        yield tuple(row)
+
+
+def total_bytes(connection: Connection, replicas: Sequence[str]) -> int:
+    """Bytes of all that `by_age` lists."""
+    parts = sa.union_all(_own(), _copied(replicas)).subquery()
+    return int(connection.scalar(sa.select(sa.func.sum(parts.c.size))) or 0)
+
+
+def _own() -> sa.Select[tuple[bytes, int, str, str]]:
+    o = tables.objects.c
+    return sa.select(o.root, o.size, sa.literal("").label("replica"), o.checked)
+
+
+def _copied(replicas: Sequence[str]) -> sa.Select[tuple[bytes, int, str, str]]:
+    o, c = tables.objects.c, tables.copies.c
+    joined = sa.select(c.root, o.size, c.replica, c.checked).join(tables.objects, o.root == c.root)
+    return joined.where(c.replica.in_(replicas))
 
 
 def count(connection: Connection, replica: str) -> int:
@@ -66,3 +110,15 @@ def drop(connection: Connection, replica: str, roots: Iterable[bytes]) -> None:
     rows = [{"it": root} for root in roots]
     if rows:
         connection.execute(delete, rows)
+
+
+def last_round(connection: Connection) -> str | None:
+    """When the last round of fixity checks began that came to its end."""
+    m = tables.meta.c
+    return connection.scalar(sa.select(m.value).where(m.key == LAST_ROUND))
+
+
+def note_round(connection: Connection, began: str) -> None:
+    """A round that began then has come to its end."""
+    connection.execute(tables.meta.delete().where(tables.meta.c.key == LAST_ROUND))
+    connection.execute(tables.meta.insert().values(key=LAST_ROUND, value=began))

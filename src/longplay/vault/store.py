@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from longplay.errors import StoreError
-from longplay.files import TEMPORARY, sync_folder
+from longplay.files import TEMPORARY, publish, sync_folder
 from longplay.model import ObjectKey
 
 INCOMING = "incoming"
@@ -68,6 +68,14 @@ class FolderStore:
         for folder in sorted(folders, reverse=True):
             sync_folder(folder)
         return [marker for marker, _ in named]
+
+    def replace(self, staged: Path, key: ObjectKey, suffix: str) -> None:
+        """Put a synced file from `incoming/` in the place of an object, durably and in one step."""
+        place = self.path(key, suffix)
+        changed = make_folders(self.folder, place.parent)
+        publish(staged, place)
+        for folder in sorted(changed, reverse=True):
+            sync_folder(folder)
 
     def settle(self, markers: list[Path]) -> None:
         """Forget the arrival of objects that the ledger now names."""
