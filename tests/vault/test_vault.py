@@ -1,18 +1,14 @@
-"""The vault: objects in their places or nowhere, damage found to the block."""
+"""The vault: objects in their places or nowhere, evidence merged and told when it is damaged."""
 
 from __future__ import annotations
 
-import hashlib
-import io
 from pathlib import Path
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from longplay.errors import StoreError
-from longplay.model import BLOCK, ObjectKey
-from longplay.vault import evidence, fixity
+from longplay.model import ObjectKey
+from longplay.vault import evidence
 from longplay.vault.store import FolderStore
 
 ONE = ObjectKey(bytes(range(32)), 5)
@@ -61,37 +57,6 @@ def test_strangers_are_walked_as_such(store: FolderStore) -> None:
 def test_a_missing_object_is_told_with_its_path(store: FolderStore) -> None:
     with pytest.raises(StoreError, match=ONE.hex):
         store.open(ONE, ".ogg")
-
-
-def leaves_of(data: bytes) -> bytes:
-    blocks = range(0, len(data), BLOCK)
-    return b"".join(hashlib.sha256(data[at : at + BLOCK]).digest() for at in blocks)
-
-
-@given(
-    size=st.sampled_from([1, BLOCK - 1, BLOCK, BLOCK + 1, 17 * BLOCK, 40 * BLOCK + 5]),
-    flips=st.sets(st.integers(0, 10**9), max_size=4),
-)
-def test_exactly_the_flipped_blocks_are_found(size: int, flips: set[int]) -> None:
-    data = bytearray(size)
-    leaves = leaves_of(data)
-    places = {flip % size for flip in flips}
-    for place in places:
-        data[place] ^= 1
-    found = fixity.damaged_blocks(io.BytesIO(data), size, leaves)
-    assert found == tuple(sorted({place // BLOCK for place in places}))
-
-
-@pytest.mark.parametrize(
-    ("change", "expected"),
-    [(-1, (2,)), (-BLOCK, (1, 2)), (-3 * BLOCK, (0, 1, 2)), (+1, (3,))],
-)
-def test_a_wrong_length_is_damage(change: int, expected: tuple[int, ...]) -> None:
-    data = b"x" * (2 * BLOCK + 100)
-    kept = data[:change] if change < 0 else data + b"y" * change
-    if change == -3 * BLOCK:
-        kept = b""
-    assert fixity.damaged_blocks(io.BytesIO(kept), len(data), leaves_of(data)) == expected
 
 
 def event(root: bytes, kind: str) -> dict[str, object]:

@@ -21,6 +21,7 @@ from longplay.cli import (
     serve,
     share,
     source,
+    verify,
     work,
 )
 
@@ -43,6 +44,7 @@ app.add_typer(packages.app, name="export")
 for command in (
     *keep.COMMANDS,
     *work.COMMANDS,
+    *verify.COMMANDS,
     *curate.COMMANDS,
     *share.COMMANDS,
     *serve.COMMANDS,

@@ -1,4 +1,4 @@
-"""`plan`, `capture`, `status`, `verify`: the archive's daily work."""
+"""`plan`, `capture`, `status`: the archive's daily work."""
 
 from __future__ import annotations
 
@@ -14,17 +14,15 @@ from longplay.cli.options import (
     WorkersOption,
     archive_folder,
     opened,
-    parse_share,
     parse_size,
 )
-from longplay.errors import IntegrityFoundError, LongplayError
+from longplay.errors import LongplayError
 
 if TYPE_CHECKING:
     from longplay.capture.pipeline import Totals
     from longplay.planning import Plan
     from longplay.workflows.capturing import Captured
     from longplay.workflows.status import Status
-    from longplay.workflows.verifying import Verification
 
 
 def plan(
@@ -79,26 +77,6 @@ def show_status(archive: ArchiveOption = None, as_json: JsonOption = False) -> N
 show_status.__name__ = "status"
 
 
-def verify(
-    sample: Annotated[
-        str | None, typer.Option(metavar="SHARE", help="Only so much, e.g. 5%, longest ago first.")
-    ] = None,
-    archive: ArchiveOption = None,
-    as_json: JsonOption = False,
-) -> None:
-    """Re-read the objects and walk the log: is every bit as it came in?"""
-    from longplay.workflows import verifying
-
-    with opened(archive) as it, output.progress("verify") as update:
-        found = verifying.verify(it, share=parse_share(sample) or 1.0, progress=update)
-    if as_json:
-        output.document(_verification_document(found))
-    else:
-        _print_verification(found)
-    if not found.sound:
-        raise typer.Exit(IntegrityFoundError.exit_status)
-
-
 def rebuild(archive: ArchiveOption = None, as_json: JsonOption = False) -> None:
     """Make again what can be made from the rest: the catalogue's indexes."""
     from longplay.catalogue.rebuild import rebuild as build
@@ -122,7 +100,7 @@ def upgrade(archive: ArchiveOption = None, as_json: JsonOption = False) -> None:
     output.line(f"the ledger had version {before}, and has {now}")
 
 
-COMMANDS = (plan, capture, show_status, verify, rebuild, upgrade)
+COMMANDS = (plan, capture, show_status, rebuild, upgrade)
 
 
 def show_plan(made: Plan, report: Path | None = None) -> None:
@@ -186,39 +164,3 @@ def _print_status(found: Status) -> None:
             *((f"objects {name}", count) for name, count in found.by_access_class.items()),
         ]
     )
-
-
-def _verification_document(found: Verification) -> dict[str, object]:
-    return {
-        "checked": found.checked,
-        "bytes": found.bytes,
-        "damaged": [
-            {"object": one.key.hex, "blocks": list(one.blocks), "repaired": False}
-            for one in found.damaged
-        ],
-        "missing": [key.hex for key in found.missing],
-        "unvouched": [key.hex for key in found.unvouched],
-        "unknown_files": list(found.unknown_files),
-        "damaged_evidence": list(found.damaged_evidence),
-        "log": found.log,
-    }
-
-
-def _print_verification(found: Verification) -> None:
-    output.line(f"{found.checked:,} objects re-read, {output.size(found.bytes)}")
-    for one in found.damaged:
-        output.line(f"damaged   {one.key.hex} blocks {', '.join(map(str, one.blocks))}")
-    for key in found.missing:
-        output.line(f"missing   {key.hex}")
-    for key in found.unvouched:
-        output.line(f"unvouched {key.hex} has no hashes in the evidence")
-    for path in found.unknown_files:
-        output.line(f"unknown   {path}")
-    for name in found.damaged_evidence:
-        output.line(f"damaged evidence {name}: bring it back from a backup")
-    if found.log.ok:
-        output.line(f"the log's {found.log.entries:,} entries follow one from another")
-    else:
-        output.line(f"the log is broken at entry {found.log.broken_at}")
-    if found.sound:
-        output.line("everything is whole")

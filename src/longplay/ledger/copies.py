@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
@@ -19,17 +20,23 @@ LAST_ROUND = "last fixity round"
 
 
 def lacking(connection: Connection, replica: str, limit: int) -> list[tuple[ObjectKey, str]]:
-    """Objects with their suffixes of which this replica has no copy yet, longest held first."""
+    """Objects with their suffixes of which this replica has no copy yet, longest unread first."""
+    o = tables.objects.c
+    query = _lacking(sa.select(o.root, o.size, o.suffix), replica)
+    query = query.order_by(o.checked, o.root).limit(limit)
+    return [(ObjectKey(root, size), suffix) for root, size, suffix in connection.execute(query)]
+
+
+def count_lacking(connection: Connection, replica: str) -> int:
+    """How many objects this replica has no copy of."""
+    query = _lacking(sa.select(sa.func.count(tables.objects.c.root)), replica)
+    return connection.scalar(query) or 0
+
+
+def _lacking(query: Any, replica: str) -> Any:
     o, c = tables.objects.c, tables.copies.c
     there = sa.and_(c.root == o.root, c.replica == replica)
-    query = (
-        sa.select(o.root, o.size, o.suffix)
-        .outerjoin(tables.copies, there)
-        .where(c.root.is_(None))
-        .order_by(o.checked, o.root)
-        .limit(limit)
-    )
-    return [(ObjectKey(root, size), suffix) for root, size, suffix in connection.execute(query)]
+    return query.outerjoin(tables.copies, there).where(c.root.is_(None))
 
 
 def held(connection: Connection, replica: str) -> set[bytes]:

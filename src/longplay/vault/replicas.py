@@ -10,8 +10,10 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
+from itertools import islice
 from pathlib import Path
 from typing import Protocol
 
@@ -25,6 +27,8 @@ from longplay.ledger import copies
 from longplay.ledger.database import Ledger
 from longplay.model import ObjectKey
 from longplay.settings import Replica
+from longplay.vault import fixity
+from longplay.vault.fixity import Finding, Reading
 from longplay.vault.store import make_folders
 
 OBJECTS, EVIDENCE = "objects", "evidence"
@@ -37,6 +41,9 @@ RETRY_SECONDS = 60
 """Longest that a failed request is tried again: a store that is down ends the run, not the day."""
 
 RETRIES = 3
+
+AT_ONCE = 4
+"""Objects that are read from one replica, or written to it, at a time."""
 
 
 class ReplicaStore(Protocol):
@@ -263,3 +270,32 @@ def remove(replicas: Sequence[ReplicaStore], ledger: Ledger, key: ObjectKey) -> 
 
 def _folder(key: ObjectKey) -> str:
     return f"{OBJECTS}/{key.hex[:2]}/{key.hex[2:4]}"
+
+
+def evidence_path(name: str) -> str:
+    """Where a replica keeps a file of evidence."""
+    return f"{EVIDENCE}/{name}"
+
+
+def read_copy(store: ReplicaStore, key: ObjectKey, suffix: str) -> Reading | None:
+    """Read a replica's copy of an object; None when it has none. Raises StoreError."""
+    path = object_path(key, suffix)
+    if store.size(path) is None:
+        return None
+    return fixity.read_by(lambda start, length: store.read(path, start, length) or b"", key.size)
+
+
+def check_copies(
+    store: ReplicaStore, objects: Iterable[tuple[ObjectKey, str, bytes]]
+) -> Iterator[Finding]:
+    """Re-read a replica's copies of objects, given as (key, suffix, leaves or nothing); findings in
+    order. Raises StoreError when the replica fails."""
+
+    def one(row: tuple[ObjectKey, str, bytes]) -> Finding:
+        key, suffix, leaves = row
+        return fixity.judge(key, leaves, read_copy(store, key, suffix))
+
+    waiting = iter(objects)
+    with ThreadPoolExecutor(AT_ONCE) as pool:
+        while rows := list(islice(waiting, 4 * AT_ONCE)):
+            yield from pool.map(one, rows)

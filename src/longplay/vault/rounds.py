@@ -4,8 +4,8 @@ A round takes the copies whose last check lies furthest back, until both of thes
 
 1. Everything that would be late before the next round but one is in it. Rounds are taken to come
    once a day, or as far apart as this one is from the last.
-2. Its bytes are the share of all bytes that the time since the last round is of the time until then,
-   so that what came in on one day is not due on one day.
+2. Its bytes are the share of all bytes that the time since the last round is of the time that this
+   leaves, so that what came in on one day is not due on one day.
 
 A copy counts as read when it was written. Nothing here reads a clock or a disk.
 """

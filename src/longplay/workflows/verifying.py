@@ -1,4 +1,4 @@
-"""`verify`: re-read objects, name what is damaged, missing or unknown, and walk the log."""
+"""`verify`: re-read objects, name what is damaged, missing or unknown, walk the log, repair."""
 
 from __future__ import annotations
 
@@ -6,21 +6,64 @@ import hashlib
 import math
 import os
 from collections import defaultdict
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Iterator
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
 
 import sqlalchemy as sa
 
 from longplay import clock, engine
 from longplay.archive import Archive
+from longplay.errors import StoreError
 from longplay.files import escape
-from longplay.ledger import log, queries, tables
+from longplay.ledger import copies, log, queries, tables
 from longplay.ledger.log import LogState
 from longplay.model import ObjectKey
-from longplay.vault import evidence, fixity
+from longplay.vault import evidence, fixity, replicas, rounds
+from longplay.vault.fixity import Finding
+from longplay.vault.replicas import ReplicaStore
+from longplay.workflows import repairing, replicating
+from longplay.workflows.repairing import Repairs
 
 STAMP_ROWS = 1000
 """Checked objects stamped in one transaction."""
+
+Progress = Callable[[int, int, str], None]
+Roots = frozenset[bytes]
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What to check: `share` of the objects, those checked longest ago first; or what is `due`, in
+    the archive and its replicas. With `repair`, damage is repaired as far as sources go."""
+
+    share: float = 1.0
+    due: bool = False
+    repair: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Round:
+    """What was due: copies to be read now, of which `overdue` were late, in a period of `days`."""
+
+    days: float
+    due: int
+    bytes: int
+    overdue: int
+
+
+@dataclass(frozen=True, slots=True)
+class CopiesChecked:
+    """A replica's check. `failed` says why it could not be checked, or not to the end; `renewed`
+    are copies that were written anew."""
+
+    replica: str
+    checked: int
+    bytes: int
+    damaged: tuple[Finding, ...]
+    missing: tuple[ObjectKey, ...]
+    failed: str
+    renewed: Roots = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,85 +73,242 @@ class Verification:
 
     checked: int
     bytes: int
-    damaged: tuple[fixity.Finding, ...]
+    damaged: tuple[Finding, ...]
     missing: tuple[ObjectKey, ...]
     unvouched: tuple[ObjectKey, ...]
     unknown_files: tuple[str, ...]
     damaged_evidence: tuple[str, ...]
     log: LogState
+    replicas: tuple[CopiesChecked, ...] = ()
+    round: Round | None = None
+    repairs: Repairs | None = None
 
     @property
     def sound(self) -> bool:
-        """Whether nothing at all is wrong."""
+        """Whether nothing at all is wrong, or was."""
         wrong = (self.damaged, self.missing, self.unvouched, self.unknown_files)
-        return self.log.ok and not any(wrong) and not self.damaged_evidence
+        copied = any(one.damaged or one.missing for one in self.replicas)
+        return self.log.ok and not any(wrong) and not self.damaged_evidence and not copied
+
+    @property
+    def unreachable(self) -> tuple[CopiesChecked, ...]:
+        """Replicas that could not be checked."""
+        return tuple(one for one in self.replicas if one.failed)
 
 
-def verify(
-    archive: Archive, *, share: float = 1.0, progress: Callable[[int, int, str], None]
-) -> Verification:
-    """Check `share` of the objects, those checked longest ago first, and the whole log."""
+@dataclass(frozen=True, slots=True)
+class _Chosen:
+    """What to read: roots of the archive's own objects, and of each replica's copies."""
+
+    own: set[bytes]
+    copies: dict[str, set[bytes]]
+    round: Round | None = None
+
+
+def verify(archive: Archive, request: Request | None = None, *, progress: Progress) -> Verification:
+    """Check objects, the whole log, and what the request asks for besides."""
     with archive.places.sharing():
-        return _verify(archive, share, progress)
+        return _verify(archive, request or Request(), progress)
 
 
-def _verify(
-    archive: Archive, share: float, progress: Callable[[int, int, str], None]
-) -> Verification:
+def _verify(archive: Archive, request: Request, progress: Progress) -> Verification:
+    began = clock.timestamp()
+    stores, unreachable = _reachable(archive)
     damaged_evidence = _damaged_evidence(archive)
     with archive.ledger.read() as connection:
         suffixes = {key.root: (key, suffix) for key, suffix in queries.stored(connection)}
-        wanted = set(suffixes)
-        if share < 1:
-            wanted = queries.oldest_checked(connection, math.ceil(share * len(suffixes)))
         state = log.walk(connection)
-        whole = share >= 1 and not damaged_evidence
-        broken_batch = _unvouched_batch(archive, connection) if whole else None
-    findings, vouched = [], set()
-    checks = fixity.check(
-        _rows(archive, wanted, suffixes, damaged_evidence),
-        archive.store.open,
-        threads=engine.default_workers(),
-    )
-    sound: list[bytes] = []
-    for finding in checks:
-        vouched.add(finding.key.root)
-        findings.append(finding) if not finding.sound else sound.append(finding.key.root)
-        progress(len(vouched), len(wanted), "")
-        if len(sound) >= STAMP_ROWS:
-            sound = _stamp(archive, sound)
-    _stamp(archive, sound)
-    if state.ok and broken_batch is not None:
-        state = LogState(state.entries, False, broken_batch)
+    chosen = _choose(archive, request, list(stores), set(suffixes))
+    total = len(chosen.own) + sum(map(len, chosen.copies.values()))
+    unvouched: list[ObjectKey] = []
+    wrong: list[Finding] = []
+    for finding in _own_findings(archive, chosen.own, suffixes, damaged_evidence, progress, total):
+        if finding.leaves is None:
+            unvouched.append(finding.key)
+        if not finding.sound:
+            wrong.append(finding)
+    checked = [
+        _check_replica(archive, stores[name], roots, suffixes, damaged_evidence)
+        for name, roots in chosen.copies.items()
+    ]
+    whole = request.share >= 1 and not request.due and not damaged_evidence
+    if state.ok and whole:
+        state = _with_evidence(archive, state)
+    wrong.sort(key=lambda finding: finding.key)
+    repairs = None
+    if request.repair:
+        repairs = repairing.repair_objects(archive, wrong, progress)
+        checked = [_renew(archive, stores[one.replica], one, suffixes) for one in checked]
+    if request.due and not unreachable:
+        with archive.ledger.write() as connection:
+            copies.note_round(connection, began)
     return Verification(
-        checked=len(vouched),
-        bytes=sum(suffixes[root][0].size for root in vouched),
-        damaged=tuple(finding for finding in findings if not finding.missing),
-        missing=tuple(finding.key for finding in findings if finding.missing),
-        unvouched=tuple(suffixes[root][0] for root in sorted(wanted - vouched)),
+        checked=len(chosen.own),
+        bytes=sum(suffixes[root][0].size for root in chosen.own),
+        damaged=tuple(finding for finding in wrong if not finding.missing),
+        missing=tuple(finding.key for finding in wrong if finding.missing),
+        unvouched=tuple(sorted(unvouched)),
         unknown_files=tuple(_strangers(archive)),
         damaged_evidence=damaged_evidence,
         log=state,
+        replicas=(*checked, *unreachable),
+        round=chosen.round,
+        repairs=repairs,
     )
+
+
+def _reachable(archive: Archive) -> tuple[dict[str, ReplicaStore], list[CopiesChecked]]:
+    """The replicas that answer, and what is to be said of the others."""
+    stores, failed = {}, []
+    for store in archive.replicas():
+        try:
+            store.size(replicas.OBJECTS)
+            stores[store.name] = store
+        except StoreError as error:
+            failed.append(CopiesChecked(store.name, 0, 0, (), (), str(error)))
+    return stores, failed
+
+
+def _choose(archive: Archive, request: Request, names: list[str], every: set[bytes]) -> _Chosen:
+    with archive.ledger.read() as connection:
+        if request.due:
+            return _due(archive, connection, names)
+        if request.share < 1:
+            oldest = queries.oldest_checked(connection, math.ceil(request.share * len(every)))
+            return _Chosen(oldest & every, {})
+        return _Chosen(every, {name: copies.held(connection, name) for name in names})
+
+
+def _due(archive: Archive, connection: sa.engine.Connection, names: list[str]) -> _Chosen:
+    """The round for this moment."""
+    days = archive.settings.fixity.days
+    last = copies.last_round(connection)
+    found = rounds.plan(
+        (
+            rounds.Copy(root, size, replica, _moment(checked))
+            for root, size, replica, checked in copies.by_age(connection, names)
+        ),
+        copies.total_bytes(connection, names),
+        now=clock.now(),
+        last=_moment(last),
+        period=timedelta(days=days),
+    )
+    roots: dict[str, set[bytes]] = defaultdict(set)
+    for copy in found.copies:
+        roots[copy.replica].add(copy.root)
+    own = roots.pop("", set())
+    return _Chosen(own, dict(roots), Round(days, len(found.copies), found.bytes, found.overdue))
+
+
+def _moment(text: str | None) -> datetime | None:
+    return None if text is None else datetime.fromisoformat(text)
+
+
+_Suffixes = dict[bytes, tuple[ObjectKey, str]]
+
+
+def _own_findings(
+    archive: Archive,
+    wanted: set[bytes],
+    suffixes: _Suffixes,
+    damaged_evidence: Collection[str],
+    progress: Progress,
+    total: int,
+) -> Iterator[Finding]:
+    """Check the archive's own objects, and stamp those that are whole."""
+    rows = (
+        (key, archive.store.path(key, suffix), leaves)
+        for key, suffix, leaves in _rows(archive, wanted, suffixes, damaged_evidence)
+    )
+    sound: list[bytes] = []
+    for number, finding in enumerate(fixity.check(rows, workers=engine.default_workers())):
+        if finding.sound:
+            sound.append(finding.key.root)
+        yield finding
+        progress(number + 1, total, "")
+        if len(sound) >= STAMP_ROWS:
+            sound = _stamp(archive, sound)
+    _stamp(archive, sound)
+
+
+def _check_replica(
+    archive: Archive,
+    store: ReplicaStore,
+    wanted: set[bytes],
+    suffixes: _Suffixes,
+    damaged_evidence: Collection[str],
+) -> CopiesChecked:
+    """Check a replica's copies as far as it answers, and stamp those that are whole."""
+    rows = _rows(archive, wanted & suffixes.keys(), suffixes, damaged_evidence)
+    damaged: list[Finding] = []
+    missing: list[ObjectKey] = []
+    sound: list[bytes] = []
+    size = 0
+    failed = ""
+    try:
+        for finding in replicas.check_copies(store, rows):
+            size += finding.key.size
+            if finding.sound:
+                sound.append(finding.key.root)
+            elif finding.missing:
+                missing.append(finding.key)
+            else:
+                damaged.append(finding)
+    except StoreError as error:
+        failed = str(error)
+    with archive.ledger.write() as connection:
+        copies.stamp(connection, store.name, sound)
+    return CopiesChecked(
+        store.name,
+        len(sound) + len(damaged) + len(missing),
+        size,
+        tuple(sorted(damaged, key=lambda finding: finding.key)),
+        tuple(sorted(missing)),
+        failed,
+    )
+
+
+def _renew(
+    archive: Archive, store: ReplicaStore, one: CopiesChecked, suffixes: _Suffixes
+) -> CopiesChecked:
+    """Write a replica's damaged and missing copies anew, where the archive's own are whole."""
+    renewed = set()
+    try:
+        for key in (*(finding.key for finding in one.damaged), *one.missing):
+            if replicating.write_again(archive, store, key, suffixes[key.root][1]):
+                renewed.add(key.root)
+    except StoreError as error:
+        return replace(one, failed=str(error), renewed=frozenset(renewed))
+    return replace(one, renewed=frozenset(renewed))
 
 
 def _rows(
     archive: Archive,
-    wanted: set[bytes],
-    suffixes: dict[bytes, tuple[ObjectKey, str]],
-    left_out: tuple[str, ...],
+    wanted: Collection[bytes],
+    suffixes: _Suffixes,
+    damaged: Collection[str],
 ) -> Iterator[tuple[ObjectKey, str, bytes]]:
-    """Each wanted object with its leaves, once, file by file of evidence."""
+    """Each wanted object with its leaves, once, file by file of evidence; then, without leaves,
+    those that no evidence has.
+
+    Of damaged evidence what can still be read is used: leaves prove themselves.
+    """
     due = set(wanted)
     with archive.ledger.read() as connection:
         names = queries.evidence_names(connection, "hashes")
-    files = evidence.paths(archive.evidence, [name for name in names if name not in left_out])
-    for batch in evidence.read(files, ["root", "size", "leaves"]):
-        for row in batch.to_pylist():
-            key, suffix = suffixes.get(row["root"], (None, ""))
-            if key and key.size == row["size"] and key.root in due:
-                due.remove(key.root)
-                yield key, suffix, row["leaves"]
+    for name in sorted(names, key=lambda name: name in damaged):
+        try:
+            for batch in evidence.read([archive.evidence / name], ["root", "size", "leaves"]):
+                for row in batch.to_pylist():
+                    key, suffix = suffixes.get(row["root"], (None, ""))
+                    if key and key.size == row["size"] and key.root in due:
+                        due.remove(key.root)
+                        yield key, suffix, row["leaves"]
+        except StoreError:
+            if name not in damaged:
+                raise
+    for root in sorted(due):
+        yield (*suffixes[root], b"")
 
 
 def _stamp(archive: Archive, roots: list[bytes]) -> list[bytes]:
@@ -121,6 +321,13 @@ def _stamp(archive: Archive, roots: list[bytes]) -> list[bytes]:
         with archive.ledger.write() as connection:
             connection.execute(update, [{"it": root} for root in roots])
     return []
+
+
+def _with_evidence(archive: Archive, state: LogState) -> LogState:
+    """The log's state, when the evidence of its batches is looked at too."""
+    with archive.ledger.read() as connection:
+        broken = _unvouched_batch(archive, connection)
+    return state if broken is None else LogState(state.entries, False, broken)
 
 
 def _damaged_evidence(archive: Archive) -> tuple[str, ...]:

@@ -1,0 +1,178 @@
+"""`verify --repair`: damaged objects get their lost blocks back, from whoever has them.
+
+Sources are asked in this order: the replicas, as the settings list them; web seeds, for what is in
+a release; the swarm, which gives no less than a piece at a time. One that lies, hangs or has
+nothing costs its own time, and the next is asked.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import sqlalchemy as sa
+
+from longplay import clock
+from longplay.archive import Archive
+from longplay.files import escape, writer_lock
+from longplay.ledger import log, queries, record, tables
+from longplay.model import BLOCK, ObjectKey
+from longplay.vault import evidence, repair
+from longplay.vault.blocks import Account, FromReplica, Refusal, Watched
+from longplay.vault.fixity import Finding
+from longplay.vault.repair import Mended
+
+LOCK = "repair.lock"
+
+Progress = Callable[[int, int, str], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Loss:
+    """What no source has of an object: its lost blocks, the bytes that they are as (first, one
+    after the last), and the files that it was captured from, as `source:path`."""
+
+    key: ObjectKey
+    blocks: tuple[int, ...]
+    ranges: tuple[tuple[int, int], ...]
+    files: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Repairs:
+    """What a run of repairs did: objects made whole, what stays lost, and what each source did."""
+
+    whole: frozenset[bytes]
+    lost: tuple[Loss, ...]
+    accounts: tuple[Account, ...]
+    refusals: tuple[Refusal, ...]
+
+    @property
+    def bytes(self) -> int:
+        """Bytes of content that travelled."""
+        return sum(account.bytes for account in self.accounts)
+
+
+def repair_objects(archive: Archive, found: Sequence[Finding], progress: Progress) -> Repairs:
+    """Repair what is damaged or missing; needs the archive's shared lock."""
+    if not found:
+        return Repairs(frozenset(), (), (), ())
+    with archive.ledger.read() as connection:
+        held = {one.key.root: queries.object_of(connection, one.key.root) for one in found}
+    suffixes = {root: row[1] for root, row in held.items() if row is not None}
+    archive.places.prepare()
+    mended: list[Mended] = []
+    with (
+        writer_lock(archive.folder / LOCK, "repair"),
+        sources(archive, suffixes) as asked,
+    ):
+        for number, finding in enumerate(found):
+            if finding.key.root in suffixes:
+                suffix = suffixes[finding.key.root]
+                mended.append(
+                    repair.mend(
+                        archive.store,
+                        suffix,
+                        finding,
+                        asked,
+                        lambda ready: _approve(archive, ready),
+                    )
+                )
+            progress(number + 1, len(found), "repairing")
+        _record(archive, mended)
+        return Repairs(
+            frozenset(one.key.root for one in mended if one.whole),
+            tuple(_loss(archive, one) for one in mended if one.lost),
+            tuple(source.account() for source in asked),
+            tuple(refusal for source in asked for refusal in source.refusals),
+        )
+
+
+@contextmanager
+def sources(archive: Archive, suffixes: dict[bytes, str]) -> Iterator[list[Watched]]:
+    """Everybody who may have a block, in the order in which they are asked."""
+    replicas = [
+        Watched(FromReplica(store, lambda key: suffixes[key.root])) for store in archive.replicas()
+    ]
+    yield replicas
+
+
+def _approve(archive: Archive, ready: Mended) -> bool:
+    """Enter a repair in the log, just before the object changes; not of one forgotten meanwhile.
+
+    A run that is killed in between repairs that object again, and says so again.
+    """
+    detail = {
+        "size": ready.key.size,
+        "blocks": _spans(ready.found.blocks) if not ready.found.missing else "missing",
+        "from": ready.blocks,
+        "lost": _spans(ready.lost),
+    }
+    with archive.ledger.write() as connection:
+        if queries.object_of(connection, ready.key.root) is None:
+            return False
+        log.append(connection, "repair", f"obj{ready.key.hex}", detail)
+    return True
+
+
+def _record(archive: Archive, mended: Sequence[Mended]) -> None:
+    """Evidence of what was found and done, and that whole objects were read."""
+    done = [one for one in mended if one.changed]
+    if not done:
+        return
+    o = tables.objects.c
+    time = clock.timestamp()
+    with archive.ledger.read() as connection:
+        batches = {
+            one.key.root: connection.scalar(sa.select(o.batch).where(o.root == one.key.root))
+            for one in done
+        }
+    rows = [
+        {"batch": batches[one.key.root], "root": one.key.root, "size": one.key.size, "time": time}
+        | event
+        for one in done
+        if batches[one.key.root] is not None
+        for event in _events(one)
+    ]
+    file = evidence.write(archive.evidence, "events", rows)
+    with archive.ledger.write() as connection:
+        record.add_evidence(connection, [file] if file else [])
+        for one in done:
+            if one.whole:
+                mine = o.root == one.key.root
+                connection.execute(tables.objects.update().where(mine).values(checked=time))
+
+
+def _events(one: Mended) -> Iterator[dict[str, str]]:
+    """PREMIS events: the check that failed, and the recovery."""
+    found = "missing" if one.found.missing else f"blocks {json.dumps(_spans(one.found.blocks))}"
+    yield {"type": "fixity check", "outcome": "damaged", "detail": found}
+    given = ", ".join(f"{count} blocks from {name}" for name, count in one.blocks.items())
+    lost = f"; lost {json.dumps(_spans(one.lost))}" if one.lost else ""
+    outcome = "whole" if one.whole else "partly"
+    yield {"type": "recovery", "outcome": outcome, "detail": f"{given}{lost}".strip("; ")}
+
+
+def _loss(archive: Archive, one: Mended) -> Loss:
+    h = tables.holdings.c
+    query = sa.select(h.source, h.path).where(h.root == one.key.root).order_by(h.source, h.path)
+    with archive.ledger.read() as connection:
+        rows = connection.execute(query).all()
+    ranges = tuple(
+        (first * BLOCK, min((last + 1) * BLOCK, one.key.size)) for first, last in _spans(one.lost)
+    )
+    files = tuple(f"{source}:{escape(path)}" for source, path in rows)
+    return Loss(one.key, one.lost, ranges, files)
+
+
+def _spans(blocks: Sequence[int]) -> list[tuple[int, int]]:
+    """Sorted block numbers as runs, each by its first and its last."""
+    spans: list[tuple[int, int]] = []
+    for block in blocks:
+        if spans and spans[-1][1] == block - 1:
+            spans[-1] = (spans[-1][0], block)
+        else:
+            spans.append((block, block))
+    return spans
