@@ -117,6 +117,12 @@ class Sharing(Model):
     feed_days: float = Field(30, gt=0, description="days after which a feed expires")
     rest_days: float = Field(30, ge=0, description="days a mirror rests a withdrawn object")
     withdrawal_share: Share = 0.01
+    patience_seconds: float = Field(
+        300, gt=0, description="seconds that a volume may give nothing before a mirror leaves it"
+    )
+    follow_seconds: float = Field(
+        300, gt=0, description="seconds after which a mirror at work asks for a newer feed"
+    )
 
 
 class Fixity(Model):

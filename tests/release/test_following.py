@@ -165,7 +165,7 @@ def test_a_feed_that_withdraws_much_at_once_waits() -> None:
 
     def waits(*numbers: int, withdrawn: frozenset[bytes] = frozenset()) -> int:
         news = accept(ORIGIN.delivery(tombstones=[tombstone(number) for number in numbers]))
-        return following.withdraws_too_much(news, held, set(withdrawn), 0.01)
+        return following.withdraws_too_much(news, held, set(withdrawn), 0.01 * len(held))
 
     assert waits() == 0
     assert waits(1, 2) == 0

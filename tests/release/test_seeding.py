@@ -169,9 +169,12 @@ def test_what_is_not_the_object_that_was_named_is_refused(
         downloader.add(job)
         downloader.connect(host, int(port))
         end = time.monotonic() + SECONDS
-        while downloader.waiting and time.monotonic() < end:
+        while not downloader.stalled(SECONDS) and time.monotonic() < end:
             assert list(downloader.poll()) == []
             time.sleep(0.02)
+        why = "is not the object that the feed names"
+        assert downloader.stalled(SECONDS) == {"volume": why}
+        assert downloader.give_up("volume", why) == {path: (bytes(32), 40)}
         assert [one.what for one in downloader.refused] == [f"volume/{path}"]
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 
 import sqlalchemy as sa
 from fastapi import APIRouter, Request
@@ -13,6 +14,8 @@ from longplay.access.context import context
 from longplay.ledger import tables
 
 router = APIRouter(prefix="/releases")
+
+RELEASE = re.compile(r"s[1-9][0-9]{0,2}-[0-9]{4,9}")
 
 FEED_FILES = {
     "feed.json": "application/json",
@@ -54,13 +57,18 @@ def feed_file(name: str, request: Request) -> Response:
 
 @router.api_route("/{release}/{name}", methods=["GET", "HEAD"])
 def release_file(release: str, name: str, request: Request) -> Response:
-    """One file of a release that the ledger names."""
+    """One file of a release that the ledger names, or a torrent that one has taken over: a mirror
+    may never have had the release that cut it."""
     archive = context(request).archive
-    query = sa.select(tables.releases.c.name).where(tables.releases.c.name == release)
+    r = tables.releases.c
+    named = r.name == release
+    if name.endswith(".torrent"):
+        named = sa.or_(named, r.document.contains(f'"{release}/{name}"', autoescape=True))
     with archive.ledger.read() as connection:
-        known = connection.scalar(query)
-    path = archive.releases / str(known) / name
-    if known is None or "/" in name or name.startswith(".") or not path.is_file():
+        known = connection.scalar(sa.select(r.name).where(named).limit(1))
+    inside = RELEASE.fullmatch(release) and "/" not in name and not name.startswith(".")
+    path = archive.releases / release / name
+    if known is None or not inside or not path.is_file():
         return answers.refuse(404, "unknown", "there is no such release, or no such file in it")
     media_type = MEDIA_TYPES.get(path.suffix, "application/octet-stream")
     size = path.stat().st_size

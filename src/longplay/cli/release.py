@@ -91,7 +91,7 @@ def rotate_key(archive: ArchiveOption = None, as_json: JsonOption = False) -> No
         _show_keys(publishing.rotate_key(it), as_json)
 
 
-def warn_unpublished(told: Published | FeedError) -> None:
+def warn_unpublished(told: Published | FeedError | None) -> None:
     """Say that a change holds here but could not be told to mirrors."""
     if isinstance(told, Exception):
         output.err.print(

@@ -306,9 +306,15 @@ def bury(connection: Connection, tombstones: Iterable[Tombstone]) -> None:
         connection.execute(tables.tombstones.insert(), rows)
 
 
-def lift(connection: Connection, cause: str) -> None:
-    """Take back the tombstones of one cause."""
-    connection.execute(tables.tombstones.delete().where(tables.tombstones.c.cause == cause))
+def lift(connection: Connection, cause: str, roots: Sequence[bytes] | None = None) -> None:
+    """Take back the tombstones of one cause: all, or those of these objects."""
+    t = tables.tombstones.c
+    delete = tables.tombstones.delete().where(t.cause == cause)
+    if roots is None:
+        connection.execute(delete)
+    elif roots:
+        each = delete.where(t.root == sa.bindparam("it"))
+        connection.execute(each, [{"it": root} for root in roots])
 
 
 def tombstone_roots(connection: Connection) -> set[bytes]:

@@ -96,6 +96,19 @@ def known_sizes(connection: Connection, roots: Iterable[bytes]) -> dict[bytes, i
     return found
 
 
+def known_places(connection: Connection, roots: Iterable[bytes]) -> dict[bytes, tuple[int, str]]:
+    """Size and suffix of each of these roots that is stored."""
+    roots = list(roots)
+    found: dict[bytes, tuple[int, str]] = {}
+    o = tables.objects.c
+    for start in range(0, len(roots), QUERY_ROWS):
+        query = sa.select(o.root, o.size, o.suffix).where(
+            o.root.in_(roots[start : start + QUERY_ROWS])
+        )
+        found.update((root, (size, suffix)) for root, size, suffix in connection.execute(query))
+    return found
+
+
 def add_objects(connection: Connection, rows: Iterable[ObjectRow], batch: int) -> None:
     """Name new objects; the caller has stored their bytes and their evidence."""
     values = [
@@ -240,6 +253,32 @@ def _row(one: Statement) -> dict[str, str]:
         "territories": " ".join(one.territories),
         "uses": " ".join(one.uses),
     }
+
+
+def restate(connection: Connection, origin: str, statements: Iterable[Statement]) -> None:
+    """Add rights statements; those that another origin made are this one's from now on."""
+    rows = [{**_row(one), "origin": origin} for one in statements]
+    _upsert(connection, tables.rights_statements, rows)
+
+
+def retract(connection: Connection, origin: str) -> None:
+    """Remove the rights statements that only `origin` made."""
+    table = tables.rights_statements
+    connection.execute(table.delete().where(table.c.origin == origin))
+
+
+def drop_objects(connection: Connection, keys: Iterable[ObjectKey]) -> None:
+    """Forget objects with all that is said of them; what the log and the evidence have stays."""
+    keys = list(keys)
+    if not keys:
+        return
+    rows = [{"it": key.root} for key in keys]
+    for table in (tables.objects, tables.holdings, tables.manifestations, tables.embedded,
+                  tables.copies):  # fmt: skip
+        connection.execute(table.delete().where(table.c.root == sa.bindparam("it")), rows)
+    statements = tables.rights_statements
+    about = statements.c.subject == sa.bindparam("it")
+    connection.execute(statements.delete().where(about), [{"it": f"obj{k.hex}"} for k in keys])
 
 
 def note_layer(connection: Connection, source: str, file: str) -> None:

@@ -1,7 +1,8 @@
 """Bringing volumes to a mirror: from peers and web seeds, each object proved before it counts.
 
-Files come under numbers, never under names that somebody else chose; what the mirror already holds
-is mapped to its own store and marked as had, so that only the difference travels.
+Files come under the roots that they must turn out to have, never under names that somebody else
+chose, so that an edition of a volume goes on with what its predecessor left half done. What the
+mirror already holds is mapped to its own store and marked as had: only the difference travels.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from typing import Any
 
 import libtorrent as lt
 
+from longplay import clock
 from longplay.errors import ReleaseError
 from longplay.model import ObjectHashes
 from longplay.release import session
@@ -44,6 +46,10 @@ class Job:
     folder: Path
     web_seeds: tuple[str, ...] = ()
 
+    def place(self, path: str) -> Path:
+        """Where a file comes in."""
+        return self.folder / self.wanted[path][0].hex()
+
 
 @dataclass(frozen=True, slots=True)
 class Arrival:
@@ -69,12 +75,21 @@ class _Running:
     handle: Any
     piece_length: int
     waiting: dict[str, Span]
+    moved: float
+    """When it last got further than ever before."""
+    best: int = -1
+    failed: str = ""
     reads: dict[str, int] = field(default_factory=dict)
 
 
 class Downloader:
-    """A libtorrent session that brings volumes and gives what it has to others meanwhile. Use it as
-    a context manager."""
+    """A libtorrent session that brings volumes, and gives what it has to others meanwhile. Use it
+    as a context manager.
+
+    `add` jobs, then ask `poll` for arrivals until `waiting` is 0, and `remove` jobs that need not
+    be offered any longer. What came and was not what it should be, and sources that lied, are in
+    `refused`; libtorrent has banned them by then and asks others.
+    """
 
     def __init__(self, sharing: Sharing) -> None:
         wanted = session.settings(sharing)
@@ -82,6 +97,7 @@ class Downloader:
         self._sharing = sharing
         self._session = lt.session(wanted)
         self._running: dict[str, _Running] = {}
+        self._gone = 0
         self.refused: list[Refused] = []
 
     def __enter__(self) -> Downloader:
@@ -103,8 +119,7 @@ class Downloader:
         places: dict[str, Placed | None] = {path: Placed(at) for path, at in job.held.items()}
         hashes = _piece_hashes(info)
         for path in job.wanted:
-            span = spans[path]
-            place = job.folder / str(span.index)
+            span, place = spans[path], job.place(path)
             if not span.size:
                 place.touch()
             places[path] = Placed(place, _at_hand(place, span, info.piece_length(), hashes))
@@ -112,7 +127,14 @@ class Downloader:
         # Not yet a seed, whatever is at hand: its files are still to be proved.
         handle = self._session.add_torrent(added)
         waiting = {path: spans[path] for path in job.wanted}
-        self._running[job.name] = _Running(job, handle, info.piece_length(), waiting)
+        now = clock.monotonic()
+        self._running[job.name] = _Running(job, handle, info.piece_length(), waiting, now)
+
+    def remove(self, name: str) -> None:
+        """Let go of a volume: it is no longer asked for, nor offered."""
+        running = self._running.pop(name)
+        self._gone += int(running.handle.status().total_payload_download)
+        self._session.remove_torrent(running.handle)
 
     def connect(self, host: str, port: int) -> None:
         """Ask a peer for every volume that is being brought."""
@@ -129,6 +151,10 @@ class Downloader:
         """Files that are still to come."""
         return sum(len(running.waiting) for running in self._running.values())
 
+    def jobs(self) -> dict[str, int]:
+        """The volumes here, oldest first, each with the files that are still to come of it."""
+        return {name: len(running.waiting) for name, running in self._running.items()}
+
     def received(self) -> int:
         """Bytes that have come and fit, of all volumes."""
         states = (running.handle.status() for running in self._running.values())
@@ -137,7 +163,7 @@ class Downloader:
     def downloaded(self) -> int:
         """Bytes of content that have travelled, whether they fitted or not."""
         states = (running.handle.status() for running in self._running.values())
-        return sum(int(state.total_payload_download) for state in states)
+        return self._gone + sum(int(state.total_payload_download) for state in states)
 
     def poll(self) -> Iterator[Arrival]:
         """The files that have come since, each proved by its root and size."""
@@ -150,26 +176,44 @@ class Downloader:
                 if done[span.index] >= span.size:
                     yield from self._prove(running, path, span)
 
-    def give_up(self, why: str) -> None:
-        """Count what is still to come as refused."""
-        for running in self._running.values():
-            for path in running.waiting:
-                self._refuse(f"{running.job.name}/{path}", why)
-            running.waiting.clear()
+    def stalled(self, seconds: float) -> dict[str, str]:
+        """The volumes that will not go on, with the reason: they failed, or for so many seconds
+        got no further than they had been."""
+        found = {}
+        for name, running in self._running.items():
+            if not running.waiting:
+                continue
+            done = int(running.handle.status().total_wanted_done)
+            if done > running.best:
+                running.best, running.moved = done, clock.monotonic()
+            if running.failed:
+                found[name] = running.failed
+            elif clock.monotonic() - running.moved > seconds:
+                found[name] = f"no source gave anything for {seconds:,.0f} s"
+        return found
+
+    def give_up(self, name: str, why: str) -> dict[str, tuple[bytes, int]]:
+        """Count what is still to come of a volume as refused; returns it, by path."""
+        running = self._running[name]
+        missing = {path: running.job.wanted[path] for path in running.waiting}
+        for path in missing:
+            self._refuse(f"{name}/{path}", why)
+        running.waiting.clear()
+        return missing
 
     def _prove(self, running: _Running, path: str, span: Span) -> Iterator[Arrival]:
-        file = running.job.folder / str(span.index)
+        file = running.job.place(path)
         root, size = running.job.wanted[path]
         hashes = _hash(file, running.piece_length)
         if hashes is not None and (hashes.root, hashes.size) == (root, size):
             del running.waiting[path]
+            running.moved = clock.monotonic()
             yield Arrival(running.job.name, path, file, hashes)
             return
         running.handle.flush_cache()
         running.reads[path] = running.reads.get(path, 0) + 1
         if running.reads[path] > SETTLE_READS:
-            del running.waiting[path]
-            self._refuse(f"{running.job.name}/{path}", "is not the object that the feed names")
+            running.failed = "is not the object that the feed names"
 
     def _note_alerts(self) -> None:
         for alert in self._session.pop_alerts():
@@ -179,6 +223,9 @@ class Downloader:
                 self._refuse(str(alert.server_url), f"web seed: {alert.error_message}")
             elif isinstance(alert, lt.torrent_error_alert | lt.file_error_alert):
                 self._refuse(alert.torrent_name, alert.message())
+                for running in self._running.values():
+                    if running.handle == alert.handle:
+                        running.failed = alert.message()
 
     def _refuse(self, what: str, why: str) -> None:
         one = Refused(what, why)

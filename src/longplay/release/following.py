@@ -58,6 +58,7 @@ class News:
     feed: Feed
     remembered: Remembered
     stale: bool
+    delivery: Delivery
 
 
 def recall(path: Path) -> Remembered | None:
@@ -131,20 +132,20 @@ def accept(
     now = Remembered(
         keys.root.line, keys.version, said.serial, digest, said.log.entries, said.log.hash
     )
-    return News(said, now, stale)
+    return News(said, now, stale, delivery)
 
 
 def withdraws_too_much(
-    news: News, held: set[tuple[bytes, int]], withdrawn: set[bytes], share: float
+    news: News, held: set[tuple[bytes, int]], withdrawn: set[bytes], most: float
 ) -> int:
     """How many of the held objects (root, size) that still stand here the feed withdraws, if that
-    is more than `share` of all; 0 when it is not, and the feed may act at once."""
+    is more than `most`; 0 when it is not, and the feed may act at once."""
     fresh = sum(
         (bytes.fromhex(one.root), one.size) in held and bytes.fromhex(one.root) not in withdrawn
         for one in news.feed.tombstones
     )
     # One object of a small mirror is more than any share, and still only one.
-    return fresh if fresh > max(1, share * len(held)) else 0
+    return fresh if fresh > max(1, most) else 0
 
 
 def _check_signature(delivery: Delivery, keys: tuple[PublicKey, ...]) -> None:

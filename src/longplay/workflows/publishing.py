@@ -30,7 +30,7 @@ from longplay.release.document import Release, Volume, read_release
 from longplay.release.feed import Feed, File, Log, Scarce, Sharing, Tombstone
 from longplay.release.rss import rss
 from longplay.release.tables import MEMBERS
-from longplay.workflows import shares
+from longplay.workflows import followed, shares
 from longplay.workflows.claims import catch_up, reserved_recordings
 
 FEED, SIGNATURE, RSS = "feed.json", "feed.json.minisig", "feed.rss"
@@ -69,6 +69,7 @@ def publish(archive: Archive) -> Published:
 
     Raises FeedError when the feed key is not at hand.
     """
+    followed.refuse_mirror(archive)
     with writer_lock(archive.releases / "feed.lock", "feed"):
         known = archives.make_keys(archive.folder, archive.settings)
         key = keys.load(archives.key_folder(archive.settings) / known.root.name / keys.FEED)
@@ -81,9 +82,11 @@ def publish(archive: Archive) -> Published:
         return _publish(archive, known, key)
 
 
-def renew(archive: Archive) -> Published | FeedError:
+def renew(archive: Archive) -> Published | FeedError | None:
     """Publish after something has changed; without a key at hand the change still holds, and the
-    error is for whoever runs the command to see."""
+    error is for whoever runs the command to see. A mirror has nothing to publish: None."""
+    if followed.followed(archive.folder) is not None:
+        return None
     try:
         return publish(archive)
     except FeedError as error:

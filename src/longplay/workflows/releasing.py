@@ -25,7 +25,7 @@ from longplay.release import cut as cutting
 from longplay.release.cut import OBJECTS, Release, Request, Volume, read_release
 from longplay.rights.gate import Shareable
 from longplay.vault import evidence
-from longplay.workflows import rights, shares
+from longplay.workflows import followed, rights, shares
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,6 +107,7 @@ def cut(archive: Archive, *, stage: int | None, share: float | None) -> Cut:
     cut, as stage 1, that reaches that share. Raises UsageError, LockedError.
     """
     started = clock.monotonic()
+    followed.refuse_mirror(archive)
     bounds = _bounds(archive, stage, share)
     with writer_lock(archive.releases / "lock", "release"), archive.places.sharing():
         newest = _newest(archive)

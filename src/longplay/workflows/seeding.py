@@ -19,13 +19,14 @@ from longplay.archive import Archive
 from longplay.catalogue import layout
 from longplay.errors import ReleaseError
 from longplay.ledger import log, queries, tables
+from longplay.release import peers
 from longplay.release.document import Release, Volume, read_release
 from longplay.release.seeding import Seeder, watch
 from longplay.release.seeding import Volume as Offered
 from longplay.release.tables import MEMBERS
 from longplay.rights.gate import Shareable
 from longplay.torrent import metainfo
-from longplay.workflows import rights, withdrawing
+from longplay.workflows import followed, rights, withdrawing
 from longplay.workflows.withdrawing import Memory, Standing
 
 POLL_SECONDS = 2.0
@@ -109,7 +110,7 @@ def _without(offer: _Rooted, withdrawn: frozenset[bytes]) -> Offered:
 
 def seed(archive: Archive, part: Part, ready: Callable[[int, str], None], stop: Event) -> None:
     """Seed until `stop` is set; `ready` is told the number of torrents and the address."""
-    sharing = archive.settings.sharing
+    sharing = followed.sharing(archive)
     trackers = (*sharing.trackers, *_below(sharing.address, ANNOUNCE))
     offer = Offer(archive, part)
     rights.catch_up(archive)
@@ -132,9 +133,12 @@ def current(archive: Archive) -> list[Release]:
 
 
 def offered(archive: Archive, part: Part) -> list[Offered]:
-    """The volumes of the newest releases, the scarcest first, with what may be given out of them.
+    """The volumes of the newest releases, the scarcest first, with what may be given out of them;
+    on a mirror those that it has something of.
 
-    The scarcest are those of the least listened-to stages, which fewest others carry.
+    Several processes divide them by their stages and names, which all of them see alike. The
+    scarcest are those with the fewest copies, as far as a tracker counts them, and of equals those
+    of the least listened-to stages, which fewest others carry.
     """
     return [one.volume for one in _offered(archive, part)]
 
@@ -143,14 +147,41 @@ def _offered(archive: Archive, part: Part) -> _Offers:
     pairs = [(release, volume) for release in current(archive) for volume in release.volumes]
     pairs.sort(key=lambda pair: (-pair[0].stage, pair[1].name))
     mine = pairs[part.number - 1 :: part.of]
+    copies = _copies(archive, [volume for _, volume in mine])
+    mine.sort(key=lambda pair: copies.get(pair[1].name, 0))
     places = _places(archive, {release.name: release for release, _ in mine}.values())
-    return [_offer(archive, release, volume, places) for release, volume in mine]
+    sharing = followed.sharing(archive)
+    web_seeds = (*sharing.web_seeds, *_below(sharing.address, WEB_SEEDS))
+    mirrored = followed.followed(archive.folder) is not None
+    found = []
+    for release, volume in mine:
+        if mirrored and not (archive.releases / volume.torrent).is_file():
+            continue
+        one = _offer(archive, release, volume, places, web_seeds)
+        if not mirrored or any(one.volume.files.values()):
+            found.append(one)
+    return found
+
+
+def _copies(archive: Archive, volumes: Sequence[Volume]) -> dict[str, int]:
+    """How many have all of a volume: as our own tracker counts, or as the feed says that a mirror
+    follows."""
+    said = followed.current_feed(archive)
+    if said is not None:
+        listed = (volume for release in said.current for volume in release.volumes)
+        return {volume.name: volume.copies for volume in listed if volume.copies is not None}
+    hashes = {volume.name: bytes.fromhex(volume.info_hash_v1) for volume in volumes}
+    seen = peers.counts(archive.folder, list(hashes.values()))
+    return {name: seen[one][0] for name, one in hashes.items() if one in seen}
 
 
 def _offer(
-    archive: Archive, release: Release, volume: Volume, places: dict[bytes, Path]
+    archive: Archive,
+    release: Release,
+    volume: Volume,
+    places: dict[bytes, Path],
+    web_seeds: tuple[str, ...],
 ) -> _Rooted:
-    sharing = archive.settings.sharing
     torrent = archive.releases / volume.torrent
     roots: dict[str, bytes] = {}
     if volume.kind == "metadata":
@@ -161,7 +192,6 @@ def _offer(
         members = _members(archive, release, volume.name)
         files = {path: places.get(root) for path, root in members}
         roots = dict(members)
-    web_seeds = (*sharing.web_seeds, *_below(sharing.address, WEB_SEEDS))
     return _Rooted(Offered(volume.name, torrent, files, web_seeds), roots)
 
 
