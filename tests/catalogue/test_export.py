@@ -18,6 +18,9 @@ import pyarrow.parquet as pq
 import pytest
 
 from longplay.catalogue import copies, export, ids
+from longplay.catalogue.copies import Terms
+from longplay.catalogue.importers import columns
+from longplay.catalogue.importers.table import import_table
 from longplay.catalogue.snapshot import Snapshot, open_current
 from longplay.errors import InputError, UsageError
 from tests.catalogue import made
@@ -79,6 +82,30 @@ def test_columns_under_another_licence_stay(catalogue: Path, tmp_path: Path) -> 
     export.export(open_current(catalogue), tmp_path / "private", terms="non-commercial")
     assert ["jazz", "pop"] in [row["genres"] for row in rows(tmp_path / "private", "tracks")]
     assert "BY-NC-SA" in (tmp_path / "private" / copies.ATTRIBUTIONS).read_text()
+
+
+@pytest.mark.parametrize("terms", ["any", "own"])
+@pytest.mark.parametrize("sample", [None, 5])
+def test_plays_that_were_counted_stay_whatever_the_licence(
+    catalogue: Path, tmp_path: Path, terms: Terms, sample: int | None
+) -> None:
+    """Neither their numbers nor the order that comes of them."""
+    played = {f"song {number}": 2**number for number in range(5)}
+    path = tmp_path / "history.csv"
+    path.write_text("id,title\n" + "".join(f"{own},{own}\n" * n for own, n in played.items()))
+    counted = columns.TableMap(count_listens=True, columns={"id": "id", "title": "title"})
+    import_table(catalogue, "history", [path], table_map=counted, licence="CC0-1.0")
+    snapshot = open_current(catalogue)
+    with snapshot.connect() as connection:
+        known = connection.sql("SELECT own_id, listens FROM tracks").fetchall()
+    assert dict(known) == played
+    copy = export.export(snapshot, tmp_path / "copy", terms=terms, sample=sample)
+    found = rows(tmp_path / "copy", "tracks")
+    assert {row["own_id"] for row in found} == set(played)
+    assert {row["listens"] for row in found} == {None}
+    assert copy.sources[0].withheld == ("tracks.listens",)
+    keys = [ids.parse(row["id"])[1] for row in found]
+    assert keys == sorted(keys)
 
 
 def test_nothing_lawful_is_no_copy(catalogue: Path, tmp_path: Path) -> None:

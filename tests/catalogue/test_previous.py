@@ -65,7 +65,6 @@ def test_what_changed_is_told_in_any_number_of_parts(
     records = np.empty(len(was), previous.DATED)
     records["key"], records["standing"] = own_keys, own_keys[same]
     records["since"] = list(was)
-    records["minted"] = records["since"][same]
     cut = parted.Parted(scratch, "before", previous.DATED, parted.bits_for(len(was)))
     cut.add(records, own_keys)
 
@@ -79,8 +78,8 @@ def test_what_changed_is_told_in_any_number_of_parts(
     assert {names[key] for key in found.moved.tolist()} == {t for t in both if was[t] != now[t]}
     assert {list(now)[place] for place in found.unsettled} == unsettled(was, now, said)
     asked = pair.before.of(np.array([spread(3), spread(4), spread(3)], np.uint64))
-    assert {(names[r["key"]], names[r["standing"]], r["minted"]) for r in asked} == {
-        (track, was[track], was[track]) for track in (3, 4) if track in was
+    assert {(names[r["key"]], names[r["standing"]], r["since"]) for r in asked} == {
+        (track, was[track], track) for track in (3, 4) if track in was
     }
 
 
@@ -94,9 +93,8 @@ def test_the_layer_before_is_read_as_it_was_written(
     keys = {own_id: ids.row_key("tr", "a", own_id) for own_id in "123"}
     found = previous.read(catalogue, layer, tmp_path).of(np.array(list(keys.values()), np.uint64))
     stands = min(keys["1"], keys["2"])
-    since = {keys["1"]: 1, keys["2"]: 2, keys["3"]: 2}
-    assert {(r["key"], r["standing"], r["since"], r["minted"]) for r in found} == {
-        (keys["1"], stands, 1, since[stands]),
-        (keys["2"], stands, 2, since[stands]),
-        (keys["3"], keys["3"], 2, 2),
+    assert {(r["key"], r["standing"], r["since"]) for r in found} == {
+        (keys["1"], stands, 1),
+        (keys["2"], stands, 2),
+        (keys["3"], keys["3"], 2),
     }

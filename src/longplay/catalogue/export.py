@@ -112,7 +112,13 @@ def write(
     total, done = sum(counts.get(name, 0) for name in sources), 0
     for name in sources:
         for table, batch, raw in rows(
-            connection, name, permitted[name], folder, sampled=sample is not None
+            connection,
+            name,
+            permitted[name],
+            folder,
+            sampled=sample is not None,
+            # A layer's order tells how often its tracks were played.
+            by_key=layers[name].format == licences.COUNTED,
         ):
             sink.write(table, batch, raw)
             done += batch.num_rows if table == "tracks" else 0
@@ -145,8 +151,14 @@ def write(
 def _permitted(layer: Layer, terms: Terms) -> Permitted:
     """The columns of each table that may leave; empty when nothing may."""
     if terms == "own":
+        # Not even so does listening leave: who applies the copy would hand it on.
         return {
-            table: frozenset((*columns, *_NUMBERS[table])) for table, columns in _DIRECT.items()
+            table: frozenset(
+                name
+                for name in (*columns, *_NUMBERS[table])
+                if licences.EXCEPTIONS.get((layer.format, table, name)) != licences.LISTENING
+            )
+            for table, columns in _DIRECT.items()
         }
     found = licences.exportable_columns(layer.licence, layer.format, commercial=terms == "any")
     return {table: frozenset(found[table].columns) for table in copies.ROWS if table in found}
@@ -191,21 +203,32 @@ def _choose(connection: Connection, sources: Iterable[str], tracks: int) -> None
 
 
 def rows(
-    connection: Connection, source: str, permitted: Permitted, scratch: Path, *, sampled: bool
+    connection: Connection,
+    source: str,
+    permitted: Permitted,
+    scratch: Path,
+    *,
+    sampled: bool,
+    by_key: bool,
 ) -> Iterator[tuple[str, pa.RecordBatch, pa.RecordBatch]]:
-    """One source's artists, albums and tracks in their order: the table, rows as they leave, and
-    as they are (`place`, `artists_numbers`, `album_numbers`: numbers in the snapshot)."""
+    """One source's artists, albums and tracks in their order, or `by_key`: the table, and its rows
+    as they leave and as they are (`place`, `artists_numbers`, `album_numbers`: their numbers)."""
     names = _Artists.load(connection, source)
     albums = _column(connection, "SELECT key FROM albums WHERE source = $1 ORDER BY album", source)
     for table, number in (("artists", "artist"), ("albums", "album"), ("tracks", "number")):
+        key = "track" if table == "tracks" else "key"
         asked = f" FROM {table} t WHERE source = {quoted(source)}"
         if sampled:
             chosen = f" FROM {table} t SEMI JOIN chosen_{table} c ON t.{number} = c.number"
-            asked = f"{chosen} WHERE source = {quoted(source)} ORDER BY {number}"
-        key = "track" if table == "tracks" else "key"
+            asked = f"{chosen} WHERE source = {quoted(source)}"
+        if sampled or by_key:
+            asked += f" ORDER BY {key if by_key else number}"
         selected = _selected(table, permitted.get(table, frozenset()))
         query = f"SELECT {number}::UBIGINT AS place, {key} AS row_key, {selected}{asked}"
-        recordings = _recordings(connection, asked, scratch) if table == "tracks" else None
+        recordings = None
+        if table == "tracks":
+            order = "track" if by_key else "number"
+            recordings = _recordings(connection, asked, order, scratch)
         done = 0
         for batch in connection.cursor().sql(query).to_arrow_reader(BATCH):
             made = _exported(table, source, batch, names, albums)
@@ -233,11 +256,13 @@ _RECORDINGS = ".recordings"
 _PAIR = np.dtype([("number", "<u8"), ("recording", "<u8")])
 
 
-def _recordings(connection: Connection, asked: str, scratch: Path) -> np.ndarray[Any, Any]:
-    """Each asked track's number and recording, by number: on disk, since there are many."""
+def _recordings(
+    connection: Connection, asked: str, order: str, scratch: Path
+) -> np.ndarray[Any, Any]:
+    """Each asked track's number and recording, in that order: on disk, since there are many."""
     query = (
         f"SELECT number::UBIGINT AS number, recording FROM (SELECT number, track {asked})"
-        " JOIN members USING (track) ORDER BY number"
+        f" JOIN members USING (track) ORDER BY {order}"
     )
     path = scratch / _RECORDINGS
     with path.open("wb") as file:

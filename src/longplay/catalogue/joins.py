@@ -105,9 +105,8 @@ def update(
         [parted["key"], *(each.tracks for each in found.found.get(source, ()))]
     )
     before = pair.before.of(touched)
-    _find_scope(
-        connection, folder, current, source, _Left(before, changes.gone, changes.moved), found
-    )
+    had = _Left(before, pair.before.of(before["standing"]), changes.gone, changes.moved)
+    _find_scope(connection, folder, current, source, had, found)
     return _matched(connection, folder, scratch, current, bound)
 
 
@@ -162,15 +161,18 @@ def _scope_of(
 
 @dataclass(frozen=True, slots=True)
 class _Left:
-    """What a source had: of the tracks in scope and of those that went their records `before`, and
-    the keys of the tracks that have `gone` or that another stands for now (`moved`)."""
+    """What a source had: the records `before` of the tracks in scope and of those that went, those
+    of the tracks that stood for them (`standing`), and the keys of the tracks that have `gone` or
+    that another stands for now (`moved`)."""
 
     before: previous.Records
+    standing: previous.Records
     gone: Hashes
     moved: Hashes
 
 
-_NOTHING_LEFT = _Left(np.empty(0, previous.DATED), np.empty(0, np.uint64), np.empty(0, np.uint64))
+_NONE = np.empty(0, previous.DATED)
+_NOTHING_LEFT = _Left(_NONE, _NONE, _NONE["key"], _NONE["key"])
 
 
 def _find_scope(
@@ -186,15 +188,14 @@ def _find_scope(
     `orphans`: recordings that dropped or moved tracks stood for, and others still have.
     """
     tracks, keys = found.tables()
-    before, standing = left.before, np.ascontiguousarray(left.before["standing"])
     registered = {
         "found_tracks": tracks,
         "found_keys": keys,
         "before_members": pa.table(
-            {"track": np.ascontiguousarray(before["key"]), "recording": ids.minted(standing)}
+            {"track": left.before["key"], "recording": ids.minted(left.before["standing"])}
         ),
         "before_standing": pa.table(
-            {"track": standing, "since": np.ascontiguousarray(before["minted"])}
+            {"track": left.standing["key"], "since": left.standing["since"]}
         ),
         "gone": pa.table({"track": left.gone}),
         "parted": pa.table({"track": np.concatenate([left.gone, left.moved])}),

@@ -89,9 +89,19 @@ DEFAULTS = {"musicbrainz": CC0, "discogs": CC0}
 """What sources of these formats stand under: https://musicbrainz.org/doc/About/Data_License (its
 core data), https://data.discogs.com. No other format says anything of its content's licence."""
 
-EXCEPTIONS = {("musicbrainz", "tracks", "genres"): CC_BY_NC_SA_3}
+COUNTED = "counted table"
+"""The format of a table whose rows are plays, and were counted here: its `listens` may be one
+person's, and there are no accounts by which that could be told."""
+
+LISTENING = "counted plays, which stay here"
+"""No licence: what stands under it leaves under no terms, whatever the source's own is."""
+
+EXCEPTIONS = {
+    ("musicbrainz", "tracks", "genres"): CC_BY_NC_SA_3,
+    (COUNTED, "tracks", "listens"): LISTENING,
+}
 """Columns with another licence than their source's: MusicBrainz' genres are its users' tags, which
-are supplementary data."""
+are supplementary data; plays that were counted are no metadata at all."""
 
 LISTENS = {
     "mbid": "mbid",

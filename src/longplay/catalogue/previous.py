@@ -24,15 +24,15 @@ from longplay.catalogue.layout import Layer
 from longplay.catalogue.numbering import Documents
 from longplay.catalogue.parted import Parted
 
-DATED = np.dtype([("key", "<u8"), ("standing", "<u8"), ("since", "<u4"), ("minted", "<u4")])
+DATED = np.dtype([("key", "<u8"), ("standing", "<u8"), ("since", "<u4")])
 """A track of the layer before: its key, that of the track that stands for its recording there, and
-since which snapshot there have been it and that one."""
+the first snapshot that had it."""
 
 PLACED = np.dtype([("key", "<u8"), ("standing", "<u8"), ("document", "<u4")])
 """A track of the new layer: its key, that of the one that stands for it, and its number."""
 
-AT_ONCE = 1 << 20
-"""Tracks that are made records of at once."""
+AT_ONCE = 1 << 18
+"""Tracks that are read, and made records of, at once."""
 
 Records = npt.NDArray[Any]
 
@@ -130,23 +130,23 @@ class Pair:
 def read(folder: Path, layer: Layer | None, scratch: Path) -> Tracks:
     """The tracks of a layer before an import (`DATED`), in files below `scratch`; None has none."""
     count = layer.rows("tracks") if layer else 0
-    own_keys = np.empty(count, np.uint64)
-    since, same = np.empty(count, np.uint32), np.empty(count, np.uint32)
-    done = 0
-    for batch in _batches(folder, layer):
-        here = slice(done, done + len(batch))
-        own_keys[here] = keys.row_keys("tr", layer.source if layer else "", batch["own_id"])
-        since[here] = batch["since"].to_numpy()
-        itself = pa.array(np.arange(done, done + len(batch), dtype=np.uint32))
-        same[here] = pc.coalesce(batch["same_as"], itself).to_numpy()
-        done += len(batch)
     found = Parted(scratch, "before", DATED, parted.bits_for(count))
-    for start in range(0, count, AT_ONCE):
-        here = slice(start, start + AT_ONCE)
-        records = np.empty(len(own_keys[here]), DATED)
-        records["key"], records["standing"] = own_keys[here], own_keys[same[here]]
-        records["since"], records["minted"] = since[here], since[same[here]]
+    if not layer:
+        return Tracks(0, found)
+    own_keys = np.empty(count, np.uint64)
+    done = 0
+    for batch in _batches(folder, layer, "own_id"):
+        own_keys[done : done + len(batch)] = keys.row_keys("tr", layer.source, batch["own_id"])
+        done += len(batch)
+    done = 0
+    for batch in _batches(folder, layer, "same_as", "since"):
+        itself = pa.array(np.arange(done, done + len(batch), dtype=np.uint32))
+        records = np.empty(len(batch), DATED)
+        records["key"] = own_keys[done : done + len(batch)]
+        records["standing"] = own_keys[pc.coalesce(batch["same_as"], itself).to_numpy()]
+        records["since"] = batch["since"].to_numpy()
         found.add(records, records["key"])
+        done += len(batch)
     return Tracks(count, found)
 
 
@@ -182,7 +182,7 @@ def _among(some: Hashes, ordered: Hashes) -> npt.NDArray[np.bool_]:
     return _find(ordered, some)[1]
 
 
-def _batches(folder: Path, layer: Layer | None) -> Iterator[pa.RecordBatch]:
-    for part in layer.tables["tracks"] if layer else ():
+def _batches(folder: Path, layer: Layer, *columns: str) -> Iterator[pa.RecordBatch]:
+    for part in layer.tables["tracks"]:
         with pq.ParquetFile(folder / part.file) as file:
-            yield from file.iter_batches(columns=["own_id", "same_as", "since"])
+            yield from file.iter_batches(AT_ONCE, columns=list(columns))

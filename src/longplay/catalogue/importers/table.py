@@ -10,7 +10,7 @@ import duckdb
 import numpy as np
 import pyarrow as pa
 
-from longplay.catalogue import database, imports, inline
+from longplay.catalogue import database, imports, inline, licences
 from longplay.catalogue.database import Connection, quoted
 from longplay.catalogue.importers import columns, readers, relations
 from longplay.catalogue.importers.columns import TableMap
@@ -83,14 +83,17 @@ def import_table(
         return imports.run(
             folder, source, fill_relations, kind="table", licence=licence, declared=declared
         )
+    counted = table_map is not None and table_map.count_listens
+    form = licences.COUNTED if counted else "table"
     return imports.run(
         folder,
         source,
         fill,
-        kind="table",
+        kind=form,
         licence=licence,
+        licences=licences.exceptions(licence, form),
         declared=declared,
-        count_listens=table_map.count_listens if table_map else False,
+        count_listens=counted,
     )
 
 
