@@ -71,6 +71,25 @@ def test_every_file_is_listed_with_its_hash(catalogue: Path, bring: Write) -> No
         assert (len(data), hashlib.sha256(data).hexdigest()) == (part.bytes, part.sha256)
 
 
+@pytest.mark.parametrize("content", [b"{", b"[" * 100_000, b'{"version": []}'])
+def test_a_damaged_old_snapshot_is_told_with_what_to_do(
+    catalogue: Path, bring: Write, content: bytes
+) -> None:
+    bring("a", [{"id": 1}])
+    bring("b", [{"id": 1}])
+    old = catalogue / "snapshots" / "000001.json"
+    old.write_bytes(content)
+    with pytest.raises(ArchiveError, match="the snapshot is damaged") as caught:
+        bring("c", [{"id": 1}])
+    assert (caught.value.where, caught.value.hint) == (
+        str(old),
+        "bring it back from a backup, or remove it: then only what that old snapshot says is lost",
+    )
+    old.unlink()
+    bring("c", [{"id": 1}])
+    assert sorted(open_current(catalogue).manifest.layers) == ["a", "b", "c"]
+
+
 def test_a_damaged_catalogue_is_told(catalogue: Path, bring: Write) -> None:
     bring("a", [{"id": 1, "title": "one"}])
     tracks = catalogue / open_current(catalogue).manifest.layers["a"].tables["tracks"][0].file

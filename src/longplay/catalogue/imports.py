@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -61,13 +61,15 @@ def run(
     licence: str | None,
     licences: Mapping[str, str] | None = None,
     declared: Mapping[str, int] | None = None,
+    origin: Iterable[Path | str] = (),
     count_listens: bool = False,
     may_be_empty: bool = False,
 ) -> Imported:
     """Replace the layer of `source` by what `fill(stage)` stages.
 
     `licence` is that of the metadata, `licences` those of tables that have another; `declared` is
-    what a person knows of the source's tables, and stands before what the source says.
+    what a person knows of the source's tables, and stands before what the source says. `origin`
+    are the files or the address that it is imported from.
     Where nothing was staged, InputError is raised unless that `may_be_empty`: no good layer is
     replaced by the dump of nothing. Nothing is visible before the pointer is swapped, and nothing
     is left if that does not happen.
@@ -124,6 +126,7 @@ def run(
             {table: tuple(part.result() for part in found) for table, found in parts.items()},
             tuple(part.result() for part in indexes),
             dict(licences or {}),
+            tuple(str(each.resolve()) if isinstance(each, Path) else each for each in origin),
         )
         if not same(current.layers.get(source), layer):
             sources = dict(sorted({**current.layers, source: layer}.items()))
@@ -181,13 +184,14 @@ def _write_small(connection: Connection, target: Path) -> dict[str, list[tuple[P
 
 
 def same(before: layout.Layer | None, after: layout.Layer) -> bool:
-    """Whether two layers differ in nothing but the names of their files."""
+    """Whether two layers differ in nothing but the names of files: their own, or their source's."""
     if before is None:
         return False
     nameless = [
         replace(
             layer,
             index=(),
+            origin=(),
             tables={
                 name: tuple(replace(part, file="") for part in parts)
                 for name, parts in layer.tables.items()

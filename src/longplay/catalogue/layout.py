@@ -51,7 +51,8 @@ class Layer:
     """One source's tables. `input` counts the rows that the source gave, and
     `input = tracks + duplicates + rejected` always; `declared` is by table what the
     source says it has; `licences` are those of tables that are under another licence than the rest.
-    `index` can be rebuilt from the tables."""
+    `index` can be rebuilt from the tables. `origin` are the paths or the address that it came
+    from."""
 
     source: str
     format: str
@@ -63,6 +64,7 @@ class Layer:
     tables: dict[str, tuple[Part, ...]]
     index: tuple[Part, ...] = ()
     licences: dict[str, str] = field(default_factory=dict)
+    origin: tuple[str, ...] = ()
 
     @property
     def subject(self) -> str:
@@ -104,7 +106,11 @@ def current_number(folder: Path) -> int:
         return 0
     content = files.read_bounded(pointer, 100)
     if not content.strip().isdigit():
-        raise ArchiveError("the catalogue's pointer is damaged", where=str(pointer))
+        raise ArchiveError(
+            "the catalogue's pointer is damaged",
+            where=str(pointer),
+            hint=f"bring it back from a backup; it holds the number of a file in {SNAPSHOTS}/",
+        )
     return int(content)
 
 
@@ -128,8 +134,20 @@ def read(folder: Path, number: int) -> Manifest:
                 hint="move the folder `catalogue` away and import the sources again",
             )
         return _from_document(document)
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise ArchiveError("the snapshot is damaged", where=str(path)) from error
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        raise ArchiveError(
+            "the snapshot is damaged", where=str(path), hint=_remedy(folder, number)
+        ) from error
+
+
+def _remedy(folder: Path, number: int) -> str:
+    """What to do about a snapshot file that cannot be read."""
+    if number == current_number(folder):
+        return "bring it back from a backup"
+    # Whatever else only that snapshot has is swept by the next command that writes.
+    return (
+        "bring it back from a backup, or remove it: then only what that old snapshot says is lost"
+    )
 
 
 def _snapshot_path(folder: Path, number: int) -> Path:
@@ -150,7 +168,8 @@ def _layer(facts: dict[str, Any]) -> Layer:
         name: tuple(Part(**part) for part in parts) for name, parts in facts["tables"].items()
     }
     index = tuple(Part(**part) for part in facts["index"])
-    return Layer(**{**facts, "tables": tables, "index": index})
+    origin = tuple(facts.get("origin", ()))
+    return Layer(**{**facts, "tables": tables, "index": index, "origin": origin})
 
 
 @contextmanager

@@ -91,9 +91,43 @@ def import_paths(archive: Archive, request: Request, *, progress: Progress) -> I
     importer = FORMS.get(form)
     if importer is None:
         raise UsageError(f"there is no format {form!r}", hint=", ".join(FORMS))
+    _require_used(form, request)
     done = importer(archive, request, progress)
     rights.record_layer(archive, done.source)
     return _report(done)
+
+
+def _require_used(form: str, request: Request) -> None:
+    """Raise UsageError for an option that the format has no use for: whoever gave it expects what
+    will not happen."""
+    usual = Harvest()
+    given = {
+        "--map": request.column_map,
+        "--declared": request.declared,
+        "--workers": request.workers,
+        "--half-life": request.half_life_days,
+        **{
+            f"--{name.replace('_', '-')}": getattr(request.harvest, name) != getattr(usual, name)
+            for name in Harvest.__slots__
+        },
+    }
+    for option, value in given.items():
+        users = _USERS.get(option, ("oai",))
+        if value not in (None, (), False) and form not in users:
+            raise UsageError(
+                f"{option} means nothing to an import of {form}",
+                where=request.paths[0],
+                hint=f"it is for {', '.join(users)}: leave it out, or say --format",
+            )
+
+
+_USERS = {
+    "--map": ("table",),
+    "--declared": ("table", "musicbrainz", "discogs", "listens", "oai"),
+    "--workers": ("tags",),
+    "--half-life": ("listens",),
+}
+"""Which formats have a use for an option; those that are not named here are for repositories."""
 
 
 def recognise(path: str) -> str:
@@ -151,10 +185,24 @@ def _source_of(archive: Archive, request: Request) -> Source:
 
 
 def _name(archive: Archive, request: Request) -> str:
-    """The name of a source that is no folder of files."""
+    """The name of a source that is no folder of files.
+
+    A name that nobody gave is that of the first file, and two files of one name may be two sources:
+    then UsageError is raised, before one takes the place of the other.
+    """
     name = request.name or slug(Path(request.paths[0]))
     if archive.settings.source(name):
         raise UsageError(f"{name} is a source of files", hint="give this one another --name")
+    if request.name is None:
+        layer = open_current(archive.catalogue).manifest.layers.get(name)
+        first = request.paths[0]
+        here = first if re.match(r"https?://", first) else str(Path(first).resolve())
+        if layer and layer.origin and layer.origin[0] != here:
+            raise UsageError(
+                f"there is a source {name} already, which came from {layer.origin[0]}",
+                where=first,
+                hint=f"give this one another --name, or replace that one with --name {name}",
+            )
     return name
 
 

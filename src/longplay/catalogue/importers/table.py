@@ -81,7 +81,13 @@ def import_table(
         raise InputError("no file to import", where=source)
     if isinstance(table_map, RelationMap):
         return imports.run(
-            folder, source, fill_relations, kind="table", licence=licence, declared=declared
+            folder,
+            source,
+            fill_relations,
+            kind="table",
+            licence=licence,
+            declared=declared,
+            origin=paths,
         )
     counted = table_map is not None and table_map.count_listens
     form = licences.COUNTED if counted else "table"
@@ -93,6 +99,7 @@ def import_table(
         licence=licence,
         licences=licences.exceptions(licence, form),
         declared=declared,
+        origin=paths,
         count_listens=counted,
     )
 

@@ -81,6 +81,7 @@ def import_discogs(
         kind="discogs",
         licence=licence or licences.DEFAULTS["discogs"],
         declared=declared,
+        origin=paths,
         may_be_empty=True,  # of tracks: masters alone are albums
     )
 

@@ -55,7 +55,9 @@ def import_listens(
         counter, duplicates = read(stage, paths, half_life_days, progress)
         return imports.Staged(counter.rows, {}, duplicates)
 
-    return imports.run(folder, source, fill, kind="listens", licence=licence, declared=declared)
+    return imports.run(
+        folder, source, fill, kind="listens", licence=licence, declared=declared, origin=paths
+    )
 
 
 def read(

@@ -54,6 +54,7 @@ def import_musicbrainz(
         licence=licence,
         licences=licences.exceptions(licence, FORM),
         declared=declared,
+        origin=paths,
     )
 
 

@@ -91,7 +91,14 @@ def import_oai(
         return imports.Staged(received, said)
 
     return imports.run(
-        folder, source, fill, kind="oai", licence=licence, declared=declared, may_be_empty=True
+        folder,
+        source,
+        fill,
+        kind="oai",
+        licence=licence,
+        declared=declared,
+        origin=[url],
+        may_be_empty=True,
     )
 
 
