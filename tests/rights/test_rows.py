@@ -13,6 +13,7 @@ from longplay.rights.statements import AMBIGUOUS, IN_COPYRIGHT, UNKNOWN, licence
 
 WHEN = "2026-11-23T09:30:00.000Z"
 BY = licence_uri("by", "3.0") or ""
+GPL = "https://spdx.org/licenses/GPL-1.0-or-later"
 ROW = {"subject": "al1", "statement": "CC BY 3.0"}
 
 
@@ -52,7 +53,7 @@ def test_evidence_says_where_when_and_what() -> None:
 
 
 def test_words_that_are_not_known_stay_dark_and_do_not_stop() -> None:
-    for text, uri in {"GPL": UNKNOWN, "CC BY": AMBIGUOUS, "https://gnu.org/": UNKNOWN}.items():
+    for text, uri in {"GPL": GPL, "CC BY": AMBIGUOUS, "https://gnu.org/": UNKNOWN}.items():
         found = read(statement=text)
         assert found is not None and found.uri == uri
 
@@ -102,7 +103,7 @@ def test_a_licence_cell_is_checked_without_making_a_statement() -> None:
     ("text", "in_licence", "in_copyright"),
     [
         ("CC BY 3.0", BY, BY),
-        ("GPL", UNKNOWN, None),
+        ("GPL", GPL, GPL),
         ("2004 Somebody", UNKNOWN, None),
         ("CC BY", AMBIGUOUS, AMBIGUOUS),
         ("© 2004 X. All rights reserved.", IN_COPYRIGHT, IN_COPYRIGHT),

@@ -274,6 +274,8 @@ def _naming(rows: list[_Row]) -> _Answer:
 def _shut(rows: list[_Row], licensed: bool) -> _Why | None:
     """Why public licences are shut by what stands beside them, or nothing is there to open."""
     for row in rows:
+        if row.terms.sort is Sort.CLOSED and Act.DESCRIBE in row.terms.everyone:
+            return "software", f"the {row.terms.name} is made for software: it stays dark"
         if row.terms.sort is Sort.CLOSED:
             reason = row.terms.uri.rpartition(":")[2] or "unknown"
             return reason, f"{row.terms.name.lower()}: it stays dark"

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Literal
 
+from longplay.rights import gnu
 from longplay.rights.statements import (
     AGREEMENT,
     AMBIGUOUS,
@@ -70,6 +71,9 @@ def read_statement(text: str) -> str | Unknown:
     ours = _OURS.get(plain)
     if ours is not None:
         return ours
+    software = gnu.read(plain)
+    if software is not None:
+        return software
     found = _Found()
     rest = _names(_uris(plain, found), found)
     if found.bad:
@@ -202,7 +206,7 @@ _ELEMENT = (
 )
 _CC_NAME = re.compile(
     rf"\b(?:cc|creative commons)(?: licen[cs]ed?)?[ (:-]*(?:{_ELEMENT}\b[ ,_+/-]*)+"
-    r"(?:licen[cs]e[ ,-]*)?(?:\(?(?:v|version|ver\.?)? ?(\d(?:\.\d)?)(?![\d])\)?)?"
+    r"(?:licen[cs]e[ ,-]*)?(?:\(?(?:v\.?|version|ver\.?)? ?(\d(?:\.\d)?)(?![\d])\)?)?"
     r"(?:[ -]*(?:unported|international|generic|licen[cs]e))*"
     r"(?:[ -]([a-z]{2,13})\b)?"
 )

@@ -11,6 +11,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
+from longplay.rights import gnu
+
 
 class Sort(StrEnum):
     """How a statement works beside others."""
@@ -22,7 +24,8 @@ class Sort(StrEnum):
     DESCRIPTION = "description"
     """Says what is known of the copyright. It licenses nothing, and contradicts a licence."""
     CLOSED = "closed"
-    """What was read is not a statement that the gate knows, or not one only."""
+    """What was read is not a statement that the gate knows, or not one only, or a licence under
+    which sound is not handed on."""
 
 
 class Act(StrEnum):
@@ -88,7 +91,7 @@ PORTS: dict[str, tuple[str, ...]] = {
         " za".split()
     ),
     "3.0": tuple(
-        "am at au az br by ca ch cl cn cr cz de ec ee eg es fr ge gr gt hk hr ie igo it lu nl no"
+        "am at au az br ca ch cl cn cr cz de ec ee eg es fr ge gr gt hk hr ie igo it lu nl no"
         " nz ph pl pr pt ro rs sg th tw ug us ve vn za".split()
     ),
 }
@@ -202,8 +205,21 @@ def _closed() -> list[Terms]:
     return [Terms(uri, name, Sort.CLOSED) for uri, name in rows]
 
 
+def _software() -> list[Terms]:
+    return [Terms(uri, name, Sort.CLOSED, everyone=_FACTS, signed_in=_FACTS)
+            for uri, name in gnu.names().items()]  # fmt: skip
+
+
 TERMS: dict[str, Terms] = {
-    terms.uri: terms for terms in (*_licences(), *_marks(), *_descriptions(), *_ours(), *_closed())
+    terms.uri: terms
+    for terms in (
+        *_licences(),
+        *_marks(),
+        *_descriptions(),
+        *_ours(),
+        *_closed(),
+        *_software(),
+    )
 }
 """Every statement that the gate knows, by its canonical URI."""
 

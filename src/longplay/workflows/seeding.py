@@ -29,7 +29,7 @@ from longplay.torrent import metainfo
 from longplay.workflows import followed, rights, withdrawing
 from longplay.workflows.withdrawing import Memory, Standing
 
-POLL_SECONDS = 2.0
+POLL_SECONDS = 1.0
 """How often a seeder looks whether claims or releases have changed what it may offer: what is
 withdrawn must be out of reach within ten seconds."""
 
