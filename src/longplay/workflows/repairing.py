@@ -8,10 +8,16 @@ nothing costs its own time, and the next is asked.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+import re
+from collections.abc import Callable, Collection, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
 import sqlalchemy as sa
 
 from longplay import clock
@@ -19,10 +25,14 @@ from longplay.archive import Archive
 from longplay.files import escape, writer_lock
 from longplay.ledger import log, queries, record, tables
 from longplay.model import BLOCK, ObjectKey
+from longplay.release.pieces import Lying, Swarm
+from longplay.release.tables import MEMBERS
 from longplay.vault import evidence, repair
-from longplay.vault.blocks import Account, FromReplica, Refusal, Watched
+from longplay.vault.blocks import Account, BlockSource, FromReplica, Refusal, Watched
 from longplay.vault.fixity import Finding
 from longplay.vault.repair import Mended
+from longplay.vault.webseed import WebSeed
+from longplay.workflows import seeding
 
 LOCK = "repair.lock"
 
@@ -38,6 +48,15 @@ class Loss:
     blocks: tuple[int, ...]
     ranges: tuple[tuple[int, int], ...]
     files: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where an object lies in a volume: the torrent's own name, its file, the path inside."""
+
+    name: str
+    torrent: Path
+    path: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,10 +112,46 @@ def repair_objects(archive: Archive, found: Sequence[Finding], progress: Progres
 @contextmanager
 def sources(archive: Archive, suffixes: dict[bytes, str]) -> Iterator[list[Watched]]:
     """Everybody who may have a block, in the order in which they are asked."""
-    replicas = [
-        Watched(FromReplica(store, lambda key: suffixes[key.root])) for store in archive.replicas()
-    ]
-    yield replicas
+    sharing = archive.settings.sharing
+    places = released_places(archive, suffixes.keys())
+
+    def paths(key: ObjectKey) -> list[str]:
+        return [f"{place.name}/{place.path}" for place in places.get(key, ())]
+
+    def torrents(key: ObjectKey) -> list[Lying]:
+        return [Lying(place.torrent, place.path) for place in places.get(key, ())]
+
+    with ExitStack() as stack:
+        found: list[BlockSource] = [
+            FromReplica(store, lambda key: suffixes[key.root]) for store in archive.replicas()
+        ]
+        if places:
+            found += [stack.enter_context(WebSeed(one, paths)) for one in sharing.web_seeds]
+        if places and (sharing.trackers or sharing.dht or sharing.local_discovery):
+            scratch = Path(stack.enter_context(TemporaryDirectory(prefix="longplay-repair-")))
+            # A seeder may have the port of the settings.
+            any_port = sharing.listen.rpartition(":")[0] + ":0"
+            asking = sharing.model_copy(update={"listen": any_port})
+            found.append(stack.enter_context(Swarm(asking, torrents, scratch)))
+        yield [Watched(source) for source in found]
+
+
+def released_places(archive: Archive, roots: Collection[bytes]) -> dict[ObjectKey, list[Place]]:
+    """Where these objects lie in the volumes of the newest releases."""
+    found: dict[ObjectKey, list[Place]] = {}
+    for release in seeding.current(archive):
+        volumes = {volume.name: volume for volume in release.volumes}
+        table = pq.read_table(
+            archive.releases / release.name / MEMBERS, columns=["root", "size", "path", "volume"]
+        )
+        mine = table.filter(pc.is_in(table["root"], pa.array(list(roots), table["root"].type)))
+        for row in mine.to_pylist():
+            volume = volumes.get(row["volume"])
+            if volume is not None:
+                name = re.sub(r"-r\d+$", "", volume.name)
+                place = Place(name, archive.releases / volume.torrent, row["path"])
+                found.setdefault(ObjectKey(row["root"], row["size"]), []).append(place)
+    return found
 
 
 def _approve(archive: Archive, ready: Mended) -> bool:
