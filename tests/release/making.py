@@ -8,10 +8,13 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 
 from longplay.model import ObjectHashes, ObjectKey, Statement
+from longplay.release import cut as cutting
 from longplay.release.cut import OBJECTS, Release, Request
+from longplay.release.describing import About, Credit
 from longplay.rights.gate import Shareable, decide
 from longplay.rights.statements import CC0, Act
 from longplay.vault import evidence
@@ -19,6 +22,7 @@ from tests.torrent.making import content, hashed
 
 AT = datetime(2026, 11, 23, tzinfo=UTC)
 PIECE = 32 * 1024
+ABOUT = About("test", "2026-11-23", (Credit("table", "", "nothing"),))
 
 
 def leave_for(key: ObjectKey, act: Act = Act.RELEASE, position: int = 0) -> Shareable:
@@ -61,6 +65,7 @@ class World:
     def row(self, number: int) -> dict[str, Any]:
         found = self.hashes[number]
         return {
+            "kind": "audio",
             "recording": f"rec{number:013x}",
             "title": f"Song {number}",
             "artists": ["Somebody"],
@@ -79,26 +84,44 @@ class World:
             "piece_length": found.piece_length,
             "statement": CC0,
             "evidence": "a test",
-            "in_stage": True,
+            "tdm_reserved": False,
             **self.facts[number],
         }
 
-    def request(self, numbers: list[int], before: Release | None = None, **more: Any) -> Request:
-        """A cut of these objects, after the release `before`."""
-        objects = pa.Table.from_pylist([self.row(number) for number in numbers], schema=OBJECTS)
+    def request(
+        self,
+        numbers: list[int],
+        before: Release | None = None,
+        *,
+        stage: int = 1,
+        prefix: str = "test",
+        others: tuple[Release, ...] = (),
+        **more: Any,
+    ) -> Request:
+        """A cut of these objects, after the release `before` of the stage. It wants those that are
+        not said to be in another stage (`in_stage`)."""
+        rows = [self.row(number) for number in numbers]
+        wanted = np.array([row.pop("in_stage", True) for row in rows], bool)
+        for row in rows:
+            row.pop("stage", None)
         made = Request(
-            prefix="test",
-            stage=1,
-            number=int(before.name[-4:]) + 1 if before else 1,
-            objects=objects,
+            objects=pa.Table.from_pylist(rows, schema=OBJECTS),
+            wanted={stage: wanted},
             leave=[leave_for(self.hashes[number].key) for number in numbers],
-            before=before,
-            others=(),
+            before={one.stage: one for one in (*others, before) if one is not None},
             evidence=tuple(self.files),
             listens=1000.0,
+            about=replace(ABOUT, archive=prefix),
         )
         return replace(made, **more)
 
     @property
     def releases(self) -> Path:
         return self.folder / "releases"
+
+
+def cut(request: Request, folder: Path) -> Release | None:
+    """The one release that a cut of one stage makes."""
+    made = cutting.cut(request, folder)
+    assert len(made) <= 1
+    return made[0] if made else None

@@ -16,9 +16,9 @@ from urllib.request import urlopen
 import libtorrent as lt
 import pytest
 
-from longplay.release.cut import Release, Volume, cut
+from longplay.release.cut import Release, Volume
 from longplay.torrent import metainfo
-from tests.release.making import PIECE, World
+from tests.release.making import PIECE, World, cut
 
 SECONDS = 60
 """Longest wait for a client: minutes would mean that it never comes."""
@@ -87,7 +87,7 @@ def is_checked(handle: lt.torrent_handle) -> bool:
 
 def test_libtorrent_sees_the_same_files_and_hashes(released: tuple[World, Release]) -> None:
     world, release = released
-    for volume in release.volumes:
+    for volume in release.music:
         raw = (world.releases / volume.torrent).read_bytes()
         info = lt.torrent_info(raw)
         assert str(info.info_hashes().v1) == volume.info_hash_v1
@@ -107,7 +107,7 @@ def test_libtorrents_own_check_finds_everything_and_a_second_session_gets_it(
     released: tuple[World, Release], tmp_path: Path
 ) -> None:
     world, release = released
-    for volume in release.volumes:
+    for volume in release.music:
         raw = (world.releases / volume.torrent).read_bytes()
         there = tmp_path / "there" / volume.name
         here = lay_out(world, volume, tmp_path / "here" / volume.name)
@@ -126,7 +126,7 @@ def test_libtorrents_check_finds_a_flipped_bit(
     released: tuple[World, Release], tmp_path: Path
 ) -> None:
     world, release = released
-    volume = next(one for one in release.volumes if one.piece_length == PIECE)
+    volume = next(one for one in release.music if one.piece_length == PIECE)
     here = lay_out(world, volume, tmp_path)
     (victim,) = (path for path in here.rglob("*") if path.is_file() and path.stat().st_size == 40)
     victim.write_bytes(bytes([victim.read_bytes()[0] ^ 1]) + victim.read_bytes()[1:])
@@ -142,7 +142,7 @@ def test_magnets_lead_to_the_files(
     released: tuple[World, Release], tmp_path: Path, which: str
 ) -> None:
     world, release = released
-    volume = release.volumes[0]
+    volume = release.music[0]
     here = lay_out(world, volume, tmp_path / "here")
     with session() as seeding, session() as fetching:
         seed = add(seeding, here.parent, (world.releases / volume.torrent).read_bytes())
@@ -178,7 +178,7 @@ def test_aria2_lists_the_files_and_finds_them_whole(
     (https://github.com/aria2/aria2/pull/1905), so the info-hash is not compared."""
     aria2c = program("aria2c")
     world, release = released
-    for volume in release.volumes:
+    for volume in release.music:
         torrent = world.releases / volume.torrent
         listed = run(aria2c, "-S", str(torrent), cwd=tmp_path)
         for file in metainfo.parse(torrent.read_bytes()).files:
@@ -209,7 +209,7 @@ def test_qbittorrent_finds_the_files_whole(
 ) -> None:
     world, release = released
     places = {}
-    for volume in release.volumes:
+    for volume in release.music:
         lay_out(world, volume, tmp_path / "here")
         places[volume.info_hash_v1] = str(world.releases / volume.torrent)
     with qbittorrent(program("qbittorrent-nox"), tmp_path, list(places.values())) as ask:
@@ -217,7 +217,7 @@ def test_qbittorrent_finds_the_files_whole(
             lambda: len(ask()) == len(places) and all(one["progress"] == 1 for one in ask()), ask
         )
         found = {one["infohash_v1"]: one["infohash_v2"] for one in ask()}
-    assert found == {volume.info_hash_v1: volume.info_hash_v2 for volume in release.volumes}
+    assert found == {volume.info_hash_v1: volume.info_hash_v2 for volume in release.music}
 
 
 @contextmanager
@@ -280,7 +280,7 @@ def test_real_audio_is_shared_whole(data: Path, tmp_path: Path) -> None:
             world.hold(raw, title=path.stem, piece_length=256 * 1024)
     release = cut(world.request(sorted(world.contents)), world.releases)
     assert release is not None
-    (volume,) = release.volumes
+    (volume,) = release.music
     here = lay_out(world, volume, tmp_path / "here")
     with session() as seeding:
         raw = (world.releases / volume.torrent).read_bytes()

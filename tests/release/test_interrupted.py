@@ -14,9 +14,9 @@ from typing import Any
 import pytest
 
 from longplay.release import volumes
-from longplay.release.cut import Release, Request, cut, sweep
+from longplay.release.cut import Release, Request, sweep
 from longplay.torrent import metainfo
-from tests.release.making import PIECE, World
+from tests.release.making import PIECE, World, cut
 
 STEPS = ("fsync", "replace", "rename", "mkdir", "rmdir")
 """The calls by which a cut changes what a later process finds; each may be the last."""
@@ -111,7 +111,7 @@ def many(folder: Path) -> tuple[World, Release]:
 def test_three_thousand_objects_and_every_process_cuts_the_same(tmp_path: Path) -> None:
     world, release = many(tmp_path / "here")
     assert release.objects == 3000
-    raw = [(world.releases / volume.torrent).read_bytes() for volume in release.volumes]
+    raw = [(world.releases / volume.torrent).read_bytes() for volume in release.music]
     assert len(raw) > 5
     assert all(len(data) <= 100_000 for data in raw)
     assert sum(map(len, raw)) > 100_000 * (len(raw) - 1) * 0.99

@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from longplay.release import volumes
-from longplay.release.cut import Release, cut
+from longplay.release.cut import Release
 from longplay.torrent import metainfo
-from tests.release.making import PIECE, World
+from tests.release.making import PIECE, World, cut
 
 
 class Cuts(RuleBasedStateMachine):
@@ -97,7 +97,7 @@ class Cuts(RuleBasedStateMachine):
     def torrents_hold_what_the_manifest_says(self) -> None:
         for stage, release in self.stages.items():
             found = {}
-            for volume in release.volumes:
+            for volume in release.music:
                 raw = (self.world.releases / volume.torrent).read_bytes()
                 assert len(raw) <= volumes.TORRENT_BYTES
                 for file in metainfo.parse(raw).files:

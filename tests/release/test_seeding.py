@@ -10,12 +10,11 @@ import pytest
 
 from longplay.errors import ReleaseError
 from longplay.release import seeding
-from longplay.release.cut import cut
 from longplay.release.downloading import Arrival, Downloader, Job
 from longplay.release.seeding import Seeder, Volume
 from longplay.settings import Sharing
 from longplay.torrent import metainfo
-from tests.release.making import PIECE, World
+from tests.release.making import PIECE, World, cut
 
 SHARING = Sharing(listen="127.0.0.1:0", dht=False)
 SECONDS = 30
@@ -31,7 +30,7 @@ class Store:
             self.world.add(size, title=f"T{number}")
         release = cut(self.world.request(sorted(self.world.contents)), self.world.releases)
         assert release is not None
-        self.torrent = self.world.releases / release.volumes[0].torrent
+        self.torrent = self.world.releases / release.music[0].torrent
         self.parsed = metainfo.parse(self.torrent.read_bytes())
         by_key = {(found.root, found.size): number for number, found in self.world.hashes.items()}
         empty = next(number for number, found in self.world.hashes.items() if not found.size)

@@ -14,10 +14,10 @@ from hypothesis import strategies as st
 
 from longplay.errors import ReleaseError
 from longplay.release import volumes
-from longplay.release.cut import OBJECTS, cut
+from longplay.release.cut import OBJECTS
 from longplay.release.paths import Names, name_all
 from longplay.torrent import hybrid, v1, v2
-from tests.release.making import World
+from tests.release.making import World, cut
 
 NAME = "longplay-s1-v0000"
 CLASSES = {64 * 2**20: 256 * 1024, 2**30: 2**20, 2**50: 4 * 2**20}
@@ -149,5 +149,5 @@ def test_editions_count_on_whatever_the_archive_is_called(tmp_path: Path, prefix
     for numbers in ([0, 1, 2], [0, 1], [0]):
         release = cut(world.request(numbers, before=release, prefix=prefix), world.releases)
         assert release is not None
-        editions += [volume.name.removeprefix(prefix) for volume in release.volumes]
+        editions += [volume.name.removeprefix(prefix) for volume in release.music]
     assert editions == ["-s1-v0001", "-s1-v0001-r2", "-s1-v0001-r3"]

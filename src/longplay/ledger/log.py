@@ -88,6 +88,12 @@ def head(connection: Connection) -> int:
     return connection.scalar(sa.select(sa.func.max(log.c.number))) or 0
 
 
+def day(connection: Connection) -> str:
+    """The day (ISO, UTC) of the newest entry; empty before there is one."""
+    query = sa.select(log.c.time).order_by(log.c.number.desc()).limit(1)
+    return (connection.scalar(query) or "")[:10]
+
+
 def merkle_root(leaves: Iterable[bytes]) -> bytes:
     """The RFC 6962 (section 2.1) tree hash of `leaves`; a batch's entry has it of its evidence."""
     level = [hashlib.sha256(b"\x00" + leaf).digest() for leaf in leaves]

@@ -1,12 +1,14 @@
 """Piece hashes of objects, brought from evidence (sorted by root) into the order of volumes.
 
-Only the columns that a torrent needs are read, never the leaves. What is gathered at once is
-bounded: a caller with more goes through the evidence once for each window of volumes.
+Only the columns that a torrent needs are read, never the leaves, and only where something wanted
+is. What is gathered at once is bounded: where there is more, one pass through the evidence sorts it
+into files, one for each window of volumes.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,7 +20,8 @@ from longplay.errors import ReleaseError
 from longplay.torrent import merkle, v1
 from longplay.vault import evidence
 
-COLUMNS = ["root", "size", "piece_length", "piece_layer", "v1_pieces", "v1_last_bare"]
+KEY = ["root"]
+COLUMNS = [*KEY, "size", "piece_length", "piece_layer", "v1_pieces", "v1_last_bare"]
 
 WINDOW_BYTES = 2**30
 """Bytes of hashes gathered at once: enough for a million objects of 4 MB in one pass."""
@@ -125,14 +128,75 @@ class Gathered:
         return here, there[here]
 
 
-def gather(wanted: Wanted, files: Sequence[Path]) -> Gathered:
-    """The hashes of these objects from files of evidence. Raises ReleaseError when some lack
-    theirs, StoreError when a file cannot be read."""
-    found = Gathered(wanted)
-    for batch in evidence.read(files, COLUMNS):
+def gather(windows: Sequence[Wanted], files: Sequence[Path], scratch: Path) -> Iterator[Gathered]:
+    """The hashes of each window of objects in turn, from files of evidence; `scratch` is a folder
+    for what has to wait. Raises ReleaseError when some lack theirs, StoreError when a file cannot
+    be read."""
+    if len(windows) == 1:
+        yield _gathered(windows[0], _Sought(windows).read(files))
+        return
+    for window, path in zip(windows, _set_aside(windows, files, scratch), strict=True):
+        with pa.OSFile(str(path)) as file, pa.ipc.open_stream(file) as batches:
+            found = _gathered(window, batches)
+        path.unlink()
+        yield found
+
+
+def _gathered(window: Wanted, batches: Iterator[pa.RecordBatch]) -> Gathered:
+    found = Gathered(window)
+    for batch in batches:
         found.take(batch)
     found.complete()
     return found
+
+
+class _Sought:
+    """The roots of all windows, and which window each is for."""
+
+    def __init__(self, windows: Sequence[Wanted]) -> None:
+        roots = np.concatenate([window.roots for window in windows])
+        order = np.argsort(roots, kind="stable")
+        self._sorted = roots[order]
+        counts = [len(window.roots) for window in windows]
+        self._window = np.repeat(np.arange(len(windows)), counts)[order]
+
+    def read(self, files: Sequence[Path]) -> Iterator[pa.RecordBatch]:
+        """The evidence, where something of it is sought."""
+
+        def wanted(keys: pa.Table) -> bool:
+            return bool((self.windows_of(keys["root"]) >= 0).any())
+
+        return evidence.read_where(files, KEY, COLUMNS, wanted)
+
+    def windows_of(self, column: pa.Array | pa.ChunkedArray) -> Numbers:
+        """The window that each root is for, -1 where it is for none."""
+        roots = roots_of(column)
+        if not len(self._sorted):
+            return np.full(len(roots), -1, np.int64)
+        at = np.searchsorted(self._sorted, roots).clip(0, len(self._sorted) - 1)
+        return np.where(self._sorted[at] == roots, self._window[at], -1)
+
+
+def _set_aside(windows: Sequence[Wanted], files: Sequence[Path], scratch: Path) -> list[Path]:
+    """Sort what is sought in the evidence into one file for each window."""
+    if not windows:
+        return []
+    sought = _Sought(windows)
+    paths = [scratch / f"window-{number:06}" for number in range(len(windows))]
+    with ExitStack() as open_files:
+        writers: list[pa.ipc.RecordBatchStreamWriter] = []
+        for batch in sought.read(files):
+            if not writers:
+                writers = [
+                    open_files.enter_context(pa.ipc.new_stream(str(path), batch.schema))
+                    for path in paths
+                ]
+            numbers = sought.windows_of(batch["root"])
+            for number in np.unique(numbers[numbers >= 0]).tolist():
+                writers[number].write_batch(batch.filter(pa.array(numbers == number)))
+        if not writers:
+            Gathered(windows[0]).complete()
+    return paths
 
 
 def roots_of(column: pa.Array | pa.ChunkedArray) -> Roots:

@@ -53,6 +53,11 @@ class Names:
     album_bytes: NDArray[np.int64]
     file_bytes: NDArray[np.int64]
 
+    def part(self, at: NDArray[np.int64]) -> Names:
+        """The names of these rows."""
+        numbers = (self.artists, self.albums, self.artist_bytes, self.album_bytes, self.file_bytes)
+        return Names(self.paths.take(pa.array(at)), *(column[at] for column in numbers))
+
 
 def safe(text: str, limit: int) -> str:
     """One component of any text, at most `limit` bytes of UTF-8: NFC, with nothing that a file

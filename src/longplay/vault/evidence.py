@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import heapq
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -141,6 +141,23 @@ def by_root(files: Sequence[Path], columns: list[str]) -> Iterator[dict[str, Any
             yield from batch.to_pylist()
 
     yield from heapq.merge(*map(rows, files), key=lambda row: bytes(row["root"]))
+
+
+def read_where(
+    files: Sequence[Path], key: list[str], columns: list[str], wanted: Callable[[pa.Table], bool]
+) -> Iterator[pa.RecordBatch]:
+    """As `read`, but only the row groups whose `key` columns `wanted` answers yes to."""
+    for path in files:
+        try:
+            with pq.ParquetFile(path) as parquet:
+                for group in range(parquet.num_row_groups):
+                    if wanted(parquet.read_row_group(group, columns=key)):
+                        found = parquet.read_row_group(group, columns=columns)
+                        yield from found.combine_chunks().to_batches()
+        except (OSError, pa.ArrowException) as error:
+            raise StoreError(
+                f"cannot be read: {error}", where=str(path), hint="restore it from a backup"
+            ) from error
 
 
 def to_merge(files: Sequence[tuple[str, str, int]]) -> dict[str, list[str]]:

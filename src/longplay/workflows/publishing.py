@@ -187,7 +187,7 @@ class _Held:
             released = _newest(connection)
         listens, reserved = _listens(archive, released)
         return cls(
-            {one.name: _files(archive.releases / one.name) for one in released},
+            {one.name: _files(archive.releases / one.name, one) for one in released},
             reserved,
             listens,
             _copies(archive, [volume for one in released for volume in one.volumes]),
@@ -318,11 +318,17 @@ def _newest(connection: Connection) -> list[Release]:
     return list({release.stage: release for release in _releases(connection)}.values())
 
 
-def _files(folder: Path) -> list[File]:
-    """The files of a release that are no torrents, with their digests."""
+def _files(folder: Path, release: Release) -> list[File]:
+    """The files of a release that are no torrents, with their digests: as the release has them, or
+    else by reading them."""
+    known = {file.path: file for file in release.files}
     found = []
     for path in sorted(folder.iterdir()):
         if path.suffix == ".torrent" or not path.is_file():
+            continue
+        if path.name in known:
+            file = known[path.name]
+            found.append(File(path=file.path, bytes=file.bytes, sha256=file.sha256))
             continue
         with path.open("rb") as source:
             digest = hashlib.file_digest(source, "sha256").hexdigest()
