@@ -1,12 +1,16 @@
-"""A release of a million objects from stored hashes; beside it a tool that reads the bytes.
+"""Releases of a million and of ten million objects, from stored hashes; then one that supersedes.
 
-What: `release.cut` on candidates with the gate's leave for each, and evidence in files of 30,000
-objects sorted by root. Sizes are log-normal around 4 MB with a Pareto tail, so that all three size
-classes occur; artists and albums are Zipf. Leaves are left empty: the cut never reads that column.
-Not timed: making the candidates and the evidence. Timed: the gate, and all that is written and
-synced. Beside it: `mktorrent` (Debian) on real audio, in bytes per second, page cache warm.
+What: `release.cut` on rows with the gate's leave for each, and evidence in files of 30,000 objects
+sorted by root. Sizes are log-normal around `--bytes` with a Pareto tail, so that all three size
+classes occur; artists and albums are Zipf. The synthetic part: no object exists, hashes are random
+bytes, and leaves are left empty, because the cut never reads that column. Rows come mapped from a
+file, leave is judged row after row while the cut asks for it. Not timed: making rows and evidence.
+Timed: the gate, and all that is written and synced. After the first release two that supersede it:
+with one object in a hundred more, and with one in a thousand withdrawn, in a run as an artist's is.
 
-    python -m benchmarks.release [--objects 1000000] [--audio FOLDER]
+    python -m benchmarks.release [--objects 1000000] [--bytes 3600000] [--folder DIR]
+
+The programs that read bytes have a benchmark of their own: `benchmarks.torrent_peers`.
 """
 
 from __future__ import annotations
@@ -15,8 +19,6 @@ import argparse
 import multiprocessing
 import os
 import resource
-import shutil
-import subprocess
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
@@ -27,10 +29,12 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from longplay.model import ObjectKey, Statement
-from longplay.release.cut import OBJECTS, Request, cut
+from longplay.release.cut import OBJECTS, Release, Request, cut
+from longplay.release.describing import About
 from longplay.rights.gate import Shareable, decide
 from longplay.rights.statements import Act, licence_uri
 from longplay.settings import Settings
@@ -40,14 +44,27 @@ SEED = 20261123
 FILE_ROWS = 30_000
 """Rows of an evidence file of 256 MB, its leaves included."""
 AT = datetime(2026, 11, 23, tzinfo=UTC)
-AUDIO = Path(__file__).parents[1] / ".." / "shared" / "data" / "audio"
+ABOUT = About("bench", "2026-11-23")
+ROWS = "rows.arrow"
+MEAN_BYTES = 3_600_000
+MORE, WITHDRAWN = 100, 1000
+"""One in so many objects comes in addition, or goes."""
+
+Sizes = np.ndarray[Any, np.dtype[np.int64]]
 
 
-def sizes_of(generator: np.random.Generator, count: int) -> np.ndarray[Any, np.dtype[np.int64]]:
-    usual = np.exp(generator.normal(np.log(3.6e6), 0.5, count))
+def sizes_of(generator: np.random.Generator, count: int, mean: int = MEAN_BYTES) -> Sizes:
+    usual = np.exp(generator.normal(np.log(mean), 0.5, count))
     long = generator.random(count) < 0.001
     tail = 64e6 * (1 + generator.pareto(2.0, count))
     return np.where(long, np.minimum(tail, 4e9), usual).astype(np.int64)
+
+
+def lengths_of(sizes: Sizes) -> Sizes:
+    classes = Settings().size_classes
+    limits = np.array([one.up_to for one in classes if one.up_to is not None])
+    lengths = np.array([one.piece_length for one in classes])
+    return lengths[np.searchsorted(limits, sizes, side="left")]
 
 
 def blobs(generator: np.random.Generator, lengths: Any) -> pa.Array:
@@ -88,49 +105,57 @@ def fixed(data: bytes) -> pa.Array:
     return pa.Array.from_buffers(pa.binary(32), len(data) // 32, [None, pa.py_buffer(data)])
 
 
+def texts(lead: str, numbers: Any) -> pa.Array:
+    """Names of two words and a number, which is what tells them apart."""
+    words = pa.array([f"{a}{b}{c}" for a in "BDKLMéøН" for b in ("an", "or") for c in "dtxn"])
+    one, two = (words.take(pa.array(numbers // each % len(words))) for each in (1, 7))
+    return pc.binary_join_element_wise(lead, one, two, pa.array(numbers).cast(pa.string()), " ")
+
+
 def candidates(generator: np.random.Generator, roots: bytes, sizes: Any, lengths: Any) -> pa.Table:
     count = len(sizes)
-    words = np.array([f"{a}{b}{c}" for a in "BDKLMéøН" for b in ("an", "or", "il") for c in "dtxn"])
+    numbers = np.arange(count)
     album = np.minimum(generator.zipf(1.2, count), count // 10 + 1)
-    artist = album % max(1, count // 40)
+    artist = texts("The", album % max(1, count // 40))
+    digits = pc.utf8_lpad(pa.array(numbers).cast(pa.string()), 13, "0")
 
-    def name(number: int, lead: str) -> str:
-        return f"{lead} {words[number % len(words)]} {words[number // 7 % len(words)]} {number}"
+    def always(text: str, kind: pa.DataType) -> pa.Array:
+        return pa.array([text]).take(pa.array(np.zeros(count, np.int8))).cast(kind)
 
-    artists = [name(int(number), "The") for number in artist]
-    statement = licence_uri("by-sa", "4.0")
     columns = {
-        "recording": [f"rec{number:013x}" for number in range(count)],
-        "title": [name(number, "Song") for number in range(count)],
-        "artists": [[one] for one in artists],
-        "album": [name(int(number), "Album") for number in album],
-        "album_artist": artists,
+        "kind": always("audio", OBJECTS.field("kind").type),
+        "recording": pc.binary_join_element_wise("rec", digits, ""),
+        "title": texts("Song", numbers),
+        "artists": pa.ListArray.from_arrays(np.arange(count + 1, dtype=np.int32), artist),
+        "album": texts("Album", album),
+        "album_artist": artist,
         "disc_number": pa.nulls(count, pa.int32()),
         "track_number": pa.array(generator.integers(1, 20, count).astype(np.int32)),
-        "isrc": [f"XX0{number:09d}" for number in range(count)],
+        "isrc": pc.binary_join_element_wise("XX0", pc.utf8_slice_codeunits(digits, 4), ""),
         "release_date": pa.nulls(count, pa.string()),
         "duration_ms": pa.array(sizes // 16),
         "listens": pa.array(np.sort(generator.pareto(1.1, count))[::-1].copy()),
-        "suffix": pa.array([".ogg"] * count),
+        "suffix": always(".ogg", pa.string()),
         "root": fixed(roots).cast(pa.binary()),
         "size": pa.array(sizes),
         "sha256": fixed(generator.bytes(32 * count)).cast(pa.binary()),
         "piece_length": pa.array(lengths.astype(np.int32)),
-        "statement": pa.array([statement] * count),
-        "evidence": pa.array(["licence tag of the file"] * count),
-        "in_stage": pa.array(np.ones(count, bool)),
+        "statement": always(str(licence_uri("by-sa", "4.0")), OBJECTS.field("statement").type),
+        "evidence": always("licence tag of the file", OBJECTS.field("evidence").type),
+        "tdm_reserved": pa.array(np.zeros(count, bool)),
     }
     return pa.table([columns[field.name] for field in OBJECTS], schema=OBJECTS)
 
 
-def prepare(folder: Path, count: int) -> None:
+def prepare(folder: Path, count: int, mean: int) -> None:
     generator = np.random.default_rng(SEED)
-    settings = Settings()
-    sizes = sizes_of(generator, count)
-    lengths = np.array([settings.piece_length(int(size)) for size in sizes])
+    sizes = sizes_of(generator, count, mean)
+    lengths = lengths_of(sizes)
     roots = generator.bytes(32 * count)
     write_evidence(folder, generator, roots, sizes, lengths)
-    pq.write_table(candidates(generator, roots, sizes, lengths), folder / "candidates.parquet")
+    table = candidates(generator, roots, sizes, lengths).combine_chunks()
+    with pa.OSFile(str(folder / ROWS), "wb") as sink, pa.ipc.new_file(sink, OBJECTS) as writer:
+        writer.write_table(table)
 
 
 class Gate:
@@ -162,91 +187,97 @@ def stated(uri: str, read: str) -> Statement:
     return Statement("source:bench", uri, read)
 
 
-def measure(folder: Path, found: Any) -> None:
-    table = pq.read_table(folder / "candidates.parquet", schema=OBJECTS)
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    start, busy = time.perf_counter(), time.process_time()
-    gate = Gate(table)
-    evidence = tuple(sorted(folder.glob("hashes-*.parquet")))
-    listens = float(np.sum(table["listens"].to_numpy()))
-    request = Request("bench", 1, 1, table, gate, None, (), evidence, listens)
-    release = cut(request, folder / "releases")
-    done = time.perf_counter()
-    assert release is not None
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    padding = sum(volume.padding for volume in release.volumes)
+def measure(folder: Path, how: str, before: Release | None, found: Any) -> None:
+    """One cut in a process of its own: of all rows but the last hundredth (`first`), of all rows
+    (`more`), or of all without a thousandth (`withdrawn`)."""
+    with pa.memory_map(str(folder / ROWS)) as source:
+        table = pa.ipc.open_file(source).read_all()
+        count = len(table)
+        if how == "first":
+            table = table.slice(0, count - count // MORE)
+        elif how == "withdrawn":
+            gone = count // WITHDRAWN
+            table = pa.concat_tables([table.slice(0, count // 3), table.slice(count // 3 + gone)])
+            table = table.unify_dictionaries().combine_chunks()
+        start, busy = time.perf_counter(), time.process_time()
+        gate = Gate(table)
+        request = Request(
+            objects=table,
+            wanted={1: np.ones(len(table), bool)},
+            leave=gate,
+            before={1: before} if before else {},
+            evidence=tuple(sorted(folder.glob("hashes-*.parquet"))),
+            listens=float(np.sum(table["listens"].to_numpy())),
+            about=ABOUT,
+        )
+        (release,) = cut(request, folder / "releases")
+        done = time.perf_counter()
+    fresh = [volume for volume in release.music if volume.name in release.fresh]
+    padding = sum(volume.padding for volume in release.music)
     found.put(
         {
+            "release": release,
             "gate": gate.seconds,
             "cut": done - start - gate.seconds,
             "cpu": time.process_time() - busy,
-            "peak": peak * 1024,
-            "input": before * 1024,
-            "objects": release.objects,
-            "bytes": release.bytes,
-            "torrents": len(release.volumes),
+            "peak": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
+            "fresh": len(fresh),
             "padding": padding / (release.bytes + padding),
         }
     )
 
 
-def release_of(count: int) -> dict[str, float]:
-    with tempfile.TemporaryDirectory(prefix="longplay-bench-") as name:
-        folder = Path(name)
-        prepare(folder, count)
-        context = multiprocessing.get_context("spawn")
-        found: Any = context.Queue()
-        child = context.Process(target=measure, args=(folder, found))
-        child.start()
-        answer: dict[str, float] = found.get()
-        child.join()
-        files = [path for path in (folder / "releases").rglob("*") if path.is_file()]
-        torrents = [path.stat().st_size for path in files if path.suffix == ".torrent"]
-        answer["written"] = sum(path.stat().st_size for path in files)
-        answer["largest"] = max(torrents)
+def in_a_process(job: Any, *arguments: Any) -> Any:
+    context = multiprocessing.get_context("spawn")
+    found = context.Queue()
+    child = context.Process(target=job, args=(*arguments, found))
+    child.start()
+    answer = found.get()
+    child.join()
     return answer
 
 
-def mktorrent_rate(audio: Path, rounds: int = 5) -> float | None:
-    program = shutil.which("mktorrent")
-    if program is None or not audio.is_dir():
-        return None
-    total = sum(path.stat().st_size for path in audio.rglob("*") if path.is_file())
-    best = float("inf")
-    with tempfile.TemporaryDirectory() as name:
-        for number in range(rounds):
-            target = str(Path(name) / f"{number}.torrent")
-            command = [program, "-l", "18", "-t", "2", "-o", target, str(audio)]
-            start = time.perf_counter()
-            subprocess.run(command, check=True, capture_output=True)
-            best = min(best, time.perf_counter() - start)
-    return total / best
+def _prepare(folder: Path, count: int, mean: int, found: Any) -> None:
+    prepare(folder, count, mean)
+    found.put(None)
+
+
+def report(what: str, folder: Path, found: Any) -> None:
+    release = found["release"]
+    made = folder / "releases" / release.name
+    torrents = [path.stat().st_size for path in made.glob("*.torrent")]
+    written = sum(path.stat().st_size for path in made.iterdir())
+    seconds = found["gate"] + found["cut"]
+    print(f"{what}: {release.objects:,} objects, {release.bytes / 1e12:.2f} TB")
+    print(
+        f"  {seconds:.1f} s (gate {found['gate']:.1f}, cut {found['cut']:.1f});"
+        f" {found['cpu']:.1f} s of CPU; peak memory {found['peak'] / 1e9:.2f} GB"
+    )
+    print(
+        f"  {found['fresh']} of {len(release.music)} volumes cut, the largest .torrent"
+        f" {max(torrents, default=0):,} bytes, all {sum(torrents) / 1e6:,.1f} MB;"
+        f" {written / 1e9:.2f} GB written; padding {found['padding']:.2%} of the v1 view",
+        flush=True,
+    )
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--objects", type=int, default=1_000_000)
-    parser.add_argument("--audio", type=Path, default=AUDIO)
+    parser.add_argument("--bytes", type=int, default=MEAN_BYTES, help="of a usual object")
+    parser.add_argument("--folder", type=Path, help="where there is room (else the usual place)")
     chosen = parser.parse_args(arguments)
-    found = release_of(chosen.objects)
-    seconds = found["gate"] + found["cut"]
-    if os.getloadavg()[0] > 2 * (os.cpu_count() or 1):
-        print(f"this machine is busy (load {os.getloadavg()[0]:.1f}): seconds are too many")
-    print(f"{found['objects']:,.0f} objects, {found['bytes'] / 1e12:.2f} TB:")
-    parts = f"gate {found['gate']:.1f}, cut {found['cut']:.1f}"
-    print(f"  {seconds:.1f} s ({parts}); {found['cpu']:.1f} s of CPU")
-    print(f"  peak memory {found['peak'] / 1e9:.2f} GB, {found['input'] / 1e9:.2f} of it the input")
-    print(f"  {found['torrents']:.0f} torrents, the largest {found['largest']:,.0f} bytes")
-    print(
-        f"  {found['written'] / 1e9:.2f} GB written; padding {found['padding']:.2%} of the v1 view"
-    )
-    rate = mktorrent_rate(chosen.audio)
-    if rate is None:
-        print("mktorrent: not measured (no program or no audio)")
-        return
-    print(f"mktorrent, v1 only, 2 threads: {rate / 1e6:,.0f} MB/s of real audio, from memory")
-    print(f"  the same release would take it {found['bytes'] / rate:,.0f} s at that rate")
-    print(f"  crossover: {seconds * rate / found['objects'] / 1e3:,.0f} kB an object")
+    with tempfile.TemporaryDirectory(prefix="longplay-bench-", dir=chosen.folder) as name:
+        folder = Path(name)
+        in_a_process(_prepare, folder, chosen.objects, chosen.bytes)
+        load = os.getloadavg()[0]
+        first = in_a_process(measure, folder, "first", None)
+        report("first release", folder, first)
+        more = in_a_process(measure, folder, "more", first["release"])
+        report("with a hundredth more", folder, more)
+        gone = in_a_process(measure, folder, "withdrawn", more["release"])
+        report("with a thousandth withdrawn", folder, gone)
+        print(f"load of the machine beside it: {load:.1f} (of {os.cpu_count()} cores)")
 
 
 if __name__ == "__main__":

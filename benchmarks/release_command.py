@@ -29,7 +29,7 @@ import pyarrow.parquet as pq
 
 from benchmarks.release import SEED, sizes_of, write_evidence
 from longplay.archive import Archive, add_source, create, open_archive
-from longplay.catalogue import ids
+from longplay.catalogue import ids, licences
 from longplay.catalogue.importers.table import import_table
 from longplay.catalogue.snapshot import open_current
 from longplay.ledger import record
@@ -62,7 +62,7 @@ def table_of(generator: np.random.Generator, count: int) -> pa.Table:
 def fill(archive: Archive, folder: Path, count: int) -> None:
     generator = np.random.default_rng(SEED)
     pq.write_table(table_of(generator, count), folder / "bench.parquet")
-    import_table(archive.catalogue, "bench", [folder / "bench.parquet"])
+    import_table(archive.catalogue, "bench", [folder / "bench.parquet"], licence=licences.CC0)
     sizes = sizes_of(generator, count)
     settings = Settings()
     lengths = np.array([settings.piece_length(int(size)) for size in sizes])
@@ -121,6 +121,7 @@ def write_rows(ledger: Path, members: list[Any], roots: bytes, sizes: Any, lengt
 def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--objects", type=int, default=1_000_000)
+    parser.add_argument("--stages", action="store_true", help="all four stages, not one of all")
     chosen = parser.parse_args(arguments)
     with tempfile.TemporaryDirectory(prefix="longplay-bench-") as name:
         folder = Path(name)
@@ -131,9 +132,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
         )
         with open_archive(folder / "archive") as archive:
             fill(archive, folder, chosen.objects)
+        whole = [] if chosen.stages else ["--share", "100%"]
         start = time.perf_counter()
         done = subprocess.run(
-            [sys.executable, "-m", "longplay", "release", "cut", "--share", "100%", "--json"],
+            [sys.executable, "-m", "longplay", "release", "cut", *whole, "--json"],
             env={**os.environ, "LONGPLAY_ARCHIVE": str(folder / "archive")},
             capture_output=True,
             text=True,

@@ -42,8 +42,21 @@ def rows(archive: Path, table: str) -> list[tuple[Any, ...]]:
 
 
 def timeless(value: Any) -> Any:
-    """The value with the times in it taken out."""
-    return TIME.sub(b"TIME", value.encode()).decode() if isinstance(value, str) else value
+    """The value with the times in it taken out, and with what depends on them."""
+    return told(value.encode()).decode() if isinstance(value, str) else value
+
+
+METADATA = re.compile(rb'\{[^{}]*"kind": "metadata"[^{}]*\}')
+FILES = re.compile(rb'"files": \[[^\]]*\]')
+DIGEST = re.compile(rb'"(sha256|datePublished|citeAs)": "[^"]*"')
+"""What depends on times in texts: the torrent of the metadata, and the digests of manifests."""
+
+
+def told(data: bytes) -> bytes:
+    """A text without times."""
+    for pattern in (METADATA, FILES, DIGEST, TIME):
+        data = pattern.sub(b"TIME", data)
+    return data
 
 
 def evidence(archive: Path) -> dict[str, list[str]]:
@@ -66,17 +79,20 @@ def files(archive: Path, folder: str) -> dict[str, str]:
 
 
 def digest(path: Path) -> str:
-    """A file's SHA-256; of the manifests, which tell when rights were read, without times. Keys are
-    random, and a feed has a new number after each attempt: of it what it offers is compared."""
+    """A file's SHA-256; of a release's texts, which tell when rights were read, without times. Keys
+    are random, and a feed has a new number after each attempt: what it offers is compared."""
     if path.name.startswith("keys.json") or path.suffix in (".minisig", ".rss"):
         return "signed"
+    if re.search(r"-m\d+\.torrent$", path.name):
+        return "the torrent of such texts"
     data = path.read_bytes()
     if path.name == "feed.json":
         said = json.loads(data)
-        for release in said["releases"]:  # the files themselves are compared
-            release["files"] = [file["path"] for file in release["files"]]
+        for release in said["releases"]:
+            release["volumes"] = [one for one in release["volumes"] if one["kind"] != "metadata"]
+            release["files"] = [one["path"] for one in release["files"]]
         data = json.dumps([said[name] for name in ("releases", "tombstones", "sharing")]).encode()
-    return hashlib.sha256(TIME.sub(b"TIME", data) if path.suffix == ".jsonl" else data).hexdigest()
+    return hashlib.sha256(told(data) if path.suffix in (".jsonl", ".json") else data).hexdigest()
 
 
 def state(archive: Path) -> dict[str, Any]:

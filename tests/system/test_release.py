@@ -6,8 +6,10 @@ import json
 from pathlib import Path
 from typing import Any
 
+import pyarrow.parquet as pq
 import pytest
 
+from longplay.model import Picture
 from tests.system.conftest import Longplay, song
 
 BY = "https://creativecommons.org/licenses/by/4.0/"
@@ -47,11 +49,12 @@ def keep_all(longplay: Longplay, *budget: str) -> Any:
 
 
 def hashes(cut: Any) -> dict[str, str]:
-    """Info-hash by the torrent's own name."""
+    """Info-hash by the torrent's own name; not of metadata, which each release has its own of."""
     return {
         Path(volume["torrent"]).stem: volume["info_hash_v2"]
         for release in cut["releases"]
         for volume in release["volumes"]
+        if volume["kind"] != "metadata"
     }
 
 
@@ -138,7 +141,7 @@ def test_what_loses_its_right_is_cut_out_and_nothing_else(longplay: Longplay, la
     longplay.run("catalogue", "import", label)
     cut = longplay.json("release", "cut", "--share", "100%")
     names = [Path(torrent).stem for torrent in cut["torrents"]]
-    assert names == ["longplay-s1-v0001-r2"]
+    assert names == ["longplay-s1-m0002", "longplay-s1-v0001-r2"]
     assert cut["objects"] == 7
 
 
@@ -149,3 +152,63 @@ def test_what_loses_its_right_is_cut_out_and_nothing_else(longplay: Longplay, la
 def test_wrong_stages_and_shares_are_usage_errors(longplay: Longplay, words: list[str]) -> None:
     longplay.run("init", longplay.archive)
     assert longplay.run("release", "cut", *words, expect=2).err
+
+
+PICTURE = b"\xff\xd8\xff\xe0\x00\x10JFIF" + bytes(range(200)) * 3
+
+
+def front(more: bytes) -> Picture:
+    return Picture("image/jpeg", "front cover", "", PICTURE + more)
+
+
+def test_art_comes_with_its_music_by_a_right_of_its_own(longplay: Longplay, label: Path) -> None:
+    """A cover in the folder and a picture in the tags of an open file are released; the picture of
+    the closed one is not."""
+    (label / "cover.jpg").write_bytes(PICTURE)
+    song(label / "art.flac", "flac", pitch=900, title="Seen", artists=("Ann",), album="One",
+         pictures=(front(b"inside"),))  # fmt: skip
+    song(label / "dark.flac", "flac", pitch=950, title="Unseen", artists=("Bob",), album="Two",
+         licences=("All rights reserved",), pictures=(front(b"closed"),))  # fmt: skip
+    longplay.run("catalogue", "import", label)
+    keep_all(longplay)
+    cut = longplay.json("release", "cut", "--share", "100%")
+    volumes = cut["releases"][0]["volumes"]
+    assert [volume["kind"] for volume in volumes] == ["metadata", "art", "audio"]
+    assert [volume["objects"] for volume in volumes] == [0, 2, 9]
+    text = (longplay.archive / "releases" / "s1-0001" / "manifest.jsonl").read_text()
+    rows = [json.loads(line) for line in text.splitlines()]
+    art = {row["title"]: row for row in rows if row["kind"] == "art"}
+    assert set(art) == {"cover", "front cover"}
+    assert all(row["statement"] == BY and row["path"].startswith("Ann/One/") for row in rows)
+    assert art["cover"]["size"] == len(PICTURE)
+
+
+def test_no_field_of_a_source_that_does_not_permit_it_leaves(
+    longplay: Longplay, tmp_path: Path
+) -> None:
+    """The charts have an album and a code, and are nobody's to share; the files' own tags may."""
+    folder = tmp_path / "music"
+    song(folder / "a.flac", "flac", pitch=300, title="Own", artists=("Ann",))
+    song(folder / "b.flac", "flac", pitch=400)
+    (tmp_path / "charts.csv").write_text(
+        "id,title,artists,album,isrc,duration_ms,popularity\n"
+        "1,Secret Own,Hidden,Concealed,QZSEC2600001,4000,90\n"
+    )
+    longplay.run("init", longplay.archive)
+    longplay.run("source", "add", "music", "folder", folder, "--rights", BY)
+    longplay.run("catalogue", "import", folder)
+    longplay.run("catalogue", "import", tmp_path / "charts.csv", "--name", "charts")
+    found = longplay.json("catalogue", "search", "Own")["hits"]
+    own = next(hit for hit in found if hit["title"] == "Own")
+    secret = longplay.json("catalogue", "search", "Secret")["hits"][0]
+    longplay.run("join", own["id"], secret["id"])
+    keep_all(longplay)
+    longplay.run("release", "cut", "--share", "100%")
+    folder = longplay.archive / "releases" / "s1-0001"
+    told = b"".join(path.read_bytes() for path in folder.iterdir() if path.suffix != ".parquet")
+    table = pq.read_table(folder / "metadata.parquet").to_pylist()
+    for secret in ("Secret", "Hidden", "Concealed", "QZSEC2600001", "charts"):
+        assert secret.encode() not in told
+        assert secret not in repr(table)
+    assert {row["title"] for row in table} == {"Own", None}
+    assert "music: the released files' own tags" in (folder / "ATTRIBUTION.txt").read_text()

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from longplay.cli import output
 from longplay.cli.options import ArchiveOption, JsonOption, opened, parse_share
+from longplay.errors import IntegrityFoundError, ReleaseError
 
 if TYPE_CHECKING:
     from longplay.errors import FeedError
     from longplay.workflows.publishing import KeyFacts, Published
     from longplay.workflows.releasing import Cut
+    from longplay.workflows.webseeds import Checked
 
 app = typer.Typer(no_args_is_help=True, help="Releases: what is handed on, by stages.")
 
@@ -73,6 +76,24 @@ def publish(archive: ArchiveOption = None, as_json: JsonOption = False) -> None:
     output.line(f"key for mirrors: {done.key}")
 
 
+@app.command("check-webseeds")
+def check_webseeds(archive: ArchiveOption = None, as_json: JsonOption = False) -> None:
+    """Prove that every web seed serves the releases: one piece of each volume, by its hash."""
+    from longplay.workflows import webseeds
+
+    with opened(archive) as it, output.progress("web seeds") as update:
+        found = webseeds.check(it, update)
+    if as_json:
+        output.document({**dataclasses.asdict(found), "wrong": found.wrong, "good": found.good})
+    else:
+        _show_webseeds(found)
+    if found.wrong:
+        raise typer.Exit(IntegrityFoundError.exit_status)
+    if not found.good:
+        output.err.print("no web seed proved anything: is `longplay serve` running, and in reach?")
+        raise typer.Exit(ReleaseError.exit_status)
+
+
 @app.command()
 def keys(archive: ArchiveOption = None, as_json: JsonOption = False) -> None:
     """Show the archive's keys, and where the secret halves should lie."""
@@ -97,6 +118,16 @@ def warn_unpublished(told: Published | FeedError | None) -> None:
         output.err.print(
             f"the feed was not renewed: {told}; then run `longplay release publish`", markup=False
         )
+
+
+def _show_webseeds(found: Checked) -> None:
+    for one in found.seeds:
+        output.line(
+            f"{one.seed}: {one.good:,} volumes proved, {one.wrong:,} wrong, {one.silent:,} not"
+            f" served, {one.not_asked:,} not asked for"
+        )
+        for trouble in one.troubles:
+            output.line(f"  {trouble.verdict}: {trouble.volume}/{trouble.path}: {trouble.why}")
 
 
 def _show_keys(found: KeyFacts, as_json: bool) -> None:

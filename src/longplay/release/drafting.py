@@ -222,7 +222,7 @@ def _standing(
     names = members["volume"].combine_chunks().dictionary_encode()
     codes = names.indices.to_numpy()
     order = np.argsort(codes, kind="stable")
-    starts = np.cumsum(np.bincount(codes)[:-1]) if len(codes) else []
+    starts = np.cumsum(np.bincount(codes)[:-1]).tolist() if len(codes) else []
     # Of no members `split` makes one empty part, and there is no name for it.
     where = dict(zip(names.dictionary.to_pylist(), np.split(order, starts), strict=False))
     paths = members["path"].combine_chunks()

@@ -74,7 +74,9 @@ class Cut:
             "bytes",
             "padding",
         )
-        return {"torrent": self.path(volume)} | {name: getattr(volume, name) for name in names}
+        return {"torrent": self.path(volume), "kind": volume.kind} | {
+            name: getattr(volume, name) for name in names
+        }
 
 
 def cut(archive: Archive, *, stage: int | None, share: float | None) -> Cut:
