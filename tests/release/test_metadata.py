@@ -41,7 +41,7 @@ def test_the_metadata_are_a_torrent_of_the_releases_own_files(world: World) -> N
     release = made(world, world.add(5, PIECE))
     folder = world.releases / release.name
     volume = release.volumes[0]
-    assert (volume.name, volume.kind, volume.objects) == ("test-s1-m0001", "metadata", 0)
+    assert (volume.name, volume.kind, volume.objects) == ("test-s1-m0001", "metadata", 6)
     contents = {name: (folder / name).read_bytes() for name in FILES}
     expected = torrent_of(volume.name, contents, volume.piece_length)
     assert (world.releases / volume.torrent).read_bytes() == expected.data
@@ -92,7 +92,7 @@ def test_art_has_volumes_of_its_own_before_the_music(world: World) -> None:
         "test-s1-a0001",
         "test-s1-v0001",
     ]
-    assert [volume.objects for volume in release.volumes] == [0, 2, 2]
+    assert [volume.objects for volume in release.volumes] == [6, 2, 2]
     assert (release.objects, release.last_number, release.last_art) == (4, 1, 1)
     assert release.share_of_listens == pytest.approx((100 + 99) / 1000)  # art is not listened to
     art = metainfo.parse((world.releases / release.volumes[1].torrent).read_bytes())

@@ -21,7 +21,7 @@ KINDS: tuple[Kind, ...] = ("metadata", "art", "audio")
 class Volume:
     """One torrent. `torrent` is its path below the releases folder, `release` the one that cut it;
     `supersedes` names the volume that this one is without what was withdrawn, or of metadata those
-    of the release before. `objects` is 0 for metadata, which are files of the release itself."""
+    of the release before. `objects` counts files: of metadata those of the release itself."""
 
     name: str
     number: int

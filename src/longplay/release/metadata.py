@@ -88,7 +88,7 @@ def write(
         paths=pa.array([], pa.string()),
         supersedes=last.name if last else None,
     )
-    return assembling.volume(draft, release.name, metainfo, length, objects=0)
+    return assembling.volume(draft, release.name, metainfo, length, objects=len(chosen))
 
 
 def _hash(path: Path, piece_length: int) -> ObjectHashes:

@@ -42,6 +42,7 @@ class Cut:
         """As `release cut --json` prints it."""
         fresh = self.fresh()
         volumes = [volume for _, made in fresh for volume in made]
+        music = [volume for volume in volumes if volume.kind != "metadata"]
         return {
             "releases": [
                 {
@@ -53,8 +54,8 @@ class Cut:
                 for release, made in fresh
             ],
             "torrents": [self.path(volume) for volume in volumes],
-            "objects": sum(volume.objects for volume in volumes),
-            "bytes": sum(volume.bytes for volume in volumes),
+            "objects": sum(volume.objects for volume in music),
+            "bytes": sum(volume.bytes for volume in music),
             "share_of_listens": round(self.share_of_listens, 6),
             "withheld": self.withheld,
             "seconds": round(self.seconds, 3),
