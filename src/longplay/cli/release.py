@@ -147,7 +147,8 @@ def show_cut(done: Cut) -> None:
         for volume in release.volumes:
             share = volume.padding / max(1, volume.bytes + volume.padding)
             output.line(
-                f"  {volume.torrent}: {volume.objects:,} objects, {output.size(volume.bytes)}, "
+                f"  {volume.torrent}: {volume.objects:,} files of {volume.kind},"
+                f" {output.size(volume.bytes)}, "
                 f"padding {output.percent(share)} of the v1 view"
             )
     if not done.releases:

@@ -20,7 +20,7 @@ from longplay.errors import ReleaseError
 from longplay.release import hashes, tables
 from longplay.release.document import Kind, Release, Volume
 from longplay.release.hashes import Numbers, Wanted, roots_of
-from longplay.release.paths import Names, name_all
+from longplay.release.paths import COLUMNS, Names, name_all
 from longplay.release.volumes import divide
 from longplay.torrent import v2
 
@@ -152,9 +152,12 @@ class _New:
     @classmethod
     def of(cls, objects: pa.Table, held: Held, rows: Numbers, members: Iterable[pa.Table]) -> _New:
         taken = [chunk for table in members for chunk in table["path"].chunks]
+        named = objects.select(COLUMNS)
+        if len(rows) < len(objects):
+            named = named.take(pa.array(rows))
         return cls(
             rows,
-            name_all(objects.take(pa.array(rows)), pa.chunked_array(taken, pa.string())),
+            name_all(named, pa.chunked_array(taken, pa.string())),
             held.sizes[rows],
             held.piece_lengths[rows],
             pc.equal(objects["kind"], "art").to_numpy()[rows],

@@ -27,6 +27,11 @@ TITLE_BYTES = 80
 
 NO_ARTIST, NO_ALBUM, NO_TITLE = "Unknown artist", "Singles", "Untitled"
 
+COLUMNS = [
+    *("artists", "album_artist", "album", "title", "disc_number", "track_number", "suffix", "root")
+]
+"""What names are made of."""
+
 ROOT_DIGITS = (0, 8, 64)
 """Digits of the root that tell apart names which are one: more of them while they still are."""
 
@@ -79,7 +84,7 @@ def fold(path: str) -> str:
 
 
 def name_all(objects: pa.Table, taken: pa.ChunkedArray) -> Names:
-    """A path for each row of `objects` (columns of `cut.OBJECTS`), unlike each other and unlike
+    """A path for each row of `objects` (`COLUMNS` of them), unlike each other and unlike
     the paths that are `taken`, whatever the file system."""
     objects = objects.combine_chunks()
     artists = _folders(_artist_of(objects), NO_ARTIST)
