@@ -18,9 +18,12 @@ from lxml import etree
 from ocfl.storage_root import StorageRoot
 
 from longplay.archive import open_archive
+from longplay.errors import ReleaseError
 from longplay.files import escape
 from longplay.release.packages import xml
-from longplay.workflows import packaging
+from longplay.rights.claims import Step
+from longplay.workflows import claims, packaging
+from longplay.workflows.claims import Request
 from longplay.workflows.packaging import Format
 from tests import schemas
 from tests.system.conftest import Longplay, song
@@ -212,6 +215,29 @@ def test_only_what_may_be_released_is_open_and_a_claim_takes_it_back(
     check("ocfl", tmp_path / "all")
 
 
+def test_a_claim_that_is_decided_meanwhile_keeps_the_export_from_being_finished(
+    longplay: Longplay, tmp_path: Path
+) -> None:
+    exported(longplay, "bagit", tmp_path / "open", only_open=True)
+    one = next(iter(access(tmp_path / "open", "bagit"))).rpartition(":")[2]
+    with open_archive(longplay.archive) as archive:
+        request = Request(who="Ann", contact="a@example.org", ground="mine", objects=(one,))
+        claim = claims.add(archive, request)
+
+        def meanwhile(*_: object) -> None:
+            if claims.list_all(archive)[0].state == "open":
+                claims.decide(archive, claim.id, Step.UPHOLD, "hers")
+
+        with pytest.raises(ReleaseError, match="a claim was decided meanwhile"):
+            packaging.export(
+                archive, tmp_path / "open", "bagit", only_open=True, progress=meanwhile
+            )
+    assert not (tmp_path / "open" / "bagit.txt").exists()
+    done = exported(longplay, "bagit", tmp_path / "open", only_open=True)
+    assert (done["objects"], done["removed"]) == (2, 1)
+    check("bagit", tmp_path / "open")
+
+
 def test_a_release_and_a_fixity_check_are_events(longplay: Longplay, tmp_path: Path) -> None:
     longplay.run("release", "cut")
     longplay.run("verify")
@@ -227,6 +253,17 @@ def test_a_release_and_a_fixity_check_are_events(longplay: Longplay, tmp_path: P
 def test_no_object_is_opened_for_premis(longplay: Longplay, tmp_path: Path) -> None:
     shutil.rmtree(longplay.archive / "objects")
     assert exported(longplay, "premis", tmp_path / "premis")["objects"] == 19
+
+
+def test_evidence_that_is_lost_is_named_and_keeps_no_object_back(
+    longplay: Longplay, tmp_path: Path
+) -> None:
+    (lost,) = (longplay.archive / "evidence").glob("events-*.parquet")
+    lost.unlink()
+    answer = longplay.run("export", "bagit", tmp_path / "bag", expect=3)
+    assert f"evidence/{lost.name}" in answer.out
+    check("bagit", tmp_path / "bag")
+    assert len(list((tmp_path / "bag").rglob("premis.xml"))) == 19
 
 
 @pytest.mark.parametrize(

@@ -66,7 +66,7 @@ def _export(
         output.document(done.document())
     else:
         _show(done)
-    if done.damaged or done.missing:
+    if not done.sound:
         raise typer.Exit(IntegrityFoundError.exit_status)
 
 
@@ -85,3 +85,5 @@ def _show(done: Exported) -> None:
         output.line(f"damaged   {root}: not exported, see `longplay verify`")
     for root in done.missing:
         output.line(f"missing   {root}: not exported, see `longplay verify`")
+    for name in done.lost_evidence:
+        output.line(f"missing   evidence/{name}: its facts are not told, restore it from a backup")

@@ -131,16 +131,12 @@ def captures(connection: Connection) -> dict[int, Entry]:
     }
 
 
-def told(connection: Connection) -> dict[bytes, list[Entry]]:
-    """What the log tells of single objects: decisions on claims, and entries about an object."""
-    e = tables.log.c
+def decided(connection: Connection) -> dict[bytes, list[Entry]]:
+    """What the log tells of claims by object: which were withdrawn, and given back."""
     found: dict[bytes, list[Entry]] = {}
-    for row in _log(connection, e.event.like("claim %") | e.subject.like("obj%")):
-        roots = [bytes.fromhex(root) for root, _ in json.loads(row.detail).get("objects", ())]
-        if row.subject.startswith("obj"):
-            roots.append(bytes.fromhex(row.subject[3:67]))
-        for root in roots:
-            found.setdefault(root, []).append(_entry(row))
+    for row in _log(connection, tables.log.c.event.like("claim %")):
+        for root, _ in json.loads(row.detail).get("objects", ()):
+            found.setdefault(bytes.fromhex(root), []).append(_entry(row))
     return found
 
 

@@ -9,6 +9,8 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from datetime import datetime
+from functools import lru_cache, partial
 from typing import Any, Generic, TypeVar
 
 import numpy as np
@@ -41,12 +43,14 @@ from longplay.release.packages.names import file_name
 from longplay.release.tables import MEMBERS
 from longplay.rights import gate
 from longplay.rights.gate import Refusal, Shareable
-from longplay.rights.inheritance import Level
 from longplay.rights.statements import CC0, LEGAL_DEPOSIT, PDM, TERMS, Act, Sort
 from longplay.vault import evidence
 from longplay.workflows import judging, shares, withdrawing
 from longplay.workflows.judging import Originated, Stated
 from longplay.workflows.withdrawing import Standing
+
+REMEMBERED = 4096
+"""Sets of statements whose judgement is remembered: most objects share theirs with others."""
 
 NAMED = 1000
 """Paths that a document names of an object, and objects of those that have a picture in their
@@ -60,12 +64,12 @@ _PROPERTIES = (
     ("duration", "duration_ms", "ms"),
 )
 
-LOG_EVENTS = {
-    "claim uphold": ("policy assignment", "withdrawn: claim {subject} was upheld"),
-    "claim restore": ("policy assignment", "given back: claim {subject} was reversed"),
-    "repair": ("recovery", "repaired"),
+DECISIONS = {
+    "claim uphold": "withdrawn: claim {subject} was upheld",
+    "claim extend": "withdrawn: it carries what an upheld claim names",
+    "claim restore": "given back: claim {subject} was reversed",
 }
-"""PREMIS event type and words for entries of the log that speak of objects."""
+"""Words for the steps of claims, which PREMIS calls policy assignments."""
 
 T = TypeVar("T")
 
@@ -95,40 +99,42 @@ class Judged:
     refusal: Refusal | None
 
 
-def gather(archive: Archive, connection: Connection, *, only_open: bool) -> Iterator[list[Judged]]:
-    """Every object that `connection` sees, by root, a page at a time. `only_open` asks the gate
-    for leave to release each."""
-    gatherer = _Gatherer(archive, connection, only_open)
-    for page in pages.of_objects(connection):
-        yield gatherer.page(page)
-
-
-class _Gatherer:
-    """Reads the streams beside the pages of objects."""
+class Gatherer:
+    """Reads what there is to tell of the objects that `connection` sees, by root. `only_open` asks
+    the gate for leave to release each; `lost_evidence` names files of evidence that are missing,
+    whose facts are not told."""
 
     def __init__(self, archive: Archive, connection: Connection, only_open: bool) -> None:
         self.archive = archive
         self.connection = connection
         self.only_open = only_open
         self.snapshot = open_current(archive.catalogue)
+        self.lost_evidence: list[str] = []
         self.captures = pages.captures(connection)
-        self.told = pages.told(connection)
+        self.decided = pages.decided(connection)
         self.now = clock.now()
         self.withdrawn: Standing | None = None
+        self.answers = lru_cache(REMEMBERED)(partial(_answers, now=self.now))
         self.inside = _Stream(pages.inside(connection), lambda row: row[0])
         self.published = _Stream(_publications(archive, connection), lambda row: row["root"])
         self.sounds = self._evidence("sounds", ["root", "size", *SOUND])
         self.happened = self._evidence(
-            "events", ["batch", "root", "size", "time", "type", "outcome", "detail"]
+            "events", ["root", "size", "time", "type", "outcome", "detail"]
         )
 
     def _evidence(self, kind: str, columns: list[str]) -> _Stream[dict[str, Any]]:
         names = queries.evidence_names(self.connection, kind)
-        files = evidence.paths(self.archive.evidence, names)
+        files = [self.archive.evidence / name for name in names]
+        self.lost_evidence += [path.name for path in files if not path.is_file()]
+        files = [path for path in files if path.is_file()]
         return _Stream(evidence.by_root(files, columns), lambda row: row["root"])
 
-    def page(self, held: Sequence[Held]) -> list[Judged]:
-        """The objects of one page."""
+    def everything(self) -> Iterator[list[Judged]]:
+        """All objects, a page at a time; once."""
+        for page in pages.of_objects(self.connection):
+            yield self._page(page)
+
+    def _page(self, held: Sequence[Held]) -> list[Judged]:
         roots = [one.key.root for one in held]
         holders = {root: [row for _, row in self.inside.take(root)] for root in roots}
         wanted = {*roots, *(one.root for rows in holders.values() for one in rows)}
@@ -172,6 +178,7 @@ class _Gatherer:
         sound = next((row for row in self.sounds.take(root) if _is_of(row, held)), {})
         own = origins.get(root, [])
         withdrawn = root in standing.roots
+        statements = said.in_force
         first = own[0] if own else None
         return Item(
             key=held.key,
@@ -185,17 +192,15 @@ class _Gatherer:
             carries=tuple(carried.get(root, ())),
             inside=tuple(one.root for one in holders[:NAMED]),
             events=tuple(self._events(held, sound.get("decoder") or "")),
-            rights=tuple(_right(one, said, self.now) for one in said.in_force),
-            access="dark" if withdrawn else gate.access_class(said.in_force, self.now),
-            granted=tuple(
-                _granted(act, judging.judge(said, act, self.now, standing, signed_in=True),
-                         judging.judge(said, act, self.now, standing))
-                for act in Act
+            rights=tuple(
+                _right(one, self.answers((one,), said.derivative, False)) for one in statements
             ),
+            access="dark" if withdrawn else gate.access_class(statements, self.now),
+            granted=self.answers(statements, said.derivative, withdrawn),
             archive=self.archive.settings.name,
             suffix=held.suffix,
             leave=leave,
-        )  # fmt: skip
+        )
 
     def _carried(self, roots: Sequence[bytes]) -> dict[bytes, list[Carried]]:
         """What the objects carry, under today's ids and as the catalogue describes it now."""
@@ -219,13 +224,13 @@ class _Gatherer:
                 time=row["time"],
                 outcome=row["outcome"],
                 detail=row["detail"],
-                entry=entry.number if entry and row["batch"] == held.batch else None,
+                entry=entry.number if entry and row["time"] <= entry.time else None,
                 by=decoder if row["type"] in ("validation", "normalization") else "",
             )
             for row in self.happened.take(held.key.root)
             if _is_of(row, held)
         ]
-        found += map(_logged, self.told.get(held.key.root, ()))
+        found += map(_decision, self.decided.get(held.key.root, ()))
         found += (_released(row) for row in self.published.take(held.key.root))
         came = entry.time if entry else max((one.time for one in found), default="")
         if held.checked and held.checked > came:
@@ -327,17 +332,14 @@ def _carry(one: pages.Carrying, recording: int, known: dict[int, dict[str, Any]]
     )
 
 
-def _logged(entry: Entry) -> Event:
-    kind, words = LOG_EVENTS.get(entry.event, (entry.event, ""))
-    return Event(kind, entry.time, "", words.format(subject=entry.subject), entry.number)
+def _decision(entry: Entry) -> Event:
+    words = DECISIONS.get(entry.event, entry.event).format(subject=entry.subject)
+    return Event("policy assignment", entry.time, "", words, entry.number)
 
 
-def _right(one: Statement, said: Stated, now: Any) -> Right:
+def _right(one: Statement, granted: tuple[Granted, ...]) -> Right:
     """A statement with what it alone would permit."""
     terms = TERMS.get(one.uri)
-    alone = Stated(said.key, said.suffix, said.kind, ((Level("file", (one,)),),),
-                   said.derivative)  # fmt: skip
-    nothing = Standing(frozenset(), 0)
     return Right(
         uri=one.uri,
         name=terms.name if terms else "a statement that the archive does not know",
@@ -346,12 +348,8 @@ def _right(one: Statement, said: Stated, now: Any) -> Right:
         start=one.start,
         end=one.end,
         territories=one.territories,
-        granted=tuple(
-            _granted(act, judging.judge(alone, act, now, nothing, signed_in=True),
-                     judging.judge(alone, act, now, nothing))
-            for act in Act
-        ),
-    )  # fmt: skip
+        granted=granted,
+    )
 
 
 def _basis(uri: str) -> str:
@@ -363,6 +361,24 @@ def _basis(uri: str) -> str:
         return "copyright"
     is_licence = terms is not None and terms.sort is Sort.PUBLIC and uri != PDM
     return "license" if is_licence or uri == CC0 else "other"
+
+
+def _answers(
+    statements: tuple[Statement, ...], derivative: bool, withdrawn: bool, now: datetime
+) -> tuple[Granted, ...]:
+    """What the gate says of each act: to anybody, else to signed-in users, else why not."""
+
+    def ask(act: Act, signed_in: bool) -> Shareable | Refusal:
+        return gate.decide(
+            statements,
+            act,
+            now,
+            signed_in=signed_in,
+            derivative=derivative,
+            withdrawn=withdrawn,
+        )
+
+    return tuple(_granted(act, ask(act, True), ask(act, False)) for act in Act)
 
 
 def _granted(act: Act, signed_in: Shareable | Refusal, anybody: Shareable | Refusal) -> Granted:

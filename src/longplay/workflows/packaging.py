@@ -28,8 +28,8 @@ from longplay.release.packages.loose import Documents
 from longplay.release.packages.ocfl import StorageRoot
 from longplay.release.packages.written import Written
 from longplay.rights.statements import Act
-from longplay.workflows import package_facts, rights
-from longplay.workflows.package_facts import Judged
+from longplay.workflows import rights
+from longplay.workflows.package_facts import Gatherer, Judged
 
 Format = Literal["bagit", "ocfl", "premis"]
 
@@ -43,7 +43,8 @@ WINDOW = 64
 @dataclass(slots=True)
 class Exported:
     """What an export did. `objects` and `bytes` are what it holds now; `damaged` and `missing` are
-    objects that the store no longer has whole; `withheld` counts what `--open` left out."""
+    objects that the store no longer has whole, `lost_evidence` files whose facts could not be told;
+    `withheld` counts what `--open` left out."""
 
     directory: str
     format: Format
@@ -54,7 +55,13 @@ class Exported:
     withheld: Counter[str] = field(default_factory=Counter)
     damaged: list[str] = field(default_factory=list)
     missing: list[str] = field(default_factory=list)
+    lost_evidence: list[str] = field(default_factory=list)
     seconds: float = 0.0
+
+    @property
+    def sound(self) -> bool:
+        """Whether all that is held could be exported, with all that is known of it."""
+        return not (self.damaged or self.missing or self.lost_evidence)
 
     def document(self) -> dict[str, Any]:
         """As `export --json` prints it."""
@@ -69,6 +76,7 @@ class Exported:
             "withheld": dict(sorted(self.withheld.items())),
             "damaged": self.damaged,
             "missing": self.missing,
+            "lost_evidence": self.lost_evidence,
             "seconds": round(self.seconds, 3),
         }
 
@@ -100,7 +108,9 @@ def export(
             target = _target(form, place, archive.settings.name, identity)
             target.begin()
             run = _Run(archive, target, done, lambda number: progress(number, count, "objects"))
-            run.write(package_facts.gather(archive, connection, only_open=only_open), only_open)
+            gatherer = Gatherer(archive, connection, only_open)
+            done.lost_evidence = gatherer.lost_evidence
+            run.write(gatherer.everything(), only_open)
     done.seconds = clock.monotonic() - started
     return done
 
@@ -131,6 +141,7 @@ class _Run:
 
     def write(self, judged: Iterator[list[Judged]], only_open: bool) -> None:
         """Write all packages, then remove what does not belong, then finish."""
+        begun = self._newest_decision()
         with ExitStack() as stack:
             manifest = stack.enter_context(self._manifest())
             pool = stack.enter_context(ThreadPoolExecutor(THREADS))
@@ -138,6 +149,8 @@ class _Run:
             while window := list(islice(items, WINDOW)):
                 for item, result in zip(window, pool.map(self._put, window), strict=True):
                     self._note(item, result, manifest)
+            if only_open and self._newest_decision() != begun:
+                raise ReleaseError("a claim was decided meanwhile", hint="run the command again")
         self.done.removed = self.target.finish(self.belongs)
 
     def _manifest(self) -> Any:
@@ -145,7 +158,7 @@ class _Run:
         return durable(self.target.manifest()) if isinstance(self.target, Bag) else _nothing()
 
     def _permitted(self, page: Sequence[Judged], only_open: bool) -> Iterator[Item]:
-        newest = self._newest_upheld() if only_open else 0
+        newest = self._newest_decision() if only_open else 0
         for one in page:
             self.seen += 1
             if one.refusal is not None:
@@ -158,7 +171,7 @@ class _Run:
             yield one.item
         self.progress(self.seen)
 
-    def _newest_upheld(self) -> int:
+    def _newest_decision(self) -> int:
         with self.archive.ledger.read() as connection:
             return claims.position(connection)
 
