@@ -172,6 +172,18 @@ def add_source(folder: Path, source: Source) -> Settings:
         return _add_source(folder, source)
 
 
+def set_sharing(folder: Path, **values: str | bool | float) -> Settings:
+    """Write values of `[sharing]` into the archive's settings, leaving the rest of the file."""
+    settings_room.load(folder)
+    with writer_lock(folder / SETTINGS_LOCK, "settings"):
+        _sweep_settings(folder)
+        path = folder / SETTINGS_FILE
+        document = tomlkit.parse(read_bounded(path, MAX_SETTINGS_BYTES).decode())
+        document.setdefault("sharing", tomlkit.table()).update(values)
+        write_durably(path, tomlkit.dumps(document).encode())
+        return settings_room.load(folder)
+
+
 def _add_source(folder: Path, source: Source) -> Settings:
     _sweep_settings(folder)
     settings = settings_room.load(folder)

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import os
+import signal
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from granian.constants import Interfaces
@@ -11,12 +16,20 @@ from granian.server import Server
 
 from longplay.access.app import create_app
 from longplay.archive import open_archive
+from longplay.engine.confinement import die_with_parent
+from longplay.errors import ArchiveError
 
 FOLDER = "LONGPLAY_SERVED"
 """Environment variable by which worker processes learn which archive they serve."""
 
 BACKLOG = 1024
 """Connections that wait for a free worker."""
+
+
+LOOPBACK = "127.0.0.1"
+
+START_SECONDS, STOP_SECONDS, TRY_SECONDS = 60.0, 10.0, 0.1
+"""Longest waits for a server in the background to answer and to end; the pause between looks."""
 
 
 def serve(folder: Path, *, host: str, port: int, workers: int) -> None:
@@ -33,6 +46,46 @@ def serve(folder: Path, *, host: str, port: int, workers: int) -> None:
         backlog=BACKLOG,
         log_level=LogLevels.warning,
     ).serve()
+
+
+def free_port() -> int:
+    """A port of the loopback address that nobody listens on."""
+    with socket.socket() as probe:
+        probe.bind((LOOPBACK, 0))
+        return int(probe.getsockname()[1])
+
+
+@contextmanager
+def in_background(folder: Path, port: int) -> Iterator[None]:
+    """Serve the archive in `folder` on the loopback address, in a process that ends with the block
+    or with this process. Raises ArchiveError when it does not come up."""
+    server = multiprocessing.get_context("spawn").Process(target=_serve_alone, args=(folder, port))
+    server.start()
+    try:
+        for _ in range(round(START_SECONDS / TRY_SECONDS)):
+            server.join(TRY_SECONDS)
+            if server.exitcode is not None or _answers(port):
+                break
+        if server.exitcode is not None or not _answers(port):
+            raise ArchiveError("cannot be served", where=f"{folder} on port {port}")
+        yield
+    finally:
+        server.terminate()
+        server.join(STOP_SECONDS)
+        if server.exitcode is None:
+            server.kill()
+            server.join()
+
+
+def _serve_alone(folder: Path, port: int) -> None:
+    die_with_parent(signal.SIGTERM)
+    serve(folder, host=LOOPBACK, port=port, workers=1)
+
+
+def _answers(port: int) -> bool:
+    with suppress(OSError), socket.create_connection((LOOPBACK, port), TRY_SECONDS):
+        return True
+    return False
 
 
 def application() -> object:

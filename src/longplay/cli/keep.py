@@ -102,10 +102,13 @@ def demo(
     as_json: JsonOption = False,
 ) -> None:
     """A small archive from music that Longplay itself makes; every step, start to end."""
+    from longplay.access import serving
     from longplay.workflows.demo import run_demo
 
     say = (lambda _: None) if as_json else output.line
-    story = run_demo(folder, workers=workers, say=say)
+    story = run_demo(
+        folder, workers=workers, say=say, serve=serving.in_background, port=serving.free_port()
+    )
     if as_json:
         output.document(story.document())
     else:

@@ -42,11 +42,15 @@ def confine(memory_mb: int) -> None:
     _limit(resource.RLIMIT_NOFILE, OPEN_FILES)
     _limit(resource.RLIMIT_CORE, 0)
     _own.update(filter(_is_open, range(OPEN_FILES)))
+    die_with_parent(signal.SIGKILL)
     if sys.platform == "linux":
-        libc = ctypes.CDLL(None, use_errno=True)
-        # A worker never outlives the command that started it, however that one ends.
-        libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
-        _deny_network(libc)
+        _deny_network(ctypes.CDLL(None, use_errno=True))
+
+
+def die_with_parent(how: signal.Signals) -> None:
+    """Get a signal when the process that started this one ends, however it ends (Linux only)."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None, use_errno=True).prctl(PR_SET_PDEATHSIG, how, 0, 0, 0)
 
 
 def allow(seconds: float, written: int) -> None:

@@ -3,22 +3,36 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from longplay import clock
-from longplay.archive import Archive, add_source, create, open_archive
+from longplay.archive import Archive, add_source, create, open_archive, set_sharing
 from longplay.errors import ArchiveError
 from longplay.planning import Plan
 from longplay.rights.statements import PERSONAL
 from longplay.settings import Source
-from longplay.workflows import capturing, importing, planning, releasing, rights, verifying
+from longplay.workflows import (
+    capturing,
+    importing,
+    mirroring,
+    planning,
+    publishing,
+    releasing,
+    rights,
+    verifying,
+)
 from longplay.workflows.demo_music import DemoMusic, write_demo_music
+from longplay.workflows.mirroring import Mirrored
 from longplay.workflows.releasing import Cut
 from longplay.workflows.verifying import Verification
 
 Say = Callable[[str], None]
+
+Serve = Callable[[Path, int], AbstractContextManager[None]]
+"""Serves the archive in a folder at a port of the loopback address, as long as its block runs."""
 
 PICTURE = "plan.png"
 
@@ -34,6 +48,7 @@ class DemoStory:
     captured: capturing.Captured
     cut: Cut
     verified: Verification
+    mirrored: Mirrored
     seconds: float
 
     @property
@@ -50,6 +65,7 @@ class DemoStory:
             "capture": self.captured.document(),
             "release": self.cut.document(),
             "verified": self.verified.checked,
+            "mirror": self.mirrored.document(),
             "picture": str(self.picture),
             "seconds": round(self.seconds, 1),
         }
@@ -65,14 +81,18 @@ class DemoStory:
             ("no plan could exceed", f"{100 * self.plan.bound:.1f} %"),
             ("share of listens released", f"{100 * self.cut.share_of_listens:.1f} %"),
             ("verified", f"{self.verified.checked} objects, every bit"),
+            ("mirrored", f"{self.mirrored.objects} objects, each proved as it came"),
             ("seconds", round(self.seconds)),
             ("picture of the plan", self.picture),
             *(("torrent", path) for path in self.cut.document()["torrents"]),
         ]
 
 
-def run_demo(folder: Path, *, workers: int | None, say: Say) -> DemoStory:
-    """Make the demo below `folder`. One that is there is gone through again."""
+def run_demo(folder: Path, *, workers: int | None, say: Say, serve: Serve, port: int) -> DemoStory:
+    """Make the demo below `folder`. One that is there is gone through again.
+
+    The mirror at its end gets what it keeps from `serve`, at `port` of the loopback address.
+    """
     started = clock.monotonic()
     if folder.exists() and any(folder.iterdir()) and not (folder / "archive").is_dir():
         raise ArchiveError(
@@ -94,13 +114,34 @@ def run_demo(folder: Path, *, workers: int | None, say: Say) -> DemoStory:
         keep="all",
     )
     add_source(place, source)
+    set_sharing(place, **ALONE, address=f"http://127.0.0.1:{port}")
     with open_archive(place) as archive:
-        return _steps(archive, folder, music, workers, say, started)
+        kept = _keep(archive, folder, music, workers, say)
+        key = publishing.publish(archive).key
+    mirrored = _mirror(folder, key, say, serve, port)
+    return DemoStory(folder, music, *kept, mirrored, clock.monotonic() - started)
 
 
-def _steps(
-    archive: Archive, folder: Path, music: DemoMusic, workers: int | None, say: Say, started: float
-) -> DemoStory:
+ALONE: dict[str, str | bool] = {"listen": "127.0.0.1:0", "dht": False}
+"""The demo talks to nobody but itself."""
+
+
+def _mirror(folder: Path, key: str, say: Say, serve: Serve, port: int) -> Mirrored:
+    say("7. Hand on. A feed, signed, says what is released; a mirror takes it from there, trusts")
+    say("   nothing that it has not proved, and is an archive itself:")
+    place = folder / "mirror"
+    create(place, secrets=folder / "keys").ledger.close()
+    set_sharing(place, **ALONE)
+    with serve(folder / "archive", port):
+        feed = f"http://127.0.0.1:{port}/releases/feed.json"
+        done = mirroring.mirror(place, mirroring.Options(feed, key=key), _quiet)
+    say(f"   {done.objects} objects, {done.bytes / 1e6:.1f} MB are in the mirror now.")
+    return done
+
+
+def _keep(
+    archive: Archive, folder: Path, music: DemoMusic, workers: int | None, say: Say
+) -> tuple[importing.ImportReport, Plan, capturing.Captured, Cut, Verification]:
     rights.record_sources(archive)
     say("2. Catalogue. What exists, from the files' tags; what is listened to, from a table:")
     imported = _import(archive, music, workers)
@@ -122,8 +163,7 @@ def _steps(
     say("6. Verify. Every object is read again, and the log walked:")
     verified = verifying.verify(archive, progress=_quiet)
     say(f"   {verified.checked} objects: {'whole' if verified.sound else 'something is wrong'}.")
-    seconds = clock.monotonic() - started
-    return DemoStory(folder, music, imported, plan, captured, cut, verified, seconds)
+    return imported, plan, captured, cut, verified
 
 
 def _import(archive: Archive, music: DemoMusic, workers: int | None) -> importing.ImportReport:
