@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -13,11 +14,6 @@ if TYPE_CHECKING:
     from longplay.workflows.judging import Explanation
 
 app = typer.Typer(no_args_is_help=True, help="Rights: what may be shared, and why.")
-
-
-@app.callback()
-def _group() -> None:
-    """Keep `explain` a command of a group, though it is the only one."""
 
 
 @app.command()
@@ -38,6 +34,28 @@ def explain(
         return
     for one in found:
         _show(one)
+
+
+@app.command("import")
+def import_rights(
+    file: Annotated[
+        Path, typer.Argument(metavar="FILE", help="A rights table (.csv) or DDEX message (.xml).")
+    ],
+    archive: ArchiveOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Take in what a file states about recordings, albums, sources or objects."""
+    from longplay.workflows import stating
+
+    with opened(archive) as it:
+        done = stating.import_rights(it, file)
+    if as_json:
+        output.document(done)
+        return
+    output.line(f"{done.statements:,} statements about {done.subjects:,} subjects")
+    if done.unmatched:
+        names = ", ".join(done.unmatched[:5])
+        output.line(f"not in the catalogue: {len(done.unmatched):,}, e.g. {names}")
 
 
 def _show(one: Explanation) -> None:
