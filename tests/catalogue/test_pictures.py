@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from longplay.catalogue import pictures
+from longplay.catalogue import figures, pictures
 from longplay.catalogue.snapshot import Snapshot, open_current
 from longplay.errors import UsageError
 from tests.catalogue import made
@@ -20,7 +20,7 @@ def snapshot(catalogue: Path) -> Snapshot:
 
 
 def test_the_figures_are_counts(snapshot: Snapshot) -> None:
-    found = pictures.figures(snapshot)
+    found = figures.figures(snapshot)
     assert (found.tracks, found.recordings) == (4, 4)
     assert found.popularity == [{"low": 40, "tracks": 1}, {"low": 90, "tracks": 1}]
     assert found.durations == [{"low": 180, "tracks": 1}]
@@ -36,9 +36,9 @@ def test_the_figures_are_counts(snapshot: Snapshot) -> None:
 def test_the_long_tail_is_a_few_points_of_any_catalogue(catalogue: Path) -> None:
     tracks = [{"own_id": str(n), "popularity": 100 / (n + 1)} for n in range(5000)]
     made.bring(catalogue, tracks=tracks)
-    found = pictures.figures(open_current(catalogue))
+    found = figures.figures(open_current(catalogue))
     assert found.heard == "popularity"
-    assert 50 < len(found.tail) <= pictures.RANKS + 1
+    assert 50 < len(found.tail) <= figures.RANKS + 1
     assert found.tail[-1] == {"recordings": 1.0, "share": pytest.approx(1.0)}
     shares = [row["share"] for row in found.tail]
     assert shares == sorted(shares)

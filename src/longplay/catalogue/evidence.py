@@ -26,6 +26,8 @@ class Evidence:
     def __init__(self, folder: Path) -> None:
         folder.mkdir()
         self.parts = {kind: Parts(folder, kind) for kind in KINDS}
+        self.distinct = dict.fromkeys(KINDS, 0)
+        """How many hashes of each kind there are, each counted once, when look-ups are written."""
 
     def add(
         self,
@@ -54,9 +56,18 @@ class Evidence:
         for kind, parts in self.parts.items():
             entries = parts.count(dropped)
             written.append(folder / f"{kind}.lookup")
-            blocks = _renumbered(parts.read(dropped), dropped)
+            blocks = self._counted(kind, _renumbered(parts.read(dropped), dropped))
             lookup.write(written[-1], entries, blocks)
         return written
+
+    def _counted(
+        self, kind: str, blocks: Iterator[tuple[Hashes, Documents]]
+    ) -> Iterator[tuple[Hashes, Documents]]:
+        for hashes, documents in blocks:
+            # A block has all that are equal.
+            fresh = int(np.count_nonzero(hashes[1:] != hashes[:-1]))
+            self.distinct[kind] += fresh + bool(len(hashes))
+            yield hashes, documents
 
     def close(self) -> None:
         """Remove the parts."""

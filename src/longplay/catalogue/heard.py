@@ -242,15 +242,7 @@ def _verified(
     once, back = np.unique(documents, return_inverse=True)
     found = reader.matched(once)
     recordings = overrides.of(found.tracks, found.standing)
-    if kind == "tr":
-        right = found.tracks[back] == wanted[places]
-    else:
-        whose, theirs = found.evidence[kind]
-        pairs = np.empty(len(whose), [("place", "<i8"), ("hash", "<u8")])
-        pairs["place"], pairs["hash"] = whose, theirs
-        asked = np.empty(len(places), pairs.dtype)
-        asked["place"], asked["hash"] = back, wanted[places]
-        right = np.isin(asked, pairs)
+    right = rows.bear(found, kind, back, wanted[places])
     return places[right], documents[right], recordings[back][right]
 
 

@@ -127,6 +127,7 @@ def run(
             tuple(part.result() for part in indexes),
             dict(licences or {}),
             tuple(str(each.resolve()) if isinstance(each, Path) else each for each in origin),
+            written.isrcs,
         )
         if not same(current.layers.get(source), layer):
             sources = dict(sorted({**current.layers, source: layer}.items()))

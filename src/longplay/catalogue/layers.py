@@ -47,12 +47,14 @@ UNLIKE = ("own_id", "title", "name", "recording_mbid", "mbid", "upc", "isrcs.lis
 @dataclass(frozen=True, slots=True)
 class Written:
     """A layer's Parquet files by table, with their rows; its look-up files; how many staged tracks
-    repeated an id; and the references that led to no row, `MOST_ABSENT` of a table at most."""
+    repeated an id; the references that led to no row, `MOST_ABSENT` of a table at most; and the
+    number of distinct ISRCs."""
 
     files: dict[str, list[tuple[Path, int]]]
     lookups: tuple[Path, ...]
     duplicates: int
     absent: dict[str, Refs]
+    isrcs: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,6 +152,7 @@ def write(
         tuple(lookups),
         len(dropped),
         absent.refs,
+        found.distinct["isrc"],
     )
 
 

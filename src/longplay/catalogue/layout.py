@@ -52,7 +52,7 @@ class Layer:
     `input = tracks + duplicates + rejected` always; `declared` is by table what the
     source says it has; `licences` are those of tables that are under another licence than the rest.
     `index` can be rebuilt from the tables. `origin` are the paths or the address that it came
-    from."""
+    from; `isrcs` counts distinct ones, where that was done."""
 
     source: str
     format: str
@@ -65,6 +65,7 @@ class Layer:
     index: tuple[Part, ...] = ()
     licences: dict[str, str] = field(default_factory=dict)
     origin: tuple[str, ...] = ()
+    isrcs: int | None = None
 
     @property
     def subject(self) -> str:

@@ -1,20 +1,20 @@
 """A catalogue drawn: popularity, duration, year, the long tail of listens, explicit, genres.
 
-DuckDB counts; Altair describes the picture from a few hundred counts and vl-convert draws it: no
+`figures` counts; Altair describes the picture from a few hundred counts and vl-convert draws it: no
 browser and no network, and the HTML file carries its own copy of the scripts.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import altair as alt
 import vl_convert as vlc
 
-from longplay.catalogue.database import Connection
+from longplay.catalogue import figures
+from longplay.catalogue.figures import GENRES, LONGEST_S, Figures, Rows
 from longplay.catalogue.snapshot import Snapshot
 from longplay.errors import UsageError
 from longplay.files import write_durably
@@ -23,46 +23,11 @@ FORMATS = (".html", ".png", ".svg")
 WIDTH, HEIGHT = 380, 220
 PNG_SCALE = 2.0
 
-GENRES = 15
-"""Genres that are drawn: as many bars as stand readable in one picture."""
-
-RANKS = 200
-"""Points of the long tail's line."""
-
-LONGEST_S = 600
-"""Durations above ten minutes share the last bar."""
-
-FIRST_YEAR, LAST_YEAR = 1890, 2100
-"""Years that recordings can be of; what lies outside is a slip of the pen."""
-
 _INK, _SOFT, _GRID, _BLUE, _PALE, _MARK = (
     "#1f2a37", "#6b7280", "#e8eaee", "#2563a8", "#c9d8ea", "#d9480f"
 )  # fmt: skip
 _FONT = "Inter, Helvetica Neue, Helvetica, Arial, sans-serif"
 _COUNT = "format(datum.value, '.3~s')"
-
-Rows = list[dict[str, Any]]
-
-
-@dataclass(frozen=True, slots=True)
-class Figures:
-    """What is drawn: a few hundred counts, however large the catalogue.
-
-    `tail` has the share of all listens (else, where no source counts listens, of popularity) that
-    the most listened-to share of recordings has; `heard` says which.
-    """
-
-    snapshot: int
-    sources: int
-    tracks: int
-    recordings: int
-    popularity: Rows
-    durations: Rows
-    years: Rows
-    explicit: Rows
-    genres: Rows
-    tail: Rows
-    heard: str
 
 
 def draw(snapshot: Snapshot, path: Path) -> None:
@@ -75,7 +40,7 @@ def draw(snapshot: Snapshot, path: Path) -> None:
         raise UsageError(
             f"pictures are drawn as {', '.join(FORMATS)}", where=str(path), hint="change the suffix"
         )
-    write_durably(path, render(figures(snapshot), suffix))
+    write_durably(path, render(figures.figures(snapshot), suffix))
 
 
 def render(counted: Figures, suffix: str) -> bytes:
@@ -87,83 +52,6 @@ def render(counted: Figures, suffix: str) -> bytes:
     if suffix == ".svg":
         return str(vlc.vegalite_to_svg(document)).encode()
     return str(vlc.vegalite_to_html(document, bundle=True, renderer="svg")).encode()
-
-
-def figures(snapshot: Snapshot) -> Figures:
-    """Count a snapshot for its pictures: one pass over the tracks for each."""
-    with snapshot.connect() as connection:
-        tail, heard, recordings = _tail(connection)
-        return Figures(
-            snapshot.number,
-            len(snapshot.manifest.layers),
-            sum(layer.rows("tracks") for layer in snapshot.manifest.layers.values()),
-            recordings,
-            _rows(connection, _POPULARITY),
-            _rows(connection, _DURATIONS),
-            _rows(connection, _YEARS),
-            _rows(connection, _EXPLICIT),
-            _rows(connection, _GENRES),
-            tail,
-            heard,
-        )
-
-
-_POPULARITY = """
-SELECT least(floor(popularity / 5) * 5, 95)::INTEGER AS low, count(*) AS tracks FROM tracks
-WHERE popularity IS NOT NULL GROUP BY low ORDER BY low
-"""
-_DURATIONS = f"""
-SELECT least(duration_ms // 15000 * 15, {LONGEST_S}) AS low, count(*) AS tracks FROM tracks
-WHERE duration_ms > 0 GROUP BY low ORDER BY low
-"""
-_YEARS = f"""
-SELECT year, count(*) AS tracks FROM
-    (SELECT try_cast(left(coalesce(t.release_date, a.release_date), 4) AS INTEGER) AS year
-     FROM tracks t LEFT JOIN albums a ON t.album = a.album)
-WHERE year BETWEEN {FIRST_YEAR} AND {LAST_YEAR} GROUP BY year ORDER BY year
-"""
-_EXPLICIT = """
-SELECT CASE explicit WHEN true THEN 'explicit' WHEN false THEN 'not explicit' ELSE 'not said' END
-    AS what, count(*) AS tracks FROM tracks GROUP BY what ORDER BY what
-"""
-_GENRES = f"""
-SELECT lower(genre) AS genre, count(*) AS tracks FROM
-    (SELECT unnest(genres) AS genre FROM tracks WHERE genres IS NOT NULL)
-GROUP BY lower(genre) ORDER BY tracks DESC, genre LIMIT {GENRES}
-"""
-_HEARD = """
-CREATE TEMP TABLE heard AS SELECT sum(listens) AS listens, max(popularity) AS popularity
-FROM tracks JOIN members USING (track) GROUP BY recording
-"""
-
-
-def _rows(connection: Connection, query: str) -> Rows:
-    found: Rows = connection.sql(query).to_arrow_table().to_pylist()
-    return found
-
-
-def _tail(connection: Connection) -> tuple[Rows, str, int]:
-    """The long tail as some points of a line, what was counted, and how many recordings there are.
-
-    Ranks are cut evenly on a logarithmic scale, since a few recordings have most of the listens.
-    """
-    connection.execute(_HEARD)
-    totals = "SELECT count(*), sum(listens), sum(popularity) FROM heard"
-    recordings, listens, popularity = connection.execute(totals).fetchall()[0]
-    heard = "listens" if listens else "popularity"
-    if not (listens or popularity):
-        return [], heard, int(recordings)
-    rows = _rows(
-        connection,
-        f"""
-        SELECT max(rank) / {recordings} AS recordings, max(share) AS share FROM (SELECT rank,
-            sum(amount) OVER (ORDER BY rank ROWS UNBOUNDED PRECEDING) / {listens or popularity}
-            AS share FROM (SELECT coalesce({heard}, 0) AS amount, row_number() OVER
-                (ORDER BY {heard} DESC NULLS LAST) AS rank FROM heard))
-        GROUP BY ceil({RANKS} * ln(rank) / greatest(ln({recordings}), 1)) ORDER BY recordings
-        """,
-    )
-    return rows, heard, int(recordings)
 
 
 def chart(counted: Figures) -> Any:

@@ -11,8 +11,9 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from longplay.catalogue import heard
+from longplay.catalogue import counting, heard, ids, keys, weights
 from longplay.catalogue.database import Connection
+from longplay.catalogue.search.rowstore import RowStore
 from longplay.catalogue.snapshot import Snapshot
 
 MIN_ACCOUNTS = 20
@@ -23,14 +24,6 @@ SELECT recording, max(popularity) AS popularity, sum(listens) AS listens
 FROM popularity GROUP BY recording
 """
 
-_POPULARITY = f"""
-SELECT recording, coalesce(h.popularity, o.popularity) AS popularity,
-    coalesce(h.listens, o.listens) AS listens
-FROM (SELECT recording, max(popularity) AS popularity, sum(listens) AS listens
-    FROM members JOIN tracks USING (track) GROUP BY recording) o
-LEFT JOIN ({_HEARD}) h USING (recording)
-"""
-
 _CANDIDATES = """
 SELECT recording, track, album, source, path, kind, bytes, duration_ms, codec, bit_rate, lossless,
     popularity, listens
@@ -39,13 +32,13 @@ FROM (SELECT o.*, m.recording, p.popularity,
         row_number() OVER (PARTITION BY source, path
             ORDER BY p.popularity DESC NULLS LAST, start_ms NULLS LAST) AS place,
         max(o.bytes) OVER (PARTITION BY source, path) AS whole
-    FROM offers o LEFT JOIN members m USING (track) LEFT JOIN complete p USING (recording)
+    FROM offers o LEFT JOIN offered m USING (track) LEFT JOIN complete p USING (recording)
     WHERE kind NOT IN ('folder', 'symlink'))
 WHERE place = 1 ORDER BY source, path
 """
 
 _PARTS = """
-SELECT source, path, recording, track, start_ms, end_ms FROM offers JOIN members USING (track)
+SELECT source, path, recording, track, start_ms, end_ms FROM offers JOIN offered USING (track)
 WHERE start_ms IS NOT NULL ORDER BY source, path, start_ms
 """
 
@@ -63,26 +56,45 @@ def popularity_table(snapshot: Snapshot) -> pa.Table:
     counts has as many as those that were heard and are as popular (0 without popularity): a curve
     made for other numbers would put it before what was heard.
     """
-    with snapshot.connect() as connection:
-        return _complete(connection)
+    weighed = weights.weigh(snapshot)
+    order = np.argsort(weighed.recordings)
+    recordings, popularity = weighed.recordings[order], weighed.popularity[order]
+    listens = np.full(len(order), np.nan)
+    if len(weighed.listens):
+        listens = weighed.listens[order]
+    del weighed, order
+    with snapshot.connect_joins() as connection:
+        heard_of = connection.sql(f"{_HEARD} ORDER BY recording").to_arrow_table()
+        curve = connection.sql(
+            f"SELECT popularity, avg(listens) AS listens FROM ({_HEARD}) GROUP BY popularity"
+            " ORDER BY popularity"
+        ).to_arrow_table()
+    places, known = keys.find(recordings, heard_of["recording"].to_numpy())
+    for column, name in ((popularity, "popularity"), (listens, "listens")):
+        said = heard_of[name].to_numpy()
+        column[places[known]] = np.where(np.isnan(said), column[places], said)[known]
+    if curve.num_rows:
+        _complete(popularity, listens, curve)
+    return pa.table(
+        {
+            "recording": recordings,
+            "popularity": pa.array(popularity, mask=np.isnan(popularity)),
+            "listens": pa.array(listens, mask=np.isnan(listens)),
+        }
+    )
 
 
-def _complete(connection: Connection) -> pa.Table:
-    found = connection.sql(f"{_POPULARITY} ORDER BY recording").to_arrow_table()
-    curve = connection.sql(
-        f"SELECT popularity, avg(listens) AS listens FROM ({_HEARD}) GROUP BY popularity"
-        " ORDER BY popularity"
-    ).to_arrow_table()
-    if not curve.num_rows:
-        return found
-    listens = found["listens"].fill_null(float("nan")).to_numpy().copy()
-    liked = found["popularity"].fill_null(float("nan")).to_numpy()
+def _complete(
+    popularity: npt.NDArray[np.float32], listens: npt.NDArray[np.float64], curve: pa.Table
+) -> None:
+    """Put into `listens`, where they are not known, those of others that are as popular."""
     unheard = np.isnan(listens)
-    at, known = curve["popularity"].to_numpy(), curve["listens"].to_numpy()
     # From nothing at popularity 0 to the least of those heard.
-    points = np.concatenate([[0.0], at]), np.concatenate([[0.0], known])
-    listens[unheard] = np.interp(np.nan_to_num(liked[unheard]), *points)
-    return found.set_column(2, "listens", pa.array(listens))
+    points = (
+        np.concatenate([[0.0], curve["popularity"].to_numpy()]),
+        np.concatenate([[0.0], curve["listens"].to_numpy()]),
+    )
+    listens[unheard] = np.interp(np.nan_to_num(popularity[unheard]), *points)
 
 
 def of(snapshot: Snapshot, recordings: Recordings) -> npt.NDArray[np.float32]:
@@ -122,13 +134,36 @@ def candidates(snapshot: Snapshot) -> pa.Table:
     A file that a CUE sheet divides stands with its most popular part and with the listens of all
     its parts, which `parts` lists.
     """
+    complete = popularity_table(snapshot)
     with snapshot.connect() as connection:
-        connection.register("complete", _complete(connection))
+        offered = _offered(snapshot, connection)
+        chosen, known = keys.find(complete["recording"].to_numpy(), offered["recording"].to_numpy())
+        connection.register("complete", complete.take(pa.array(np.unique(chosen[known]))))
+        connection.register("offered", offered)
         return connection.sql(_CANDIDATES).to_arrow_table()
+
+
+def _offered(snapshot: Snapshot, connection: Connection) -> pa.Table:
+    """The recordings of the tracks that are offered: `track`, `recording`. A few tracks beside many
+    are looked up; a join would read them all."""
+    found = connection.sql("SELECT DISTINCT track FROM offers WHERE track IS NOT NULL")
+    offered = np.sort(found.to_arrow_table()["track"].to_numpy())
+    recordings = np.zeros(len(offered), np.uint64)
+    for layer in snapshot.manifest.layers.values():
+        if layer.rows("tracks"):
+            store = RowStore.open(counting.index_of(snapshot.folder, layer))
+            places, documents = counting.located(snapshot.folder, layer, store, offered)
+            recordings[places] = ids.minted(store.standing(documents))
+    moved, to = counting.moves(snapshot)
+    places, known = keys.find(offered, moved)
+    recordings[places[known]] = to[known]
+    here = recordings != 0
+    return pa.table({"track": offered[here], "recording": recordings[here]})
 
 
 def parts(snapshot: Snapshot) -> pa.Table:
     """The recordings that are parts of one file: `source`, `path`, `recording`, `track`,
     `start_ms` and `end_ms` (null: to the end of the file)."""
     with snapshot.connect() as connection:
+        connection.register("offered", _offered(snapshot, connection))
         return connection.sql(_PARTS).to_arrow_table()

@@ -87,7 +87,7 @@ class Pair:
             return np.broadcast_to(np.uint32(number), self.after.count)
         found = np.full(self.after.count, number, np.uint32)
         for was, now in self._parts():
-            places, known = _find(was["key"], now["key"])
+            places, known = keys.find(was["key"], now["key"])
             found[now["document"][known]] = was["since"][places[known]]
         return found
 
@@ -107,7 +107,7 @@ class Pair:
         """
         gone, moved, left, unsettled = ([np.zeros(0, np.uint64)] for _ in range(4))
         for was, now in self._parts():
-            places, known = _find(was["key"], now["key"])
+            places, known = keys.find(was["key"], now["key"])
             stayed, kept = was[places[known]], now[known]
             parting = stayed["standing"] != kept["standing"]
             went = was[~_among(was["key"], now["key"])]
@@ -169,20 +169,14 @@ def follow(before: Tracks, own_keys: Hashes, same: Documents, scratch: Path) -> 
     return Pair(before, Tracks(len(own_keys), after))
 
 
-def _find(ordered: Hashes, wanted: Hashes) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.bool_]]:
-    """Where each of `wanted` is in `ordered`, and whether it is there at all."""
-    if not len(ordered):
-        return np.zeros(len(wanted), np.int64), np.zeros(len(wanted), np.bool_)
-    places = np.minimum(np.searchsorted(ordered, wanted), len(ordered) - 1)
-    return places, ordered[places] == wanted
-
-
 def _among(some: Hashes, ordered: Hashes) -> npt.NDArray[np.bool_]:
     """Which of `some` are among the ordered ones."""
-    return _find(ordered, some)[1]
+    return keys.find(ordered, some)[1]
 
 
 def _batches(folder: Path, layer: Layer, *columns: str) -> Iterator[pa.RecordBatch]:
     for part in layer.tables["tracks"]:
         with pq.ParquetFile(folder / part.file) as file:
-            yield from file.iter_batches(AT_ONCE, columns=list(columns))
+            # One group of rows after the other: at once, all of the file's are held.
+            for group in range(file.num_row_groups):
+                yield from file.iter_batches(AT_ONCE, row_groups=[group], columns=list(columns))

@@ -35,6 +35,20 @@ class Matched:
     evidence: dict[str, tuple[Places, Hashes]]
 
 
+def bear(
+    found: Matched, kind: str, places: npt.NDArray[np.integer], hashes: Hashes
+) -> npt.NDArray[np.bool_]:
+    """Whether the tracks at these places of `found` have the hashes beside them."""
+    if kind == "tr":
+        return np.asarray(found.tracks[places] == hashes)
+    whose, theirs = found.evidence[kind]
+    pairs = np.empty(len(whose), [("place", "<i8"), ("hash", "<u8")])
+    pairs["place"], pairs["hash"] = whose, theirs
+    asked = np.empty(len(hashes), pairs.dtype)
+    asked["place"], asked["hash"] = places, hashes
+    return np.isin(asked, pairs)
+
+
 def take(
     folder: Path, parts: Sequence[Part], rows: npt.NDArray[np.integer], columns: Sequence[str]
 ) -> pa.Table:
@@ -106,6 +120,12 @@ class Reader:
                 "name": _present(keys.paired(artists, titles)),
             },
         )
+
+    def have(self, kind: str, hashes: Hashes, documents: Documents) -> npt.NDArray[np.bool_]:
+        """Whether each document has the hash beside it: a look-up file remembers eight bits of it.
+        `kind` is `tr`, or one of `Matched.evidence`."""
+        once, places = np.unique(documents, return_inverse=True)
+        return bear(self.matched(once), kind, places, hashes)
 
     def since(self, documents: Documents) -> Documents:
         """The snapshot that had each track first."""

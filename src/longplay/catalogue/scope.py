@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from longplay.catalogue import ids, layout, rows
+from longplay.catalogue import ids, keys, layout, rows
 from longplay.catalogue.database import Connection
 from longplay.catalogue.keys import Hashes
 from longplay.catalogue.layout import Layer
@@ -40,10 +40,7 @@ class Overrides:
 
     def find(self, tracks: Hashes) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.bool_]]:
         """Where each track stands in the runs, and whether it does."""
-        if not len(self.tracks):
-            return np.zeros(len(tracks), np.int64), np.zeros(len(tracks), np.bool_)
-        places = np.minimum(np.searchsorted(self.tracks, tracks), len(self.tracks) - 1)
-        return places, self.tracks[places] == tracks
+        return keys.find(self.tracks, tracks)
 
     def of(self, tracks: Hashes, standing: Hashes) -> Hashes:
         """The recordings of tracks for which those with the keys `standing` stand."""
@@ -137,24 +134,9 @@ class Scope:
             unmet = ~self._met[name][documents]
             places, documents = places[unmet], documents[unmet]
             if len(documents):
-                right = self._verified(name, kind, fresh[places], documents)
+                right = self._readers[name].have(kind, fresh[places], documents)
                 together = [documents[right], following.get(name, documents[:0])]
                 following[name] = np.unique(np.concatenate(together))
-
-    def _verified(
-        self, name: str, kind: str, hashes: Hashes, documents: Documents
-    ) -> npt.NDArray[np.bool_]:
-        """Whether each document has the hash: a look-up file remembers eight bits of it."""
-        once, places = np.unique(documents, return_inverse=True)
-        found = self._readers[name].matched(once)
-        if kind == "tr":
-            return np.asarray(found.tracks[places] == hashes)
-        whose, theirs = found.evidence[kind]
-        pairs = np.empty(len(whose), [("place", "<i8"), ("hash", "<u8")])
-        pairs["place"], pairs["hash"] = whose, theirs
-        asked = np.empty(len(hashes), pairs.dtype)
-        asked["place"], asked["hash"] = places, hashes
-        return np.isin(asked, pairs)
 
     def tables(self) -> tuple[pa.Table, pa.Table]:
         """All that was found: its tracks (`source`, `track`, `standing`, `since`), and their keys
