@@ -20,9 +20,10 @@ from ocfl.storage_root import StorageRoot
 from longplay.archive import open_archive
 from longplay.errors import ReleaseError
 from longplay.files import escape
+from longplay.ledger import pages
 from longplay.release.packages import xml
 from longplay.rights.claims import Step
-from longplay.workflows import claims, packaging
+from longplay.workflows import claims, package_facts, packaging
 from longplay.workflows.claims import Request
 from longplay.workflows.packaging import Format
 from tests import schemas
@@ -248,6 +249,33 @@ def test_a_release_and_a_fixity_check_are_events(longplay: Longplay, tmp_path: P
             kinds[each.text] = kinds.get(each.text, 0) + 1
     assert kinds == {"ingestion": 19, "message digest calculation": 19, "validation": 4,
                      "fixity check": 19, "dissemination": 3}  # fmt: skip
+
+
+def test_pages_are_no_matter_of_what_is_told(
+    longplay: Longplay, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    longplay.run("release", "cut")
+    exported(longplay, "premis", tmp_path / "one")
+    monkeypatch.setattr(pages, "ROWS", 3)
+    monkeypatch.setattr(pages, "QUERY_ROWS", 2)
+    exported(longplay, "premis", tmp_path / "many")
+    assert tree(tmp_path / "one") == tree(tmp_path / "many")
+
+
+def test_of_very_many_paths_a_document_names_some_and_counts_all(
+    longplay: Longplay, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(package_facts, "NAMED", 1)
+    exported(longplay, "premis", tmp_path / "premis")
+    (path,) = (
+        path
+        for path in (tmp_path / "premis").rglob("obj*.xml")
+        if b"paths that led to it" in path.read_bytes()
+    )
+    document = etree.parse(path)
+    values = [each.text for each in document.iterfind(".//p:significantPropertiesValue", P)]
+    assert values[-1] == "2"
+    assert len(list(document.iterfind("p:object[1]/p:objectIdentifier", P))) == 2
 
 
 def test_no_object_is_opened_for_premis(longplay: Longplay, tmp_path: Path) -> None:

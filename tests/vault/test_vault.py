@@ -86,6 +86,21 @@ def test_merged_evidence_is_the_same_rows_sorted(tmp_path: Path) -> None:
     assert merged.rows == 4
 
 
+def test_evidence_of_many_files_is_read_by_root(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(evidence, "MERGE_ROWS", 1)
+    rows = [(b"z", "b"), (b"a", "c"), (b"m", "d"), (b"m", "a"), (b"k", "e")]
+    written = [
+        evidence.write(tmp_path, "events", [event(root * 32, kind) for root, kind in part])
+        for part in (rows[:2], rows[2:3], rows[3:])
+    ]
+    files = evidence.paths(tmp_path, [file.name for file in written if file])
+    read = list(evidence.by_root(files, ["root", "type"]))
+    assert [row["root"][:1] for row in read] == [b"a", b"k", b"m", b"m", b"z"]
+    assert sorted((row["root"][:1], row["type"]) for row in read) == sorted(rows)
+
+
 def test_large_evidence_files_are_left_alone() -> None:
     big = evidence.MERGED_BYTES
     files = [("a", "hashes", big), ("b", "hashes", 10), ("c", "hashes", 10), ("d", "sounds", 1)]

@@ -1,8 +1,9 @@
 """One object's package as a METS document: what it is called, where its file and its PREMIS lie.
 
 METS 1.12, https://www.loc.gov/standards/mets/. One small document for each object, never one for a
-whole archive: that stops at about 50,000 files in the best-known system that reads it. The PREMIS beside
-it is pointed to (`mdRef`) with its digest, as E-ARK's packages do, so that each fact stands once.
+whole archive: that stops at about 50,000 files in the best-known system that reads it. The PREMIS
+beside it is pointed to (`mdRef`) with its digest, as E-ARK's packages do, so that each fact stands
+once.
 """
 
 from __future__ import annotations
