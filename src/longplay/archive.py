@@ -18,6 +18,7 @@ from longplay.ledger.database import Ledger
 from longplay.release import keys
 from longplay.release.keys import Keys
 from longplay.settings import MAX_SETTINGS_BYTES, SETTINGS_FILE, Settings, Source
+from longplay.vault import standing
 from longplay.vault.replicas import ReplicaStore, open_replica
 from longplay.vault.store import FolderStore
 
@@ -60,6 +61,7 @@ class Archive:
         self.plans = folder / "plans"
         self.releases = folder / "releases"
         self.quarantine = folder / "quarantine"
+        ledger.witness = standing.Witness(self.evidence)
 
     def __enter__(self) -> Archive:
         return self
@@ -121,11 +123,10 @@ def create(folder: Path, *, secrets: Path | None = None) -> Archive:
         (folder / name).mkdir(parents=True, exist_ok=True)
     settings = Settings(keys=str(secrets.absolute()) if secrets else "")
     make_keys(folder, settings)
-    ledger = database.create(settings.ledger, folder)
-    with ledger.write() as connection:
+    archive = Archive(folder, settings, database.create(settings.ledger, folder))
+    with archive.ledger.write() as connection:
         if log.head(connection) == 0:
             log.append(connection, "init", "archive", {})
-    archive = Archive(folder, settings, ledger)
     archive.store.prepare()
     with writer_lock(folder / SETTINGS_LOCK, "settings"):
         _sweep_settings(folder)

@@ -7,9 +7,8 @@ leaves a batch that is there. Nothing is half there.
 from __future__ import annotations
 
 import errno
-import hashlib
 import shutil
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -20,15 +19,10 @@ from longplay import clock, files
 from longplay.capture.orders import Order, Part, Taken
 from longplay.capture.places import Places
 from longplay.files import durable, escape, publish
-from longplay.ledger import leases, log, record, tables
-from longplay.ledger.record import (
-    HoldingRow,
-    ManifestationRow,
-    ObjectRow,
-    QuarantineRow,
-)
-from longplay.model import Action, ObjectKey, Verdict
-from longplay.vault import evidence
+from longplay.ledger import batches, leases, log, record, tables
+from longplay.ledger.batches import File, Inside
+from longplay.model import Action, Kind, ObjectKey
+from longplay.vault import evidence, standing
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,26 +65,19 @@ def commit(places: Places, batch: Batch, lease: tuple[str, int, str], *, done: b
     collided = _refuse_collisions(batch, known)
     parts = list(_parts(batch))
     new = {part.hashes.key: part for part in reversed(parts) if part.hashes.root not in known}
-    number = _number(batch, new)
+    taken_in = _taken_in(batch, new, lease[0])
     markers = places.store.admit(
         [(part.spool, key, part.suffix) for key, part in sorted(new.items())]
     )
     for part in parts:
         part.spool.unlink(missing_ok=True)
     _set_aside(places.quarantine, batch)
-    files, root = _write_evidence(places.evidence, batch, new, number)
+    written = _write_evidence(places.evidence, batch, new, taken_in)
     with places.ledger.write(alone=False) as connection:
-        record.add_evidence(connection, files)
-        _add_rows(connection, batch, new, number)
+        record.add_evidence(connection, written.files)
+        batches.add(connection, taken_in)
         if len(batch):
-            detail = {
-                "batch": number,
-                "objects": len(new),
-                "bytes": sum(key.size for key in new),
-                "files": len(batch.taken),
-                "quarantined": len(batch.refused),
-            }
-            log.append(connection, "capture", lease[0], detail, root)
+            batches.append(connection, taken_in, written.root, written.roots)
         leases.renew(connection, *lease, done=done)
     places.store.settle(markers)
     return Committed(sum(key.size for key in new), collided)
@@ -115,7 +102,9 @@ def sweep(places: Places) -> int:
 
 
 def merge_evidence(places: Places) -> None:
-    """Make few large evidence files of many small ones; only while no other capture runs."""
+    """Make few large evidence files of many small ones, and close the log's last stretch; only
+    while no other capture runs."""
+    standing.close_log(places.ledger, places.evidence)
     table = tables.evidence_files
     with places.ledger.read() as connection:
         rows = connection.execute(sa.select(table.c.name, table.c.kind, table.c.bytes)).all()
@@ -158,14 +147,36 @@ def _refuse_collisions(batch: Batch, known: dict[bytes, int]) -> int:
 COLLISION = "it was made to have the merkle root of another file; do not trust where it came from"
 
 
-def _number(batch: Batch, new: dict[ObjectKey, Part]) -> int:
-    """The batch's name: 63 bits of the digest of what it brought, so that nobody counts. An object
-    is new only once, so no two batches with new objects have one name."""
-    digest = hashlib.sha256(b"".join(sorted(key.root for key in new)))
-    for order, carried, taken in batch.taken:
-        digest.update(f"{carried.source}\0{escape(order.path)}\0".encode())
-        digest.update(taken.main.hashes.root + taken.mtime_ns.to_bytes(8, "big", signed=True))
-    return int.from_bytes(digest.digest()[:8], "big") >> 1
+def _taken_in(batch: Batch, new: dict[ObjectKey, Part], plan: str) -> batches.Batch:
+    """The batch as the ledger takes it in."""
+    time = clock.timestamp()
+    files = [_file(*row, None) for row in batch.taken] + [_file(*row) for row in batch.refused]
+    brought = {key: (part.hashes.sha256, part.hashes.piece_length) for key, part in new.items()}
+    return batches.Batch(batches.number_of(files, new, time), plan, time, files, brought)
+
+
+def _file(order: Order, carried: Carried, taken: Taken | None, refusal: str | None) -> File:
+    main = taken.main if taken else None
+    return File(
+        source=carried.source,
+        path=order.path,
+        key=main.hashes.key if main else None,
+        source_size=taken.source_size if taken else order.size,
+        mtime_ns=taken.mtime_ns if taken else 0,
+        mode=taken.mode if taken else 0,
+        action=order.action,
+        track=carried.track,
+        album=carried.album,
+        kind=main.kind if main else Kind.OTHER,
+        suffix=main.suffix if main else "",
+        verdict=taken.sound.integrity.verdict if taken and taken.sound else None,
+        recordings=carried.recordings if refusal is None else (),
+        pictures=tuple(
+            Inside(part.hashes.key, role, part.kind, part.suffix)
+            for part, role in (taken.pictures if taken and refusal is None else ())
+        ),
+        refusal=refusal,
+    )
 
 
 def _set_aside(folder: Path, batch: Batch) -> None:
@@ -176,9 +187,19 @@ def _set_aside(folder: Path, batch: Batch) -> None:
                 part.spool.unlink(missing_ok=True)
 
 
+@dataclass(frozen=True, slots=True)
+class _Written:
+    """A batch's evidence: its files, the merkle root of its hashes, those of the rest by kind."""
+
+    files: list[record.EvidenceFile]
+    root: bytes
+    roots: dict[str, str]
+
+
 def _write_evidence(
-    folder: Path, batch: Batch, new: dict[ObjectKey, Part], number: int
-) -> tuple[list[record.EvidenceFile], bytes]:
+    folder: Path, batch: Batch, new: dict[ObjectKey, Part], taken_in: batches.Batch
+) -> _Written:
+    number = taken_in.number
     hashes = [evidence.hashes_row(number, new[key].hashes) for key in sorted(new)]
     sounds = {
         taken.main.hashes.key: evidence.sound_row(number, taken.main.hashes, taken.sound)
@@ -186,13 +207,21 @@ def _write_evidence(
         if taken.sound and taken.main.hashes.key in new
     }
     rows = {
-        "hashes": hashes,
         "sounds": list(sounds.values()),
-        "events": list(_events(batch, new, number)),
+        "events": list(_events(batch, new, taken_in)),
+        "holdings": [
+            evidence.holding_row(number, taken_in.plan, taken_in.time, ordinal, file)
+            for ordinal, file in enumerate(taken_in.files)
+        ],
     }
-    files = [evidence.write(folder, kind, rows[kind]) for kind in rows]
-    root = log.merkle_root(evidence.leaf(row) for row in hashes)
-    return [file for file in files if file], root
+    written = {kind: evidence.write_vouched(folder, kind, rows[kind]) for kind in evidence.VOUCHED}
+    there = {kind: each for kind, each in written.items() if each}
+    first = evidence.write(folder, "hashes", hashes)
+    return _Written(
+        [*([first] if first else []), *(file for file, _ in there.values())],
+        log.merkle_root(evidence.leaf(row) for row in hashes),
+        {kind: root for kind, (_, root) in there.items()},
+    )
 
 
 def set_aside_name(key: ObjectKey) -> str:
@@ -212,9 +241,12 @@ def _move(spool: Path, place: Path) -> None:
         spool.unlink()
 
 
-def _events(batch: Batch, new: dict[ObjectKey, Part], number: int) -> Iterator[dict[str, Any]]:
+def _events(
+    batch: Batch, new: dict[ObjectKey, Part], taken_in: batches.Batch
+) -> Iterator[dict[str, Any]]:
     """What happened to each new object, in PREMIS event types."""
-    time, told = clock.timestamp(), set()
+    number, time = taken_in.number, taken_in.time
+    told = set()
     for order, carried, taken in batch.taken:
         where = f"{carried.source}:{escape(order.path)}"
         sources = [(taken.main, f"from {where}")]
@@ -238,66 +270,3 @@ def _events(batch: Batch, new: dict[ObjectKey, Part], number: int) -> Iterator[d
 
 def _event(kind: str, outcome: str, detail: str) -> dict[str, str]:
     return {"type": kind, "outcome": outcome, "detail": detail}
-
-
-def _add_rows(
-    connection: sa.engine.Connection, batch: Batch, new: dict[ObjectKey, Part], number: int
-) -> None:
-    verdicts = {
-        taken.main.hashes.key: taken.sound.integrity.verdict
-        for _, _, taken in batch.taken
-        if taken.sound
-    }
-    record.add_objects(
-        connection, [_object_row(key, part, verdicts.get(key)) for key, part in new.items()], number
-    )
-    record.add_holdings(connection, [_holding(*row) for row in batch.taken], number)
-    record.add_manifestations(connection, _manifestations(batch))
-    record.add_embedded(
-        connection,
-        [
-            (taken.main.hashes.key, part.hashes.key, role)
-            for _, _, taken in batch.taken
-            for part, role in taken.pictures
-        ],
-    )
-    record.add_quarantine(connection, [_quarantine_row(*row) for row in batch.refused])
-
-
-def _object_row(key: ObjectKey, part: Part, verdict: Verdict | None) -> ObjectRow:
-    hashes = part.hashes
-    return ObjectRow(key, hashes.sha256, part.kind, part.suffix, hashes.piece_length, verdict)
-
-
-def _holding(order: Order, carried: Carried, taken: Taken) -> HoldingRow:
-    return HoldingRow(
-        source=carried.source,
-        path=order.path,
-        key=taken.main.hashes.key,
-        source_size=taken.source_size,
-        mtime_ns=taken.mtime_ns,
-        mode=taken.mode,
-        action=order.action,
-        track=carried.track,
-        album=carried.album,
-    )
-
-
-def _manifestations(batch: Batch) -> Iterable[ManifestationRow]:
-    for _, carried, taken in batch.taken:
-        for recording, start_ms, end_ms, role in carried.recordings:
-            yield ManifestationRow(recording, taken.main.hashes.key, start_ms, end_ms, role)
-
-
-def _quarantine_row(
-    order: Order, carried: Carried, taken: Taken | None, reason: str
-) -> QuarantineRow:
-    return QuarantineRow(
-        source=carried.source,
-        path=order.path,
-        reason=reason,
-        root=taken.main.hashes.root if taken else None,
-        size=taken.main.hashes.size if taken else order.size,
-        mtime_ns=taken.mtime_ns if taken else 0,
-        mode=taken.mode if taken else 0,
-    )

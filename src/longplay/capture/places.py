@@ -30,17 +30,24 @@ class Places:
 
     @contextmanager
     def sharing(self) -> Iterator[Sharing]:
-        """Be one of those who use objects and evidence: captures, and long readers.
+        """`sharing` of this archive."""
+        with sharing(self.evidence) as place:
+            yield place
 
-        Whoever is alone may remove what no transaction names; nobody does beside another.
-        """
-        descriptor = os.open(self.evidence.parent / LOCK, os.O_RDWR | os.O_CREAT, 0o644)
-        try:
-            sharing = Sharing(descriptor)
-            sharing.share()
-            yield sharing
-        finally:
-            os.close(descriptor)
+
+@contextmanager
+def sharing(evidence: Path) -> Iterator[Sharing]:
+    """Be one of those who use objects and evidence: captures, and long readers.
+
+    Whoever is alone may remove what no transaction names; nobody does beside another.
+    """
+    descriptor = os.open(evidence.parent / LOCK, os.O_RDWR | os.O_CREAT, 0o644)
+    try:
+        place = Sharing(descriptor)
+        place.share()
+        yield place
+    finally:
+        os.close(descriptor)
 
 
 LOCK = "capture.lock"

@@ -77,16 +77,32 @@ def show_status(archive: ArchiveOption = None, as_json: JsonOption = False) -> N
 show_status.__name__ = "status"
 
 
-def rebuild(archive: ArchiveOption = None, as_json: JsonOption = False) -> None:
-    """Make again what can be made from the rest: the catalogue's indexes."""
-    from longplay.catalogue.rebuild import rebuild as build
+def rebuild(
+    ledger: Annotated[
+        bool, typer.Option("--ledger", help="Make the ledger again even where it is whole.")
+    ] = False,
+    archive: ArchiveOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Make again what can be made from the rest: a lost ledger, the catalogue's indexes."""
+    from longplay.workflows import rebuilding
 
-    with opened(archive) as it, output.progress("rebuild") as update:
-        built = build(it.catalogue, progress=update)
+    with output.progress("rebuild") as update:
+        done = rebuilding.rebuild(archive_folder(archive), again=ledger, progress=update)
     if as_json:
-        output.document({"indexes": built})
+        output.document(done)
         return
-    output.facts([(source, output.size(count)) for source, count in built.items()])
+    output.line(f"the ledger was {done.ledger}")
+    if done.entries:
+        output.line(
+            f"it was made again: {done.objects:,} objects, {done.releases:,} releases,"
+            f" {done.entries:,} entries of the log"
+        )
+    if done.old:
+        output.line(f"the old one is {done.old}")
+    for words in done.lost:
+        output.line(f"lost: {words}")
+    output.facts([(source, output.size(count)) for source, count in done.indexes.items()])
 
 
 def upgrade(archive: ArchiveOption = None, as_json: JsonOption = False) -> None:

@@ -38,8 +38,10 @@ def append(
     subject: str,
     detail: dict[str, Any],
     evidence_root: bytes | None = None,
+    time: str | None = None,
 ) -> int:
     """Add an entry inside the caller's write transaction; return its number, counted from 1.
+    `time` is when it happened, if not now.
 
     From here to the transaction's end nobody else writes: append last, and commit soon.
     """
@@ -50,7 +52,7 @@ def append(
     number: int = (last.number if last else 0) + 1
     entry = {
         "number": number,
-        "time": clock.timestamp(),
+        "time": time or clock.timestamp(),
         "event": event,
         "subject": subject,
         "detail": json.dumps(detail, ensure_ascii=False, sort_keys=True),

@@ -109,8 +109,11 @@ def known_places(connection: Connection, roots: Iterable[bytes]) -> dict[bytes, 
     return found
 
 
-def add_objects(connection: Connection, rows: Iterable[ObjectRow], batch: int) -> None:
-    """Name new objects; the caller has stored their bytes and their evidence."""
+def add_objects(
+    connection: Connection, rows: Iterable[ObjectRow], batch: int, time: str | None = None
+) -> None:
+    """Name new objects, read at `time`; the caller has stored their bytes and their evidence."""
+    time = time or clock.timestamp()
     values = [
         {
             "root": row.key.root,
@@ -121,7 +124,7 @@ def add_objects(connection: Connection, rows: Iterable[ObjectRow], batch: int) -
             "piece_length": row.piece_length,
             "verdict": row.verdict,
             "batch": batch,
-            "checked": clock.timestamp(),
+            "checked": time,
         }
         for row in rows
     ]
@@ -182,8 +185,11 @@ def add_embedded(connection: Connection, rows: Iterable[tuple[ObjectKey, ObjectK
     _insert(connection, tables.embedded, values)
 
 
-def add_quarantine(connection: Connection, rows: Iterable[QuarantineRow]) -> None:
-    """Record what could not be kept."""
+def add_quarantine(
+    connection: Connection, rows: Iterable[QuarantineRow], time: str | None = None
+) -> None:
+    """Record what could not be kept, and since when."""
+    time = time or clock.timestamp()
     values = [
         {
             "source": row.source,
@@ -193,7 +199,7 @@ def add_quarantine(connection: Connection, rows: Iterable[QuarantineRow]) -> Non
             "size": row.size,
             "mtime_ns": row.mtime_ns,
             "mode": row.mode,
-            "time": clock.timestamp(),
+            "time": time,
         }
         for row in rows
     ]

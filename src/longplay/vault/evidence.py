@@ -1,14 +1,17 @@
 """Evidence: Parquet tables of per-object facts too bulky for SQL.
 
-Three kinds: `hashes` (leaves, piece layer, v1 pieces), `sounds` (technical metadata, loudness,
-integrity, fingerprint, tags) and `events` (PREMIS event types). A file is written whole, named by
-its content, and counts from the ledger transaction that names it. Format: docs/formats/evidence.md.
+Of each batch `hashes` (leaves, piece layer, v1 pieces), `sounds` (technical metadata, loudness,
+integrity, fingerprint), `events` (PREMIS event types) and `holdings` (the files that led to
+objects, or into quarantine); beside them `log` and `standing`, from which with the rest a lost
+ledger is made again. A file is written whole, named by its content, and counts from the ledger
+transaction that names it. Format: docs/formats/evidence.md.
 """
 
 from __future__ import annotations
 
 import hashlib
 import heapq
+import json
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -19,9 +22,24 @@ import pyarrow.parquet as pq
 
 from longplay.errors import StoreError
 from longplay.files import durable
+from longplay.ledger.batches import File, Inside
+from longplay.ledger.log import merkle_root
 from longplay.ledger.record import EvidenceFile
-from longplay.model import AudioDescription, ObjectHashes
+from longplay.model import AudioDescription, ObjectHashes, ObjectKey
 
+CARRIED = [
+    ("recording", pa.uint64()),
+    ("start_ms", pa.int64()),
+    ("end_ms", pa.int64()),
+    ("role", pa.string()),
+]
+INSIDE = [
+    ("root", pa.binary(32)),
+    ("size", pa.int64()),
+    ("role", pa.string()),
+    ("kind", pa.string()),
+    ("suffix", pa.string()),
+]
 KEY = [("batch", pa.int64()), ("root", pa.binary(32)), ("size", pa.int64())]
 
 SCHEMAS = {
@@ -65,7 +83,51 @@ SCHEMAS = {
         [*KEY, ("time", pa.string()), ("type", pa.string()), ("outcome", pa.string()),
          ("detail", pa.string())]
     ),
+    "holdings": pa.schema(
+        [
+            *KEY,
+            ("plan", pa.string()),
+            ("time", pa.string()),
+            ("ordinal", pa.int32()),
+            ("source", pa.string()),
+            ("path", pa.binary()),
+            ("source_size", pa.int64()),
+            ("mtime_ns", pa.int64()),
+            ("mode", pa.int32()),
+            ("action", pa.string()),
+            ("track", pa.uint64()),
+            ("album", pa.uint64()),
+            ("kind", pa.string()),
+            ("suffix", pa.string()),
+            ("verdict", pa.string()),
+            ("recordings", pa.list_(pa.struct(CARRIED))),
+            ("pictures", pa.list_(pa.struct(INSIDE))),
+            ("refusal", pa.string()),
+        ]
+    ),
+    "log": pa.schema(
+        [("number", pa.int64()), ("time", pa.string()), ("event", pa.string()),
+         ("subject", pa.string()), ("detail", pa.string()), ("evidence_root", pa.binary(32)),
+         ("previous", pa.binary(32)), ("hash", pa.binary(32))]
+    ),
+    "standing": pa.schema([("table", pa.string()), ("row", pa.string())]),
 }  # fmt: skip
+
+BATCHED = ("hashes", "sounds", "events", "holdings")
+"""Kinds whose rows belong to a capture batch."""
+
+VOUCHED = ("sounds", "events", "holdings")
+"""Kinds whose merkle roots stand in the detail of a batch's entry in the log; that of `hashes` is
+the entry's evidence root."""
+
+ORDERS = {
+    "hashes": ("root", "size", "batch"),
+    "sounds": ("root", "size", "batch"),
+    "events": ("root", "size", "batch", "time", "type"),
+    "holdings": ("root", "size", "batch", "ordinal"),
+    "log": ("number",),
+}
+"""How the rows of a merged file are sorted."""
 
 MERGED_BYTES = 256 * 2**20
 """Size that merged evidence files aim at: large enough to scan fast, small enough to rewrite."""
@@ -95,18 +157,106 @@ def sound_row(batch: int, hashes: ObjectHashes, sound: AudioDescription) -> dict
     return row
 
 
+def holding_row(batch: int, plan: str, time: str, ordinal: int, file: File) -> dict[str, Any]:
+    """What came of a batch's file as a row of `holdings`."""
+    names = ("source", "path", "source_size", "mtime_ns", "mode", "action", "track", "album",
+             "kind", "suffix", "verdict", "refusal")  # fmt: skip
+    carried = [field[0] for field in CARRIED]
+    return {
+        "batch": batch,
+        "root": file.key.root if file.key else None,
+        "size": file.key.size if file.key else file.source_size,
+        "plan": plan,
+        "time": time,
+        "ordinal": ordinal,
+        **{name: getattr(file, name) for name in names},
+        "recordings": [dict(zip(carried, one, strict=True)) for one in file.recordings],
+        "pictures": [
+            {
+                "root": one.key.root,
+                "size": one.key.size,
+                "role": one.role,
+                "kind": one.kind,
+                "suffix": one.suffix,
+            }
+            for one in file.pictures
+        ],
+    }
+
+
+def holding_of(row: dict[str, Any]) -> File:
+    """The file that a row of `holdings` tells of."""
+    return File(
+        source=row["source"],
+        path=row["path"],
+        key=None if row["root"] is None else ObjectKey(row["root"], row["size"]),
+        source_size=row["source_size"],
+        mtime_ns=row["mtime_ns"],
+        mode=row["mode"],
+        action=row["action"],
+        track=row["track"],
+        album=row["album"],
+        kind=row["kind"],
+        suffix=row["suffix"],
+        verdict=row["verdict"],
+        recordings=tuple(
+            (one["recording"], one["start_ms"], one["end_ms"], one["role"])
+            for one in row["recordings"]
+        ),
+        pictures=tuple(
+            Inside(ObjectKey(one["root"], one["size"]), one["role"], one["kind"], one["suffix"])
+            for one in row["pictures"]
+        ),
+        refusal=row["refusal"],
+    )
+
+
 def leaf(row: dict[str, Any]) -> bytes:
     """One object's leaf in its batch's merkle tree: what the log vouches for."""
     bound = (row["root"], row["size"].to_bytes(8, "big"), row["sha256"], row["leaves"])
     return hashlib.sha256(b"".join(bound)).digest()
 
 
-def write(folder: Path, kind: str, rows: list[dict[str, Any]]) -> EvidenceFile | None:
-    """Write rows of one kind as one durable file sorted by root; None when there are none."""
+def row_leaf(row: dict[str, Any]) -> bytes:
+    """The leaf of a row of any other kind: the SHA-256 of its canonical JSON (keys sorted, no
+    spaces, binary as lower-case hexadecimal) without what is null, which later columns may be."""
+    plain = {key: value for key, value in row.items() if value is not None}
+    text = json.dumps(
+        plain, ensure_ascii=False, sort_keys=True, separators=(",", ":"), default=bytes.hex
+    )
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).digest()
+
+
+def root_of(leaves: Iterable[bytes]) -> str:
+    """What a batch's entry in the log has of one kind: the merkle root of its rows' leaves, which
+    are sorted, in hexadecimal."""
+    return merkle_root(sorted(leaves)).hex()
+
+
+def write_vouched(
+    folder: Path, kind: str, rows: list[dict[str, Any]]
+) -> tuple[EvidenceFile, str] | None:
+    """`write`, with `root_of` the rows as they can be read again."""
     if not rows:
         return None
-    rows = sorted(rows, key=lambda row: (row["root"], row["size"]))
-    return _write_table(folder, kind, [pa.Table.from_pylist(rows, schema=SCHEMAS[kind])])
+    table = _sorted_table(kind, rows)
+    root = root_of(row_leaf(row) for row in table.to_pylist())
+    return _write_table(folder, kind, [table]), root
+
+
+def write(folder: Path, kind: str, rows: list[dict[str, Any]]) -> EvidenceFile | None:
+    """Write rows of one kind as one durable file in the order of `ORDERS`; None when there are
+    none."""
+    return _write_table(folder, kind, [_sorted_table(kind, rows)]) if rows else None
+
+
+def _sorted_table(kind: str, rows: list[dict[str, Any]]) -> pa.Table:
+    return _sorted(kind, pa.Table.from_pylist(rows, schema=SCHEMAS[kind]))
+
+
+def _sorted(kind: str, table: pa.Table) -> pa.Table:
+    keys = [(name, "ascending") for name in ORDERS.get(kind, ())]
+    return table.take(pc.sort_indices(table, sort_keys=keys)) if keys else table
 
 
 def paths(folder: Path, names: Iterable[str]) -> list[Path]:
@@ -165,6 +315,8 @@ def to_merge(files: Sequence[tuple[str, str, int]]) -> dict[str, list[str]]:
     groups: dict[str, list[str]] = {}
     totals: dict[str, int] = {}
     for name, kind, size in sorted(files, key=lambda row: row[2]):
+        if kind not in ORDERS:
+            continue
         total = totals.get(kind, 0) + size
         if total <= MERGED_BYTES:
             totals[kind] = total
@@ -175,11 +327,7 @@ def to_merge(files: Sequence[tuple[str, str, int]]) -> dict[str, list[str]]:
 def merge(folder: Path, kind: str, names: Sequence[str]) -> EvidenceFile:
     """Write the union of small files, sorted by root; the ledger then swaps the names."""
     tables = [pq.read_table(path, schema=SCHEMAS[kind]) for path in paths(folder, sorted(names))]
-    table = pa.concat_tables(tables)
-    order = [("root", "ascending"), ("size", "ascending"), ("batch", "ascending")]
-    if kind == "events":
-        order += [("time", "ascending"), ("type", "ascending")]
-    return _write_table(folder, kind, [table.take(pc.sort_indices(table, sort_keys=order))])
+    return _write_table(folder, kind, [_sorted(kind, pa.concat_tables(tables))])
 
 
 def _write_table(folder: Path, kind: str, tables: list[pa.Table]) -> EvidenceFile:

@@ -24,6 +24,7 @@ from longplay.vault.fixity import Finding
 from longplay.vault.replicas import ReplicaStore
 from longplay.workflows import repairing, replicating
 from longplay.workflows.repairing import Repairs
+from longplay.workflows.vouching import unvouched_batch
 
 STAMP_ROWS = 1000
 """Checked objects stamped in one transaction."""
@@ -326,7 +327,7 @@ def _stamp(archive: Archive, roots: list[bytes]) -> list[bytes]:
 def _with_evidence(archive: Archive, state: LogState) -> LogState:
     """The log's state, when the evidence of its batches is looked at too."""
     with archive.ledger.read() as connection:
-        broken = _unvouched_batch(archive, connection)
+        broken = unvouched_batch(archive, connection)
     return state if broken is None else LogState(state.entries, False, broken)
 
 
@@ -344,7 +345,12 @@ def _damaged_evidence(archive: Archive) -> tuple[str, ...]:
             found = b""
         if found != digest:
             damaged.append(str(name))
-    return tuple(damaged)
+    if not damaged:
+        return ()
+    # What a rare event wrote anew meanwhile took the place of a file that we were about to read.
+    with archive.ledger.read() as connection:
+        named = set(connection.scalars(sa.select(tables.evidence_files.c.name)))
+    return tuple(name for name in damaged if name in named)
 
 
 def _strangers(archive: Archive) -> Iterator[str]:
@@ -356,21 +362,3 @@ def _strangers(archive: Archive) -> Iterator[str]:
     for _, path in found:
         if path not in places:
             yield escape(os.fsencode(path.relative_to(archive.folder)))
-
-
-def _unvouched_batch(archive: Archive, connection: sa.engine.Connection) -> int | None:
-    """The first log entry whose merkle root its batch's evidence no longer has."""
-    leaves: dict[int, list[tuple[bytes, bytes]]] = defaultdict(list)
-    files = evidence.paths(archive.evidence, queries.evidence_names(connection, "hashes"))
-    for batch in evidence.read(files, ["batch", "root", "size", "sha256", "leaves"]):
-        for row in batch.to_pylist():
-            leaves[row["batch"]].append((row["root"], evidence.leaf(row)))
-    for number, detail, root in connection.execute(
-        sa.select(tables.log.c.number, tables.log.c.detail, tables.log.c.evidence_root)
-        .where(tables.log.c.event == "capture")
-        .order_by(tables.log.c.number)
-    ):
-        batch = queries.batch_of(detail)
-        if log.merkle_root(leaf for _, leaf in sorted(leaves.get(batch, []))) != root:
-            return int(number)
-    return None

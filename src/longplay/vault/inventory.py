@@ -1,0 +1,92 @@
+"""Which evidence files count, told from the files alone: for a ledger that is lost."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from longplay.errors import StoreError
+from longplay.ledger.record import EvidenceFile
+from longplay.vault import evidence, standing
+from longplay.vault.standing import Standing
+
+NAME = re.compile(r"([a-z]+)-([0-9a-f]{32})\.parquet")
+
+
+@dataclass(frozen=True, slots=True)
+class Inventory:
+    """The evidence files that count, what stands, and the names of files that are damaged."""
+
+    files: tuple[EvidenceFile, ...]
+    standing: Standing | None
+    damaged: tuple[str, ...]
+
+    def paths(self, folder: Path, kind: str) -> list[Path]:
+        """The files of one kind."""
+        return [folder / file.name for file in self.files if file.kind == kind]
+
+
+def take(folder: Path) -> Inventory:
+    """Look at every file in the evidence folder.
+
+    A file whose bytes do not fit its name is damaged. One whose rows all stand in a larger one was
+    merged into that, and is left out; of `standing` only the newest counts.
+    """
+    found: dict[str, list[tuple[EvidenceFile, frozenset[int]]]] = {}
+    stands: list[tuple[Standing, EvidenceFile]] = []
+    damaged = []
+    for path in sorted(folder.glob("*.parquet")):
+        match = NAME.fullmatch(path.name)
+        if match is None or match[1] not in evidence.SCHEMAS:
+            continue
+        try:
+            file = _facts(path, match[1], match[2])
+            if file.kind == standing.STANDING:
+                stands.append((standing.read(path), file))
+            else:
+                found.setdefault(file.kind, []).append((file, _covers(path, file.kind)))
+        except StoreError:
+            damaged.append(path.name)
+    chosen = [file for files in found.values() for file in _largest(files)]
+    stands.sort(key=lambda pair: (pair[0].entries, pair[0].time))
+    newest = stands[-1] if stands else None
+    return Inventory(
+        tuple(chosen + ([newest[1]] if newest else [])),
+        newest[0] if newest else None,
+        tuple(damaged),
+    )
+
+
+def _facts(path: Path, kind: str, prefix: str) -> EvidenceFile:
+    try:
+        with path.open("rb") as source:
+            digest = hashlib.file_digest(source, "sha256").digest()
+        if digest.hex()[: len(prefix)] != prefix:
+            raise StoreError("is damaged", where=str(path))
+        rows = pq.read_metadata(path).num_rows
+        return EvidenceFile(path.name, kind, rows, path.stat().st_size, digest)
+    except (OSError, pa.ArrowException) as error:
+        raise StoreError(f"cannot be read: {error}", where=str(path)) from error
+
+
+def _covers(path: Path, kind: str) -> frozenset[int]:
+    """The batches whose rows a file has, whole; of the log the entries."""
+    column = "number" if kind == standing.LOG else "batch"
+    found: set[int] = set()
+    for batch in evidence.read([path], [column]):
+        found.update(batch[column].unique().to_pylist())
+    return frozenset(found)
+
+
+def _largest(files: list[tuple[EvidenceFile, frozenset[int]]]) -> Iterator[EvidenceFile]:
+    covered: set[int] = set()
+    for file, covers in sorted(files, key=lambda pair: (-pair[0].rows, pair[0].name)):
+        if not covers <= covered:
+            covered |= covers
+            yield file
