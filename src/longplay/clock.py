@@ -14,7 +14,12 @@ def now() -> datetime:
 
 def timestamp() -> str:
     """The present moment as ISO 8601 text in UTC, e.g. `2026-11-23T09:30:00.123Z`."""
-    return now().isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    return text_of(now())
+
+
+def text_of(moment: datetime) -> str:
+    """A moment in UTC as `timestamp` writes it."""
+    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def monotonic() -> float:

@@ -60,12 +60,13 @@ def told(data: bytes) -> bytes:
 
 
 def evidence(archive: Path) -> dict[str, list[str]]:
-    """All evidence rows by kind, without batches and times."""
+    """All evidence rows of captures by kind, without batches and times."""
     found: dict[str, list[str]] = {}
     for path in sorted((archive / "evidence").iterdir()):
-        for row in pq.read_table(path).to_pylist():
-            facts = {key: row[key] for key in row if key not in ("batch", "time")}
-            found.setdefault(path.name.partition("-")[0], []).append(repr(facts))
+        kind = path.name.partition("-")[0]
+        for row in pq.read_table(path).to_pylist() if kind not in ("log", "standing") else ():
+            facts = {key: row[key] for key in row if key not in ("batch", "time", "ordinal")}
+            found.setdefault(kind, []).append(repr(facts))
     return {kind: sorted(texts) for kind, texts in found.items()}
 
 

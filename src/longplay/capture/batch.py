@@ -19,7 +19,7 @@ from longplay import clock, files
 from longplay.capture.orders import Order, Part, Taken
 from longplay.capture.places import Places
 from longplay.files import durable, escape, publish
-from longplay.ledger import batches, leases, log, record, tables
+from longplay.ledger import batches, forgetting, leases, log, record, tables
 from longplay.ledger.batches import File, Inside
 from longplay.model import Action, Kind, ObjectKey
 from longplay.vault import evidence, standing
@@ -49,19 +49,24 @@ class Batch:
 
 @dataclass(frozen=True, slots=True)
 class Committed:
-    """What a commit stored that was not there before, and how many files it refused."""
+    """What a commit stored that was not there before, how many files it refused, and how many it
+    left out because their bits were destroyed on purpose."""
 
     bytes: int
     collided: int
+    forgotten: int
 
 
 def commit(places: Places, batch: Batch, lease: tuple[str, int, str], *, done: bool) -> Committed:
     """Make the batch's objects exist, and renew or finish the (plan, first, holder) lease.
 
-    What collides with another object goes to quarantine instead.
+    What collides with another object goes to quarantine instead. What was forgotten is not stored
+    again; its path is recorded.
     """
+    roots = {part.hashes.root for part in _parts(batch)}
     with places.ledger.read() as connection:
-        known = record.known_sizes(connection, {part.hashes.root for part in _parts(batch)})
+        gone = forgetting.sizes(connection, roots)
+        known = gone | record.known_sizes(connection, roots)
     collided = _refuse_collisions(batch, known)
     parts = list(_parts(batch))
     new = {part.hashes.key: part for part in reversed(parts) if part.hashes.root not in known}
@@ -80,7 +85,8 @@ def commit(places: Places, batch: Batch, lease: tuple[str, int, str], *, done: b
             batches.append(connection, taken_in, written.root, written.roots)
         leases.renew(connection, *lease, done=done)
     places.store.settle(markers)
-    return Committed(sum(key.size for key in new), collided)
+    left_out = sum(taken.main.hashes.root in gone for _, _, taken in batch.taken)
+    return Committed(sum(key.size for key in new), collided, left_out)
 
 
 def sweep(places: Places) -> int:

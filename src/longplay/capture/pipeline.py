@@ -16,7 +16,7 @@ from longplay.capture.orders import Order, Taken, take
 from longplay.capture.places import Places
 from longplay.engine import Failure
 from longplay.files import escape, inside, mtime_ns
-from longplay.ledger import leases, tables
+from longplay.ledger import forgetting, leases, tables
 from longplay.ledger.database import Ledger, holder
 from longplay.ledger.record import QUERY_ROWS
 from longplay.model import Action
@@ -49,7 +49,8 @@ class Item:
 
 @dataclass(frozen=True, slots=True)
 class Totals:
-    """What a capture did. `offered` is the sum of the next five; `bytes` were newly stored."""
+    """What a capture did. `offered` is the sum of the next five; `bytes` were newly stored;
+    `reasons` say why files were skipped."""
 
     offered: int = 0
     captured: int = 0
@@ -60,11 +61,16 @@ class Totals:
     bytes: int = 0
     expected_bytes: int = 0
     failures: tuple[str, ...] = ()
+    reasons: tuple[str, ...] = ()
 
     def __add__(self, other: Totals) -> Totals:
-        names = [name for name in self.__slots__ if name != "failures"]
+        names = [name for name in self.__slots__ if name not in ("failures", "reasons")]
         sums = {name: getattr(self, name) + getattr(other, name) for name in names}
-        return Totals(**sums, failures=(self.failures + other.failures)[:FAILURES_TOLD])
+        return Totals(
+            **sums,
+            failures=(self.failures + other.failures)[:FAILURES_TOLD],
+            reasons=(self.reasons + other.reasons)[:FAILURES_TOLD],
+        )
 
 
 FAILURES_TOLD = 20
@@ -147,7 +153,12 @@ def _capture_range(
 
 
 def _stored(done: Committed) -> Totals:
-    return Totals(bytes=done.bytes, captured=-done.collided, quarantined=done.collided)
+    return Totals(
+        bytes=done.bytes,
+        captured=-done.collided - done.forgotten,
+        quarantined=done.collided,
+        skipped=done.forgotten,
+    )
 
 
 def tried(totals: Totals) -> int:
@@ -157,7 +168,7 @@ def tried(totals: Totals) -> int:
 
 def _sort_out(places: Places, job: Job, items: dict[int, Item]) -> tuple[list[Order], Totals]:
     """Which items are due; the rest are counted as held, quarantined or gone."""
-    held, refused = _known(places.ledger, items.values())
+    held, refused, gone = _known(places.ledger, items.values())
     due, totals = [], Totals()
     for item in items.values():
         name = (item.carried.source, item.path)
@@ -167,6 +178,11 @@ def _sort_out(places: Places, job: Job, items: dict[int, Item]) -> tuple[list[Or
             totals += Totals(offered=1, failed=1, failures=(f"{escape(item.path)}: is gone",))
             continue
         state = (facts.st_size, mtime_ns(facts))
+        forgotten = [why for *then, why in gone.get(name, ()) if tuple(then) == state]
+        if forgotten:
+            words = f"{escape(item.path)}: was forgotten: {forgotten[0]}"
+            totals += Totals(offered=1, skipped=1, reasons=(words,))
+            continue
         upgrade = item.action == Action.ORIGINAL and held.get(name, ("",))[-1] == Action.OPUS
         if held.get(name, ())[:2] == state and not upgrade:
             totals += Totals(offered=1, already_held=1)
@@ -177,15 +193,24 @@ def _sort_out(places: Places, job: Job, items: dict[int, Item]) -> tuple[list[Or
     return due, totals
 
 
+Name = tuple[str, bytes]
+
+
 def _known(
     ledger: Ledger, items: Iterable[Item]
-) -> tuple[dict[tuple[str, bytes], tuple[object, ...]], dict[tuple[str, bytes], tuple[int, int]]]:
-    """What is held, and what is in quarantine, of the items' paths, with size and time then."""
+) -> tuple[
+    dict[Name, tuple[object, ...]],
+    dict[Name, tuple[int, int]],
+    dict[Name, list[tuple[int, int, str]]],
+]:
+    """What is held, what is in quarantine, and what was forgotten, of the items' paths, with size
+    and time then."""
     by_source: dict[str, list[bytes]] = {}
     for item in items:
         by_source.setdefault(item.carried.source, []).append(item.path)
-    held: dict[tuple[str, bytes], tuple[object, ...]] = {}
-    refused: dict[tuple[str, bytes], tuple[int, int]] = {}
+    held: dict[Name, tuple[object, ...]] = {}
+    refused: dict[Name, tuple[int, int]] = {}
+    gone: dict[Name, list[tuple[int, int, str]]] = {}
     h, q = tables.holdings.c, tables.quarantine.c
     with ledger.read() as connection:
         for source, paths in by_source.items():
@@ -203,7 +228,9 @@ def _known(
                     )
                 ):
                     refused[source, path] = (size, time)
-    return held, refused
+                for path, then in forgetting.reasons(connection, source, chunk).items():
+                    gone[source, path] = then
+    return held, refused, gone
 
 
 def _order(store: FolderStore, job: Job, item: Item, size: int) -> Order:

@@ -81,6 +81,10 @@ def rebuild(
     ledger: Annotated[
         bool, typer.Option("--ledger", help="Make the ledger again even where it is whole.")
     ] = False,
+    backup: Annotated[
+        Path | None,
+        typer.Option(metavar="DIR", help="Put back from this backup what the archive lacks."),
+    ] = None,
     archive: ArchiveOption = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -88,10 +92,14 @@ def rebuild(
     from longplay.workflows import rebuilding
 
     with output.progress("rebuild") as update:
-        done = rebuilding.rebuild(archive_folder(archive), again=ledger, progress=update)
+        done = rebuilding.rebuild(
+            archive_folder(archive), again=ledger, backup=backup, progress=update
+        )
     if as_json:
         output.document(done)
         return
+    for name in done.put_back:
+        output.line(f"put back {name}")
     output.line(f"the ledger was {done.ledger}")
     if done.entries:
         output.line(
@@ -145,6 +153,7 @@ def show_capture(done: Captured) -> None:
             ("offered", totals.offered),
             ("captured", totals.captured),
             ("already held", totals.already_held),
+            ("skipped", totals.skipped),
             ("quarantined", totals.quarantined),
             ("failed", totals.failed),
             ("bytes stored", output.size(totals.bytes)),
@@ -152,6 +161,8 @@ def show_capture(done: Captured) -> None:
             ("seconds", round(done.seconds, 1)),
         ]
     )
+    for words in totals.reasons:
+        output.err.print(f"skipped: {words}", markup=False)
     for words in totals.failures:
         output.err.print(f"failed: {words}", markup=False)
 

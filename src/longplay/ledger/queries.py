@@ -45,15 +45,23 @@ def count(connection: Connection, table: sa.Table) -> int:
 
 def held_recordings(connection: Connection) -> pa.Array:
     """The recordings that some object carries, sorted, as unsigned 64-bit keys."""
-    query = sa.select(tables.manifestations.c.recording).distinct()
+    m = tables.manifestations.c
+    query = sa.select(m.recording).where(_remembered(m.root)).distinct()
     return pa.array(sorted(connection.scalars(query)), pa.uint64())
+
+
+def _remembered(root: sa.ColumnElement[bytes]) -> sa.ColumnElement[bool]:
+    """Whether an object was not forgotten: its paths and recordings stay, its bits do not."""
+    return root.not_in(sa.select(tables.forgotten.c.root))
 
 
 def stored(connection: Connection) -> Iterator[tuple[ObjectKey, str]]:
     """Every object with its suffix, by root."""
     o = tables.objects.c
     query = sa.select(o.root, o.size, o.suffix).order_by(o.root)
-    for root, size, suffix in connection.execution_options(yield_per=FETCH_ROWS).execute(query):
+    for root, size, suffix in connection.execute(
+        query, execution_options={"yield_per": FETCH_ROWS}
+    ):
         yield ObjectKey(root, size), suffix
 
 
@@ -109,7 +117,8 @@ def held_by_role(connection: Connection) -> pa.Table:
     """Each held recording with the best role that an object has for it; derivatives come last."""
     m = tables.manifestations.c
     rank = sa.func.min(sa.case((m.role == Role.DERIVATIVE.value, 1), else_=0))
-    rows = connection.execute(sa.select(m.recording, rank).group_by(m.recording)).all()
+    query = sa.select(m.recording, rank).where(_remembered(m.root)).group_by(m.recording)
+    rows = connection.execute(query).all()
     roles = [Role.DERIVATIVE.value if row[1] else Role.PRESERVATION.value for row in rows]
     return pa.table(
         {
@@ -217,7 +226,8 @@ def recordings_of(connection: Connection, root: bytes) -> list[int]:
 def carried(connection: Connection) -> pa.Table:
     """(recording, root) of every manifestation."""
     m = tables.manifestations.c
-    rows = connection.execute(sa.select(m.recording, m.root).distinct()).all()
+    query = sa.select(m.recording, m.root).where(_remembered(m.root)).distinct()
+    rows = connection.execute(query).all()
     return pa.table(
         {
             "recording": pa.array([row[0] for row in rows], pa.uint64()),

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Callable
-from contextlib import closing
 from pathlib import Path
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from longplay.errors import ArchiveError
-from longplay.files import TEMPORARY, publish
-from longplay.ledger import database, tables
+from longplay.ledger import database, portable, tables
 from longplay.ledger.database import Ledger
 
 
@@ -68,8 +65,4 @@ def _back_up(address: sa.URL, version: int) -> None:
     target = source.with_name(f"{source.name}.version-{version}")
     if target.exists():
         return
-    temporary = target.with_name(target.name + TEMPORARY)
-    temporary.unlink(missing_ok=True)
-    with closing(sqlite3.connect(source)) as old, closing(sqlite3.connect(temporary)) as copy:
-        old.backup(copy)
-    publish(temporary, target)
+    portable.copy_sqlite(source, target)

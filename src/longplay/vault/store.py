@@ -77,6 +77,17 @@ class FolderStore:
         for folder in sorted(changed, reverse=True):
             sync_folder(folder)
 
+    def destroy(self, key: ObjectKey) -> int:
+        """Remove every file of an object, whatever its suffix, durably; returns how many there
+        were. Nothing there is no error."""
+        place = self.path(key, "")
+        found = [*place.parent.glob(f"{key.hex}*"), *self.incoming.glob(f"{key.hex}*")]
+        for path in found:
+            path.unlink(missing_ok=True)
+        for folder in sorted({path.parent for path in found}):
+            sync_folder(folder)
+        return len(found)
+
     def settle(self, markers: list[Path]) -> None:
         """Forget the arrival of objects that the ledger now names."""
         for marker in markers:

@@ -151,7 +151,7 @@ def explain(archive: Archive, asked: str) -> list[Explanation]:
     now = clock.now()
     found = []
     with archive.ledger.read() as connection:
-        for root in _roots(archive, connection, asked)[:MOST_OBJECTS]:
+        for root in roots_of(archive, connection, asked)[:MOST_OBJECTS]:
             one = stated(connection, root)
             if one is not None:
                 found.append(_explain(connection, one, now, claimed))
@@ -229,8 +229,8 @@ def _subjects(row: queries.Provenance) -> tuple[str, str, str, str]:
     )
 
 
-def _roots(archive: Archive, connection: Connection, asked: str) -> list[bytes]:
-    """The roots of the objects that are meant."""
+def roots_of(archive: Archive, connection: Connection, asked: str) -> list[bytes]:
+    """The roots of the objects that are meant, also of those that are held no longer."""
     digits = asked.strip().lower().removeprefix(OBJECT)
     if len(digits) == 64 and all(digit in "0123456789abcdef" for digit in digits):
         return [bytes.fromhex(digits)]

@@ -23,7 +23,7 @@ from longplay.ledger import database, log, tables
 from longplay.settings import Settings
 from longplay.vault import inventory
 from longplay.vault.inventory import Inventory
-from longplay.workflows import refilling, rights
+from longplay.workflows import backups, refilling, rights
 from longplay.workflows.refilling import Report
 
 Progress = Callable[[int, int, str], None]
@@ -44,7 +44,7 @@ class Condition(StrEnum):
 @dataclass(frozen=True, slots=True)
 class Rebuilt:
     """What `rebuild` did: how the ledger was found, where the old one lies now, what was made
-    again and what is lost, and the bytes of each source's indexes."""
+    again, what is lost, what came from a backup, and the bytes of each source's indexes."""
 
     ledger: str
     old: str | None
@@ -52,15 +52,20 @@ class Rebuilt:
     entries: int
     releases: int
     lost: tuple[str, ...]
+    put_back: tuple[str, ...]
     indexes: dict[str, int]
 
 
-def rebuild(folder: Path, *, again: bool, progress: Progress) -> Rebuilt:
+def rebuild(
+    folder: Path, *, again: bool = False, backup: Path | None = None, progress: Progress
+) -> Rebuilt:
     """Make the ledger again if it needs it, or if `again` says so, and the catalogue's indexes.
+    What the archive lacks is first put back from `backup`, if one is named.
 
     The ledger appears whole, by renaming a file or in one transaction: cut short, the same command
     does it anew. Raises LockedError while a capture or another long reader runs.
     """
+    put_back = backups.put_back(folder, backup) if backup is not None else []
     settings = settings_room.load(folder)
     with _alone(folder):
         found = inventory.take(folder / "evidence")
@@ -83,6 +88,7 @@ def rebuild(folder: Path, *, again: bool, progress: Progress) -> Rebuilt:
         done.entries,
         done.releases,
         tuple(done.lost),
+        tuple(put_back),
         built,
     )
 

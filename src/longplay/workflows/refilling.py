@@ -10,7 +10,9 @@ import hashlib
 import json
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from itertools import groupby
+from pathlib import Path
 from typing import Any
 
 import duckdb
@@ -286,7 +288,7 @@ def _releases(archive: Archive, connection: Connection, stood: Sequence[Row]) ->
     times = {row["name"]: row["time"] for row in stood}
     l = tables.log.c  # noqa: E741 - one letter a table
     logged = sa.select(l.subject, l.time).where(l.event == "release")
-    times = dict(row._tuple() for row in connection.execute(logged)) | times
+    times = dict(map(tuple, connection.execute(logged))) | times
     count = 0
     for path in sorted(archive.releases.glob("s*-*/release.json")):
         document = json.loads(read_bounded(path, DOCUMENT_BYTES))
@@ -294,7 +296,7 @@ def _releases(archive: Archive, connection: Connection, stood: Sequence[Row]) ->
             tables.releases.insert().values(
                 name=document["name"],
                 stage=document["stage"],
-                time=times.get(document["name"], clock.timestamp()),
+                time=times.get(document["name"]) or _written(path),
                 objects=document["objects"],
                 bytes=document["bytes"],
                 share_of_listens=document["share_of_listens"],
@@ -304,6 +306,10 @@ def _releases(archive: Archive, connection: Connection, stood: Sequence[Row]) ->
         )
         count += 1
     return count
+
+
+def _written(path: Path) -> str:
+    return clock.text_of(datetime.fromtimestamp(path.stat().st_mtime, UTC))
 
 
 def _plans(archive: Archive, connection: Connection) -> None:

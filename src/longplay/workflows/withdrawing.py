@@ -116,7 +116,7 @@ def concerned(archive: Archive, connection: Connection, claim: Claim) -> list[To
         carried.setdefault(root, set()).add(recording)
     for root in named.objects:
         carried[root] |= set(queries.recordings_of(connection, root))
-    codes = _codes(archive, sorted(set().union(*carried.values())) if carried else [])
+    codes = codes_of(archive, sorted(set().union(*carried.values())) if carried else [])
     sizes = queries.sizes_of(connection, sorted(carried))
     return [
         Tombstone(
@@ -193,7 +193,8 @@ def _became(snapshot: Snapshot, texts: Iterable[str]) -> set[int]:
     return found
 
 
-def _codes(archive: Archive, recordings: Sequence[int]) -> dict[int, tuple[str, ...]]:
+def codes_of(archive: Archive, recordings: Sequence[int]) -> dict[int, tuple[str, ...]]:
+    """The ISRCs of recordings, as the catalogue has them."""
     with open_current(archive.catalogue).connect() as connection:
         connection.register("asked", pa.table({"recording": pa.array(recordings, pa.uint64())}))
         rows = connection.execute(_CODES).fetchall()
