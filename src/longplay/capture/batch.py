@@ -215,10 +215,7 @@ def _write_evidence(
     rows = {
         "sounds": list(sounds.values()),
         "events": list(_events(batch, new, taken_in)),
-        "holdings": [
-            evidence.holding_row(number, taken_in.plan, taken_in.time, ordinal, file)
-            for ordinal, file in enumerate(taken_in.files)
-        ],
+        "holdings": evidence.holding_rows(taken_in),
     }
     written = {kind: evidence.write_vouched(folder, kind, rows[kind]) for kind in evidence.VOUCHED}
     there = {kind: each for kind, each in written.items() if each}

@@ -32,8 +32,9 @@ class Ledger:
 
     `read()` gives a connection on a steady view; `write()` a transaction that has the write lock
     from its first statement and is committed on leaving, or rolled back by an exception.
-    `witness`, where one is set, is called with each transaction that writes before it is committed,
-    and what it gives is called after that: the place to write down elsewhere what it changed.
+    `witness`, where one is set, is called with each transaction that writes alone, before it is
+    committed, and what it gives is called after that: the place to write down elsewhere what it
+    changed.
     """
 
     def __init__(self, engine: Engine) -> None:
@@ -55,7 +56,8 @@ class Ledger:
         """A short transaction that writes.
 
         It is the only one at a time. With `alone=False` PostgreSQL lets others write beside it
-        until it appends to the log; SQLite never does.
+        until it appends to the log (SQLite never does), and no witness is called: that is for
+        batches, whose own evidence tells of them.
         """
         changed: set[str] = set()
         done: Callable[[], None] | None = None
@@ -69,7 +71,7 @@ class Ledger:
             if alone:
                 exclude_writers(connection)
             yield connection
-            if self.witness is not None:
+            if alone and self.witness is not None:
                 done = self.witness(connection, frozenset(changed))
         if done is not None:
             done()

@@ -5,7 +5,6 @@ does. Whatever dies before the transaction leaves rubbish that the next run swee
 from __future__ import annotations
 
 import errno
-import hashlib
 import os
 import re
 import shutil
@@ -13,12 +12,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from longplay import clock
 from longplay.catalogue import ids
 from longplay.errors import InputError
 from longplay.files import TEMPORARY
-from longplay.ledger import log, record
+from longplay.ledger import batches, log, record
 from longplay.ledger.database import Ledger
-from longplay.ledger.record import HoldingRow, ManifestationRow, ObjectRow
 from longplay.model import Action, Kind, ObjectHashes, ObjectKey, Role, Statement
 from longplay.vault import evidence
 from longplay.vault.store import FolderStore
@@ -74,32 +73,21 @@ def commit(mirror: Mirror, arrived: Sequence[Arrived], origin: str) -> list[Arri
         size = sizes.setdefault(one.hashes.root, one.hashes.size)
         (kept if size == one.hashes.size else refused).append(one)
     new = {one.hashes.key: one for one in reversed(kept) if one.hashes.root not in known}
-    number = _number(new, kept)
+    taken_in = _taken_in(mirror.source, new, kept)
     markers = mirror.store.admit(
         [(_linked(mirror.store, one), key, one.suffix) for key, one in sorted(new.items())]
     )
-    rows = [evidence.hashes_row(number, new[key].hashes) for key in sorted(new)]
+    rows = [evidence.hashes_row(taken_in.number, new[key].hashes) for key in sorted(new)]
     written = evidence.write(mirror.evidence, "hashes", rows)
+    told = evidence.write_vouched(mirror.evidence, "holdings", evidence.holding_rows(taken_in))
     root = log.merkle_root(evidence.leaf(row) for row in rows)
-    with mirror.ledger.write() as connection:
-        record.add_evidence(connection, [written] if written else [])
-        objects = [
-            ObjectRow(key, one.hashes.sha256, one.kind, one.suffix, one.hashes.piece_length, None)
-            for key, one in new.items()
-        ]
-        record.add_objects(connection, objects, number)
-        record.add_holdings(connection, [_holding(mirror.source, one) for one in kept], number)
-        record.add_manifestations(connection, [row for one in kept for row in _carried(one)])
+    with mirror.ledger.write(alone=False) as connection:
+        record.add_evidence(connection, [*([written] if written else []), *(told or ())[:1]])
+        batches.add(connection, taken_in)
         record.restate(connection, origin, [one.statement for one in kept])
-        detail = {
-            "batch": number,
-            "objects": len(new),
-            "bytes": sum(key.size for key in new),
-            "files": len(kept),
-            "quarantined": 0,
-        }
         if kept:
-            log.append(connection, "capture", mirror.source, detail, root)
+            roots = {"holdings": told[1]} if told else {}
+            batches.append(connection, taken_in, root, roots)
     mirror.store.settle(markers)
     return refused
 
@@ -120,16 +108,16 @@ def _linked(store: FolderStore, one: Arrived) -> Path:
     return name
 
 
-def _number(new: dict[ObjectKey, Arrived], kept: Sequence[Arrived]) -> int:
-    """The batch's name: 63 bits of the digest of what it brought."""
-    digest = hashlib.sha256(b"".join(sorted(key.root for key in new)))
-    for one in kept:
-        digest.update(one.path.encode() + b"\0" + one.hashes.root)
-    return int.from_bytes(digest.digest()[:8], "big") >> 1
+def _taken_in(source: str, new: dict[ObjectKey, Arrived], kept: Sequence[Arrived]) -> batches.Batch:
+    """The arrivals as the ledger takes them in."""
+    time = clock.timestamp()
+    files = [_file(source, one) for one in kept]
+    brought = {key: (one.hashes.sha256, one.hashes.piece_length) for key, one in new.items()}
+    return batches.Batch(batches.number_of(files, new, time), source, time, files, brought)
 
 
-def _holding(source: str, one: Arrived) -> HoldingRow:
-    return HoldingRow(
+def _file(source: str, one: Arrived) -> batches.File:
+    return batches.File(
         source=source,
         path=one.path.encode(),
         key=one.hashes.key,
@@ -139,13 +127,18 @@ def _holding(source: str, one: Arrived) -> HoldingRow:
         action=Action.ORIGINAL,
         track=None,
         album=None,
+        kind=one.kind,
+        suffix=one.suffix,
+        verdict=None,
+        recordings=_carried(one),
+        pictures=(),
+        refusal=None,
     )
 
 
-def _carried(one: Arrived) -> list[ManifestationRow]:
+def _carried(one: Arrived) -> tuple[tuple[int, int, int | None, str], ...]:
     try:
         prefix, key = ids.parse(one.recording)
     except InputError:
-        return []
-    row = ManifestationRow(key, one.hashes.key, 0, None, Role.PRESERVATION)
-    return [row] if prefix == "rec" else []
+        return ()
+    return ((key, 0, None, Role.PRESERVATION),) if prefix == "rec" else ()

@@ -22,7 +22,7 @@ import pyarrow.parquet as pq
 
 from longplay.errors import StoreError
 from longplay.files import durable
-from longplay.ledger.batches import File, Inside
+from longplay.ledger.batches import Batch, File, Inside
 from longplay.ledger.log import merkle_root
 from longplay.ledger.record import EvidenceFile
 from longplay.model import AudioDescription, ObjectHashes, ObjectKey
@@ -157,17 +157,21 @@ def sound_row(batch: int, hashes: ObjectHashes, sound: AudioDescription) -> dict
     return row
 
 
-def holding_row(batch: int, plan: str, time: str, ordinal: int, file: File) -> dict[str, Any]:
-    """What came of a batch's file as a row of `holdings`."""
+def holding_rows(batch: Batch) -> list[dict[str, Any]]:
+    """What came of each of a batch's files, as rows of `holdings`."""
+    return [_holding_row(batch, ordinal, file) for ordinal, file in enumerate(batch.files)]
+
+
+def _holding_row(batch: Batch, ordinal: int, file: File) -> dict[str, Any]:
     names = ("source", "path", "source_size", "mtime_ns", "mode", "action", "track", "album",
              "kind", "suffix", "verdict", "refusal")  # fmt: skip
     carried = [field[0] for field in CARRIED]
     return {
-        "batch": batch,
+        "batch": batch.number,
         "root": file.key.root if file.key else None,
         "size": file.key.size if file.key else file.source_size,
-        "plan": plan,
-        "time": time,
+        "plan": batch.plan,
+        "time": batch.time,
         "ordinal": ordinal,
         **{name: getattr(file, name) for name in names},
         "recordings": [dict(zip(carried, one, strict=True)) for one in file.recordings],

@@ -24,8 +24,9 @@ from longplay import clock
 from longplay.archive import Archive
 from longplay.errors import LongplayError
 from longplay.files import read_bounded, unescape
-from longplay.ledger import batches, log, queries, record, tables
+from longplay.ledger import batches, claims, log, queries, record, tables
 from longplay.ledger.batches import Batch, File
+from longplay.ledger.forgetting import CAUSE
 from longplay.model import Action, Kind, ObjectKey
 from longplay.planning import table as plans
 from longplay.vault import evidence, standing
@@ -73,7 +74,7 @@ def refill(
     report.releases = _releases(archive, connection, stands.get("release", []))
     _plans(archive, connection)
     _feeds(archive, connection, report)
-    _forget(connection)
+    _forget(archive, connection)
     _check_feeds(connection, report)
     report.objects, _ = queries.count_objects(connection)
     detail = {"objects": report.objects, "lost": len(report.lost)}
@@ -355,10 +356,22 @@ def _feeds(archive: Archive, connection: Connection, report: Report) -> None:
     report.lost.append("the heads of feeds before the newest")
 
 
-def _forget(connection: Connection) -> None:
-    """What was forgotten is in the evidence of its capture, and is held no longer."""
+def _forget(archive: Archive, connection: Connection) -> None:
+    """What was forgotten, or what a mirror's feed had it destroy, is in the evidence of its
+    capture, and is held no longer."""
     gone = sa.select(tables.forgotten.c.root)
     connection.execute(tables.objects.delete().where(tables.objects.c.root.in_(gone)))
+    told = {
+        one.key.root
+        for one in claims.tombstones_standing(connection)
+        if not one.cause.startswith("cl") and one.cause != CAUSE
+    }
+    rested = [
+        key
+        for key, suffix in queries.stored(connection)
+        if key.root in told and not archive.store.path(key, suffix).exists()
+    ]
+    record.drop_objects(connection, rested)
 
 
 def _check_feeds(connection: Connection, report: Report) -> None:

@@ -234,7 +234,7 @@ class Choice:
             known = record.known_sizes(connection, [member.key.root for member in members])
         said = [statement(one) for one in members if known.get(one.key.root) == one.key.size]
         if said:
-            with self.archive.ledger.write() as connection:
+            with self.archive.ledger.write(alone=False) as connection:
                 record.restate(connection, release, said)
 
     # --- one volume ------------------------------------------------------------------------------

@@ -24,7 +24,7 @@ from longplay.vault.fixity import Finding
 from longplay.vault.replicas import ReplicaStore
 from longplay.workflows import repairing, replicating
 from longplay.workflows.repairing import Repairs
-from longplay.workflows.vouching import unvouched_batch
+from longplay.workflows.vouching import contradicted_entry, unvouched_batch
 
 STAMP_ROWS = 1000
 """Checked objects stamped in one transaction."""
@@ -325,9 +325,10 @@ def _stamp(archive: Archive, roots: list[bytes]) -> list[bytes]:
 
 
 def _with_evidence(archive: Archive, state: LogState) -> LogState:
-    """The log's state, when the evidence of its batches is looked at too."""
+    """The log's state, when signed feeds and the evidence are looked at too."""
     with archive.ledger.read() as connection:
-        broken = unvouched_batch(archive, connection)
+        found = (contradicted_entry(archive, connection), unvouched_batch(archive, connection))
+    broken = min((entry for entry in found if entry is not None), default=None)
     return state if broken is None else LogState(state.entries, False, broken)
 
 

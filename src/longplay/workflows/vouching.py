@@ -12,7 +12,7 @@ from sqlalchemy.engine import Connection
 
 from longplay.archive import Archive
 from longplay.ledger import batches, log, queries, tables
-from longplay.vault import evidence
+from longplay.vault import evidence, standing
 
 DIGEST = 32
 
@@ -42,6 +42,24 @@ def unvouched_batch(archive: Archive, connection: Connection) -> int | None:
                 wrong.append(int(number))
                 break
     return min(wrong, default=None)
+
+
+def contradicted_entry(archive: Archive, connection: Connection) -> int | None:
+    """The first entry of the log that is not, or is no longer, what a signed feed or the evidence
+    vouches for: who takes entries away from the end leaves a chain that follows."""
+    h, l = tables.feed_heads.c, tables.log.c  # noqa: E741 - one letter a table
+    heads = (
+        sa.select(h.entries, h.hash, l.hash)
+        .outerjoin(tables.log, l.number == h.entries)
+        .order_by(h.entries)
+    )
+    wrong = [entries for entries, signed, has in connection.execute(heads) if signed != has]
+    last = log.head(connection)
+    stands = queries.evidence_names(connection, standing.STANDING)
+    entries = max((standing.read(archive.evidence / name).entries for name in stands), default=0)
+    if entries > last:
+        wrong.append(last + 1)
+    return min((min(int(entry), last + 1) for entry in wrong), default=None)
 
 
 def _said(detail: str, kind: str) -> str | None:
