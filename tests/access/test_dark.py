@@ -24,7 +24,7 @@ from longplay.ledger.claims import Tombstone
 from longplay.model import Action, ObjectKey, Statement
 from longplay.rights.claims import Step
 from longplay.rights.statements import AGREEMENT, IN_COPYRIGHT, LEGAL_DEPOSIT, PERSONAL, UNKNOWN
-from longplay.workflows import claims
+from longplay.workflows import claims, publishing
 from longplay.workflows.claims import Request as Claim
 from tests.access.conftest import Served
 
@@ -250,6 +250,18 @@ def test_the_claimant_is_named_nowhere(served: Served, archive: Archive, asked: 
         entries = "".join(map(str, connection.execute(sa.select(tables.log)).all()))
     for text in (CLAIMANT, CONTACT, "Ysolde Pemberton"):
         assert text not in entries
+
+
+def test_a_decision_whose_command_was_killed_reaches_the_feed(
+    served: Served, archive: Archive, asked: Asked
+) -> None:
+    served.longplay.run("release", "publish")
+    uphold(archive, recordings=(asked.recording,))  # and nobody publishes
+    assert served.web.get("/releases/feed.json").json()["tombstones"] == []
+    assert publishing.renew_due(archive) is not None
+    (tombstone,) = served.web.get("/releases/feed.json").json()["tombstones"]
+    assert tombstone["root"] == asked.key.hex
+    assert publishing.renew_due(archive) is None
 
 
 def test_an_old_id_opens_no_door(served: Served, archive: Archive, asked: Asked) -> None:

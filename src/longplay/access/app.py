@@ -25,8 +25,8 @@ HEADERS = {
 """No page needs anything of another host, and no file is to be taken for a page."""
 
 
-RENEW_SECONDS = 3600.0
-"""How often a served archive looks whether its feed is about to expire."""
+RENEW_SECONDS = 60.0
+"""How often a served archive looks whether its feed is about to expire, or lacks a decision."""
 
 
 def create_app(folder: Path) -> FastAPI:

@@ -95,16 +95,19 @@ def renew(archive: Archive) -> Published | FeedError | None:
 
 def renew_due(archive: Archive) -> Published | None:
     """Sign the feed again when a third of its time is left, so that it never expires while the
-    archive is served. None when it is not due, was never published, or the key is not here."""
+    archive is served, and when it lacks a decision on a claim: the command that decided may have
+    been killed before it published. None when it is not due, was never published, or the key is
+    not here."""
     h = tables.feed_heads.c
     with archive.ledger.read() as connection:
         last = connection.execute(
-            sa.select(h.time, h.expires).order_by(h.serial.desc()).limit(1)
+            sa.select(h.time, h.expires, h.entries).order_by(h.serial.desc()).limit(1)
         ).first()
+        decided = claims.position(connection)
     if last is None:
         return None
     issued, expires = datetime.fromisoformat(last.time), datetime.fromisoformat(last.expires)
-    if clock.now() < issued + (expires - issued) * (2 / 3):
+    if decided <= last.entries and clock.now() < issued + (expires - issued) * (2 / 3):
         return None
     done = renew(archive)
     return None if isinstance(done, FeedError) else done
