@@ -52,7 +52,7 @@ def test_strangers_and_nonsense_are_refused(served: Served) -> None:
     torrent = served.torrents()[0].info_hash_v1
     assert b"failure reason" in announce(served, b"x" * 20)
     assert b"failure reason" in announce(served, b"x" * 5)
-    for port in (0, 65536, -1, "x", "", "9" * 400):
+    for port in (0, 65536, -1, "x", "", "9" * 400, "0" * 5 + "70000"):
         assert b"failure reason" in announce(served, torrent, port=port)
     assert decode(served.web.get("/announce").content).keys() == {b"failure reason"}  # type: ignore[union-attr]
 

@@ -161,18 +161,21 @@ def test_what_is_remembered_survives_and_a_damaged_memory_is_no_first_visit(tmp_
 
 
 def test_a_feed_that_withdraws_much_at_once_waits() -> None:
-    held = {(bytes(31) + bytes([number]), 10) for number in range(200)}
+    held = {bytes(31) + bytes([number]) for number in range(200)}
 
-    def waits(*numbers: int, withdrawn: frozenset[bytes] = frozenset()) -> int:
-        news = accept(ORIGIN.delivery(tombstones=[tombstone(number) for number in numbers]))
-        return following.withdraws_too_much(news, held, set(withdrawn), 0.01 * len(held))
+    def waits(*numbers: int, withdrawn: frozenset[bytes] = frozenset(), size: int = 10) -> int:
+        told = [tombstone(number, size) for number in numbers]
+        news = accept(ORIGIN.delivery(tombstones=told))
+        return following.withdraws_too_much(news, held, withdrawn, 0.01 * len(held))
 
     assert waits() == 0
     assert waits(1, 2) == 0
     assert waits(1, 2, 3) == 3
     assert waits(1, 2, 3, withdrawn=frozenset({bytes(31) + b"\x01"})) == 0
-    # What is not held, or has another size, is none of the mirror's objects.
+    # What is not held is none of the mirror's objects; what has another size is shut all the same.
     assert waits(1, 2, 201, 202, 203) == 0
+    assert waits(1, 2, 3, size=11) == 3
+    assert waits(1, 1, 2) == 0
 
 
 @given(st.integers(0, 20_000), st.integers(1, 255))

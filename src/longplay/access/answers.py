@@ -89,9 +89,10 @@ def zeros(request: Request, size: int) -> Response:
     headers["Content-Length"] = str(last - first + 1)
     if span is not None:
         headers["Content-Range"] = f"bytes {first}-{last}/{size}"
-    body = b"" if request.method == "HEAD" else bytes(last - first + 1)
     status = 200 if span is None else 206
-    return Response(body, status, headers, "application/octet-stream")
+    length = 0 if request.method == "HEAD" else last - first + 1
+    body = (bytes(min(CHUNK, length - at)) for at in range(0, length, CHUNK))
+    return StreamingResponse(body, status, headers, "application/octet-stream")
 
 
 def tell(document: object, reserved: bool | None = None) -> JSONResponse:

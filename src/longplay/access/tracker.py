@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import ipaddress
 import json
+import re
 import sqlite3
 from dataclasses import dataclass
 from pathlib import Path
@@ -87,7 +88,7 @@ def _read(request: Request) -> Announce:
     hashes, ports = _values(request, "info_hash"), request.query_params.get("port", "")
     if len(hashes) != 1 or len(hashes[0]) != 20:
         raise _RefusedError("info_hash must be one hash of 20 bytes")
-    if not ports.isascii() or not ports.isdigit() or not 0 < int(ports[:6]) < 65_536:
+    if not re.fullmatch(r"[0-9]{1,5}", ports) or not 0 < int(ports) < 65_536:
         raise _RefusedError("port must be a port")
     host = request.client.host if request.client else ""
     try:

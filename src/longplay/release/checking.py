@@ -176,6 +176,8 @@ def _member(row: dict[str, Any]) -> Member:
         texts.append(row.get("recording") or "")
         if not all(isinstance(text, str) for text in texts):
             raise ValueError("no text")
+        if b"\0" in "".join(texts).encode():  # nor half a surrogate pair: no ledger keeps either
+            raise ValueError("no text")
         path, statement, evidence, recording = texts
     except (KeyError, ValueError, TypeError) as error:
         raise ReleaseError("the manifest has a line that is no file of a release") from error

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import ipaddress
+import re
 import socket
 import threading
 from collections.abc import Iterator
@@ -39,6 +40,9 @@ CHUNK = 256 * 1024
 SIGNING_READS, SIGNING_PAUSE = 4, 1.0
 """A feed and its signature change one after the other: who reads between them reads again, so many
 times, after so many seconds."""
+
+_TRANSLATED = ipaddress.ip_network("64:ff9b::/96")
+"""IPv6 addresses that stand for IPv4 ones (RFC 6052)."""
 
 _PRIVATE_NAMES = ("localhost", "localdomain", "local", "internal", "lan", "home.arpa")
 
@@ -265,12 +269,22 @@ def may_be_asked(address: str, named: str) -> bool:
     if "://" in named and url.host == httpx.URL(named).host:
         return True
     try:
-        return ipaddress.ip_address(url.host).is_global
+        return _is_public(ipaddress.ip_address(url.host))
     except ValueError:
         host = url.host.lower().rstrip(".")
-        odd = host.replace(".", "").isdigit() or host.startswith("0x")  # an address in disguise
+        # Resolvers take `127.1` and `127.0x1` for addresses; so does whoever reads a URL.
+        odd = re.fullmatch(r"[0-9]+|0x[0-9a-f]*", host.rpartition(".")[2])
         private = any(host == name or host.endswith(f".{name}") for name in _PRIVATE_NAMES)
         return "." in host and not odd and not private
+
+
+def _is_public(address: ipaddress.IPv4Address | ipaddress.IPv6Address) -> bool:
+    """Whether it is somebody's on the Internet, and leads to no address of the older kind."""
+    if isinstance(address, ipaddress.IPv6Address) and (
+        address.ipv4_mapped or address.sixtofour or address.teredo or address in _TRANSLATED
+    ):
+        return False
+    return address.is_global and not address.is_multicast
 
 
 def _text(origin: Origin, name: str) -> str:

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Set
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from pathlib import Path
@@ -135,15 +136,12 @@ def accept(
     return News(said, now, stale, delivery)
 
 
-def withdraws_too_much(
-    news: News, held: set[tuple[bytes, int]], withdrawn: set[bytes], most: float
-) -> int:
-    """How many of the held objects (root, size) that still stand here the feed withdraws, if that
-    is more than `most`; 0 when it is not, and the feed may act at once."""
-    fresh = sum(
-        (bytes.fromhex(one.root), one.size) in held and bytes.fromhex(one.root) not in withdrawn
-        for one in news.feed.tombstones
-    )
+def withdraws_too_much(news: News, held: Set[bytes], withdrawn: Set[bytes], most: float) -> int:
+    """How many of the held objects that still stand here the feed withdraws, if that is more than
+    `most`; 0 when it is not, and the feed may act at once. All are roots: a tombstone shuts
+    whatever has its root, also one that says another size."""
+    told = {bytes.fromhex(one.root) for one in news.feed.tombstones}
+    fresh = len((told & held) - withdrawn)
     # One object of a small mirror is more than any share, and still only one.
     return fresh if fresh > max(1, most) else 0
 

@@ -29,14 +29,13 @@ def cause(archive_id: str) -> str:
 
 def check(archive: Archive, news: News) -> None:
     """Raise FeedError when the feed withdraws more at once than a mirror lets it."""
-    told = {(bytes.fromhex(one.root), one.size) for one in news.feed.tombstones}
+    told = {bytes.fromhex(one.root) for one in news.feed.tombstones}
     with archive.ledger.read() as connection:
-        known = record.known_sizes(connection, {root for root, _ in told})
+        known = record.known_sizes(connection, told)
         withdrawn = {one.key.root for one in claims.tombstones_standing(connection)}
         total, _ = queries.count_objects(connection)
     share = archive.settings.sharing.withdrawal_share
-    held = {one for one in told if known.get(one[0]) == one[1]}
-    count = following.withdraws_too_much(news, held, withdrawn, share * total)
+    count = following.withdraws_too_much(news, known.keys(), withdrawn, share * total)
     if count:
         raise FeedError(
             f"feed {news.feed.serial} withdraws {count:,} of the {total:,} objects here at once,"
