@@ -148,7 +148,13 @@ def _change(document: Any, *path: Any) -> Any:
     "change",
     [("files", 0, "file", "../../etc/passwd"), ("files", 0, "sha256"), ("terms", "theft"),
      ("kind", "whole"), ("sources", 7), ("snapshot", "three"), ("files", {}),
-     ("sources", 0, "tables", "tracks", "rows", None), ("base", []), ("version", 99)],
+     ("sources", 0, "tables", "tracks", "rows", None), ("base", []), ("version", 99),
+     ("sources", 0, "source", 5), ("sources", 0, "licence", []), ("sources", 0, "licence", 5),
+     ("sources", 0, "declared", {"tracks": "x"}), ("sources", 0, "declared", {"tracks": -5}),
+     ("sources", 0, "attributions", "all"), ("sources", 0, "withheld", [7]),
+     ("sources", 0, "tables", "tracks", "digest", 5), ("files", 0, "rows", "x"),
+     ("files", 0, "bytes", True), ("snapshot", -1), ("since", "x"), ("made", 5),
+     ("withheld", {"secret": "all"})],
 )  # fmt: skip
 def test_a_manifest_of_another_shape_is_refused(
     snapshot: Snapshot, tmp_path: Path, change: tuple[Any, ...]

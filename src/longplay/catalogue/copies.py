@@ -14,7 +14,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Any, Literal, TypeVar, get_args
 
 import numpy as np
 import numpy.typing as npt
@@ -154,32 +154,54 @@ def read(folder: Path) -> Copy:
 def _from_document(document: dict[str, Any]) -> Copy:
     def states(tables: dict[str, Any]) -> dict[str, State]:
         given = {
-            table: State(int(tables[table]["rows"]), tables[table]["digest"]) for table in tables
+            table: State(_count(tables[table]["rows"]), _of(str, tables[table]["digest"]))
+            for table in tables
         }
         return dict.fromkeys(ROWS, NONE) | given
 
     facts = {name: document[name] for name in Copy.__slots__}
     origins = tuple(
         Origin(
-            **{
-                **one,
-                "attributions": tuple(one["attributions"]),
-                "withheld": tuple(one["withheld"]),
-                "tables": states(one["tables"]),
-            }
+            _of(str, one["source"]),
+            None if one["licence"] is None else _of(str, one["licence"]),
+            tuple(_of(str, each) for each in _of(list, one["attributions"])),
+            tuple(_of(str, each) for each in _of(list, one["withheld"])),
+            {_of(str, table): _count(rows) for table, rows in one["declared"].items()},
+            states(one["tables"]),
         )
         for one in facts["sources"]
     )
     known = {f"{table}.parquet" for table in (*TABLES, "tombstones")} | {"catalogue.sqlite3"}
-    if not isinstance(facts["files"], list):
-        raise TypeError("a list of files is needed")
-    listed = tuple(File(**one) for one in facts["files"])
-    if not {one.file for one in listed} <= known or not isinstance(facts["snapshot"], int):
+    listed = tuple(
+        File(_of(str, one["file"]), _count(one["rows"]), _count(one["bytes"]), one["sha256"])
+        for one in _of(list, facts["files"])
+    )
+    if not {one.file for one in listed} <= known:
         raise ValueError("a file that no copy has")
+    facts["snapshot"], facts["made"] = _count(facts["snapshot"]), _of(str, facts["made"])
+    facts["since"] = None if facts["since"] is None else _count(facts["since"])
+    facts["withheld"] = {_of(str, name): _count(rows) for name, rows in facts["withheld"].items()}
     if facts["terms"] not in get_args(Terms) or facts["kind"] not in KINDS:
         raise ValueError("a kind of copy that is not known")
     base = {str(source): states(tables) for source, tables in facts["base"].items()}
     return Copy(**{**facts, "sources": origins, "files": listed, "base": base})
+
+
+Value = TypeVar("Value")
+
+
+def _of(kind: type[Value], value: object) -> Value:
+    """A value of a manifest, which is of that kind. Raises TypeError."""
+    if not isinstance(value, kind):
+        raise TypeError(f"{kind.__name__} is needed")
+    return value
+
+
+def _count(value: object) -> int:
+    """A number of rows or bytes, or of a snapshot. Raises TypeError, ValueError."""
+    if isinstance(value, bool) or not 0 <= _of(int, value) < 2**63:
+        raise ValueError("a number is needed")
+    return _of(int, value)
 
 
 def verify(folder: Path, copy: Copy) -> None:

@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -18,13 +17,14 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from longplay import clock
-from longplay.catalogue import copies, database, licences
+from longplay.catalogue import copies, counting, database, ids, keys, licences
 from longplay.catalogue.copies import Copy, Keys, Origin, State, Terms
 from longplay.catalogue.database import Connection, quoted
 from longplay.catalogue.layout import Layer
+from longplay.catalogue.search.rowstore import RowStore
 from longplay.catalogue.snapshot import Snapshot
 from longplay.catalogue.sqlite_copy import SqliteFile
-from longplay.errors import ArchiveError, UsageError
+from longplay.errors import UsageError
 
 BATCH = 131_072
 """Rows that are held and written at once."""
@@ -109,13 +109,14 @@ def write(
     if sample is not None:
         _choose(connection, sources, sample)
     sink = SqliteFile(folder) if sqlite else _ParquetFiles(folder)
+    recordings = _Recordings.open(snapshot)
     total, done = sum(counts.get(name, 0) for name in sources), 0
     for name in sources:
         for table, batch, raw in rows(
             connection,
             name,
             permitted[name],
-            folder,
+            recordings,
             sampled=sample is not None,
             # A layer's order tells how often its tracks were played.
             by_key=layers[name].format == licences.COUNTED,
@@ -206,7 +207,7 @@ def rows(
     connection: Connection,
     source: str,
     permitted: Permitted,
-    scratch: Path,
+    recordings: _Recordings,
     *,
     sampled: bool,
     by_key: bool,
@@ -225,24 +226,11 @@ def rows(
             asked += f" ORDER BY {key if by_key else number}"
         selected = _selected(table, permitted.get(table, frozenset()))
         query = f"SELECT {number}::UBIGINT AS place, {key} AS row_key, {selected}{asked}"
-        recordings = None
-        if table == "tracks":
-            order = "track" if by_key else "number"
-            recordings = _recordings(connection, asked, order, scratch)
-        done = 0
         for batch in connection.cursor().sql(query).to_arrow_reader(BATCH):
             made = _exported(table, source, batch, names, albums)
-            if recordings is not None:
-                mine = recordings[done : done + batch.num_rows]
-                if (
-                    len(mine) < batch.num_rows
-                    or (mine["number"] != batch["place"].to_numpy()).any()
-                ):
-                    raise ArchiveError(f"the tracks of {source} and their recordings do not agree")
-                made["recording"] = copies.texts("rec", mine["recording"])
-            done += batch.num_rows
+            if table == "tracks":
+                made["recording"] = copies.texts("rec", recordings.of(source, batch))
             yield table, copies.conform(table, made, batch.num_rows), batch
-    (scratch / _RECORDINGS).unlink(missing_ok=True)
 
 
 def _selected(table: str, permitted: frozenset[str]) -> str:
@@ -252,28 +240,33 @@ def _selected(table: str, permitted: frozenset[str]) -> str:
     return ", ".join([*names, *(f"{name} AS {name}_numbers" for name in numbers)])
 
 
-_RECORDINGS = ".recordings"
-_PAIR = np.dtype([("number", "<u8"), ("recording", "<u8")])
+@dataclass(frozen=True, slots=True)
+class _Recordings:
+    """Which recording each track is: by its number, but where the joins say another. A query that
+    joins all tracks with their recordings would hold more than a small machine has."""
 
+    stores: Mapping[str, RowStore]
+    moved: Keys
+    to: Keys
 
-def _recordings(
-    connection: Connection, asked: str, order: str, scratch: Path
-) -> np.ndarray[Any, Any]:
-    """Each asked track's number and recording, in that order: on disk, since there are many."""
-    query = (
-        f"SELECT number::UBIGINT AS number, recording FROM (SELECT number, track {asked})"
-        f" JOIN members USING (track) ORDER BY {order}"
-    )
-    path = scratch / _RECORDINGS
-    with path.open("wb") as file:
-        for batch in connection.cursor().sql(query).to_arrow_reader(BATCH):
-            pairs = np.empty(batch.num_rows, _PAIR)
-            pairs["number"] = batch["number"].to_numpy()
-            pairs["recording"] = batch["recording"].to_numpy()
-            pairs.tofile(file)
-    if not path.stat().st_size:
-        return np.empty(0, _PAIR)
-    return np.memmap(path, _PAIR, mode="r")
+    @classmethod
+    def open(cls, snapshot: Snapshot) -> _Recordings:
+        moved, to = counting.moves(snapshot)
+        order = np.argsort(moved)
+        stores = {
+            name: RowStore.open(counting.index_of(snapshot.folder, layer))
+            for name, layer in snapshot.manifest.layers.items()
+            if layer.rows("tracks")
+        }
+        return cls(stores, moved[order], to[order])
+
+    def of(self, source: str, batch: pa.RecordBatch) -> Keys:
+        """The recordings of tracks with these numbers (`place`) and keys (`row_key`)."""
+        documents = (batch["place"].to_numpy() & ROW).astype(np.uint32)
+        found = ids.minted(self.stores[source].standing(documents))
+        places, known = keys.find(self.moved, batch["row_key"].to_numpy())
+        found[known] = self.to[places[known]]
+        return found
 
 
 def _column(connection: Connection, query: str, source: str) -> Keys:
