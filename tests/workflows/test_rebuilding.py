@@ -199,6 +199,24 @@ def test_nothing_is_made_again_while_somebody_captures(copied: Path) -> None:
         (copied / "aside").rename(delete_me)
 
 
+@pytest.mark.parametrize("step", ["refill", "publish"])
+def test_cut_short_the_same_command_begins_anew(
+    copied: Path, monkeypatch: pytest.MonkeyPatch, step: str
+) -> None:
+    before = content(copied)
+    (copied / "ledger.sqlite3").write_bytes(b"no ledger" * 1000)
+
+    def die(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(rebuilding.refilling if step == "refill" else rebuilding, step, die)
+        with pytest.raises(KeyboardInterrupt):
+            rebuild(copied)
+    assert rebuild(copied).ledger == ("damaged" if step == "refill" else "missing")
+    check_same(before, content(copied))
+
+
 @pytest.mark.real
 def test_an_archive_moves_to_postgresql_by_its_evidence(copied: Path, postgres: Server) -> None:
     before = content(copied)
