@@ -220,7 +220,9 @@ class Downloader:
             if isinstance(alert, lt.hash_failed_alert):
                 self._refuse(alert.torrent_name, "a piece that came was not what it should be")
             elif isinstance(alert, lt.url_seed_alert):
-                self._refuse(str(alert.server_url), f"web seed: {alert.error_message}")
+                self._refuse(
+                    alert.torrent_name, alert.message().removeprefix(f"{alert.torrent_name} ")
+                )
             elif isinstance(alert, lt.torrent_error_alert | lt.file_error_alert):
                 self._refuse(alert.torrent_name, alert.message())
                 for running in self._running.values():

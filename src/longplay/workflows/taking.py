@@ -263,11 +263,15 @@ class Choice:
         path = self.archive.releases / volume.torrent
         if not lacking and path.is_file():
             return None
-        torrent = checking.check_torrent(self._torrent(volume, path), volume)
+        data = self._torrent(volume, path)
+        torrent = checking.check_torrent(data, volume)
         try:
             checking.check_members(torrent, members)
         except ReleaseError as error:
             raise ReleaseError(f"the manifest {error}", where=volume.name) from error
+        if not path.is_file():
+            write_durably(path, data)
+            self._spend(len(data))
         # Only now is it known what is left: the torrent counts, too.
         fresh = lacking[: choosing.fitting([one.key.size for one in lacking], self.left)]
         self._spend(sum(one.key.size for one in fresh))
@@ -295,11 +299,8 @@ class Choice:
             data = read_bounded(path, MAX_TORRENT_BYTES)
             if len(data) == volume.torrent_bytes:
                 return data
-        data = fetching.read(self.origin, volume.torrent, volume.torrent_bytes)
-        checking.check_torrent(data, volume)
-        write_durably(path, data)
-        self._spend(len(data))
-        return data
+            path.unlink()  # of another size: it can only be a damaged one
+        return fetching.read(self.origin, volume.torrent, volume.torrent_bytes)
 
     def _may_be_kept(self, volume: feed.Volume, member: Member) -> bool:
         """Whether the gate, asked again, lets this file be handed on."""
