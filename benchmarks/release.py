@@ -35,7 +35,7 @@ import pyarrow.parquet as pq
 from longplay.model import ObjectKey, Statement
 from longplay.release.cut import OBJECTS, Release, Request, cut
 from longplay.release.describing import About
-from longplay.rights.gate import Shareable, decide
+from longplay.rights.gate import Refusal, Shareable, decide_many
 from longplay.rights.statements import Act, licence_uri
 from longplay.settings import Settings
 from longplay.vault.evidence import ROW_GROUP, SCHEMAS
@@ -165,7 +165,7 @@ class Gate:
         self.table = table
         self.seconds = 0.0
 
-    def __iter__(self) -> Iterator[Shareable]:
+    def __iter__(self) -> Iterator[Any]:
         columns = self.table.select(["root", "size", "statement", "evidence"])
         for batch in columns.to_batches(65_536):
             start = time.perf_counter()
@@ -173,18 +173,19 @@ class Gate:
             self.seconds += time.perf_counter() - start
             yield from judged
 
-    def _judge(self, batch: pa.RecordBatch) -> Iterator[Shareable]:
-        for root, size, uri, read in zip(*(one.to_pylist() for one in batch), strict=True):
-            key = ObjectKey(root, size)
-            leave = decide([stated(uri, read)], Act.RELEASE, AT, subject=key)
-            assert isinstance(leave, Shareable)
-            yield leave
+    def _judge(self, batch: pa.RecordBatch) -> Iterator[Shareable | Refusal]:
+        columns = (one.to_pylist() for one in batch)
+        rows = (
+            (ObjectKey(root, size), stated(uri, read), False)
+            for root, size, uri, read in zip(*columns, strict=True)
+        )
+        return decide_many(rows, Act.RELEASE, AT)
 
 
 @cache
-def stated(uri: str, read: str) -> Statement:
+def stated(uri: str, read: str) -> tuple[Statement, ...]:
     """What a source states of all its files is one value, as in an archive."""
-    return Statement("source:bench", uri, read)
+    return (Statement("source:bench", uri, read),)
 
 
 def measure(folder: Path, how: str, before: Release | None, found: Any) -> None:

@@ -32,6 +32,9 @@ COLUMNS = [
 ]
 """What names are made of."""
 
+SLICE_ROWS = 1_000_000
+"""Paths that are held folded at once."""
+
 ROOT_DIGITS = (0, 8, 64)
 """Digits of the root that tell apart names which are one: more of them while they still are."""
 
@@ -59,7 +62,9 @@ class Names:
     file_bytes: NDArray[np.int64]
 
     def part(self, at: NDArray[np.int64]) -> Names:
-        """The names of these rows."""
+        """The names of these rows, which are in ascending order."""
+        if len(at) == len(self.paths):
+            return self
         numbers = (self.artists, self.albums, self.artist_bytes, self.album_bytes, self.file_bytes)
         return Names(self.paths.take(pa.array(at)), *(column[at] for column in numbers))
 
@@ -149,10 +154,9 @@ def _told_apart(
     )
     files = pc.binary_join_element_wise(stems, suffixes, "")
     used = np.zeros(len(files), np.int64)
-    occupied = _folded(taken.combine_chunks())
+    occupied = np.concatenate([np.empty(0, np.int64), *map(_hashes, taken.chunks)])
     for _ in range(2 * len(ROOT_DIGITS)):
-        paths = _folded(pc.binary_join_element_wise(artists, albums, files, "/"))
-        clashing = _clashing(paths, occupied)
+        clashing = _clashing((artists, albums, files), taken, occupied)
         if not len(clashing):
             return files
         used[clashing] = np.minimum(used[clashing] + 1, len(ROOT_DIGITS) - 1)
@@ -160,10 +164,35 @@ def _told_apart(
     raise ReleaseError("names cannot be told apart", where=str(files[int(clashing[0])]))
 
 
-def _clashing(paths: pa.Array, occupied: pa.Array) -> NDArray[np.int64]:
-    codes = _codes(pa.concat_arrays([paths, occupied]))
+def _clashing(
+    parts: tuple[pa.Array, pa.Array, pa.Array], taken: pa.ChunkedArray, occupied: NDArray[np.int64]
+) -> NDArray[np.int64]:
+    """The rows whose paths are those of others, or taken; `occupied` are the hashes of the latter.
+
+    Hashes say which could be: only those are compared, so that millions of paths need not be held
+    folded.
+    """
+    slices = (
+        [part.slice(start, SLICE_ROWS) for part in parts]
+        for start in range(0, len(parts[0]), SLICE_ROWS)
+    )
+    hashes = [_hashes(pc.binary_join_element_wise(*part, "/")) for part in slices]
+    every = np.concatenate([*hashes, occupied])
+    order = np.sort(every)
+    twice = np.unique(order[1:][order[1:] == order[:-1]])
+    suspects = np.flatnonzero(np.isin(every, twice))
+    own = suspects[suspects < len(parts[0])]
+    others = suspects[len(own) :] - len(parts[0])
+    rows = (part.take(pa.array(own)) for part in parts)
+    there = taken.take(pa.array(others)).combine_chunks()
+    codes = _codes(_folded(pa.concat_arrays([pc.binary_join_element_wise(*rows, "/"), there])))
     counts = np.bincount(codes)
-    return np.flatnonzero(counts[codes[: len(paths)]] > 1)
+    return own[counts[codes[: len(own)]] > 1]
+
+
+def _hashes(paths: pa.Array) -> NDArray[np.int64]:
+    """A number for each path; paths that are one where capitals do not count have the same."""
+    return np.fromiter(map(hash, _folded(paths).to_pylist()), np.int64, len(paths))
 
 
 def _with_roots(
