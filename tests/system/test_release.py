@@ -210,5 +210,6 @@ def test_no_field_of_a_source_that_does_not_permit_it_leaves(
     for secret in ("Secret", "Hidden", "Concealed", "QZSEC2600001", "charts"):
         assert secret.encode() not in told
         assert secret not in repr(table)
-    assert {row["title"] for row in table} == {"Own", "b"}  # who has no title is called after the file
+    # What has no title is called after its file.
+    assert {row["title"] for row in table} == {"Own", "b"}
     assert "music: the released files' own tags" in (folder / "ATTRIBUTION.txt").read_text()
