@@ -36,13 +36,13 @@ test-long: $(VENV)/.ready
 	$(BIN)/pytest -m long $(TESTS)
 
 bench: $(VENV)/.ready
-	for script in plan release release_command capture catalogue relevance; do $(BIN)/python -m benchmarks.$$script || exit 1; done
+	for script in plan release release_command verify capture catalogue relevance; do $(BIN)/python -m benchmarks.$$script || exit 1; done
 
 # What the tests marked `real` talk to. Needs root and Debian's package archive.
 system-packages:
 	apt-get update -q
 	DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends \
-		aria2 ffmpeg flac libchromaprint-tools minisign mktorrent postgresql qbittorrent-nox strace
+		aria2 b3sum ffmpeg flac libchromaprint-tools minisign mktorrent postgresql qbittorrent-nox strace
 
 clean:
 	rm -rf $(VENV) build .mypy_cache .ruff_cache .pytest_cache

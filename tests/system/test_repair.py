@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import random
 import sqlite3
+import subprocess
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.system.conftest import Longplay
+from tests.system.test_kill import wait_for_workers
 
 BLOCK = 16 * 1024
 
@@ -53,6 +55,23 @@ def name_replicas(longplay: Longplay, *places: Path) -> None:
         place.mkdir(exist_ok=True)
         text += f'\n[[replicas]]\nname = "r{number}"\nlocation = "{place}"\n'
     settings.write_text(text)
+
+
+def run_until(longplay: Longplay, words: list[str], seconds: float) -> None:
+    """Run a command, and kill it with its workers after some seconds."""
+    with subprocess.Popen(
+        longplay.arguments(*words),
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+        env=longplay.environment(),
+    ) as process:
+        try:
+            process.wait(timeout=seconds)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+            wait_for_workers(process.pid)
 
 
 @pytest.fixture
@@ -176,6 +195,44 @@ def test_two_damaged_copies_make_one_whole(kept: Longplay, tmp_path: Path) -> No
     assert found["damaged"] == [{"object": name, "blocks": [1], "repaired": True}]
     assert found["replicas"][0]["damaged"] == [{"object": name, "blocks": [3], "repaired": True}]
     assert path.read_bytes() == objects(second)[name].read_bytes() == whole
+
+
+def test_rotten_evidence_comes_back_from_a_replica(kept: Longplay, tmp_path: Path) -> None:
+    name_replicas(kept, tmp_path / "second")
+    kept.run("replicate")
+    evidence = {path: path.read_bytes() for path in (kept.archive / "evidence").iterdir()}
+    hashes = next(path for path in evidence if path.name.startswith("hashes-"))
+    other = next(path for path in evidence if path.name.startswith("events-"))
+    hashes.unlink()
+    other.write_bytes(bytes(len(evidence[other])))
+    name, path = sorted(objects(kept.archive).items())[0]
+    expected = damage(random.Random(8), [path], 2)
+    alone = kept.json("verify", expect=3)
+    assert alone["unvouched"] == sorted(objects(kept.archive))
+    assert [one["object"] for one in alone["damaged"]] == [name]
+    found = kept.json("verify", "--repair", expect=3)
+    assert found["restored_evidence"] == sorted([hashes.name, other.name])
+    assert (damaged(found), found["unvouched"]) == (expected, [])
+    assert found["repair"]["bytes"] <= 2 * BLOCK
+    assert {one: one.read_bytes() for one in evidence} == evidence
+    assert kept.json("verify")["log"]["ok"]
+
+
+def test_killed_repairs_leave_each_object_old_or_new(kept: Longplay, tmp_path: Path) -> None:
+    name_replicas(kept, tmp_path / "second")
+    kept.run("replicate")
+    held = objects(kept.archive)
+    whole = {name: path.read_bytes() for name, path in held.items()}
+    damage(random.Random(9), list(held.values()), 20)
+    torn = {name: path.read_bytes() for name, path in held.items()}
+    chance = random.Random(10)
+    for _ in range(3):
+        run_until(kept, ["verify", "--repair"], chance.uniform(0.5, 3))
+        for name, path in held.items():
+            assert path.read_bytes() in (whole[name], torn[name])
+    kept.run("verify", "--repair", expect=None)
+    assert {name: path.read_bytes() for name, path in held.items()} == whole
+    assert kept.json("verify")["log"]["ok"]
 
 
 def test_a_replica_that_is_not_there_is_told_and_stops_no_other(

@@ -112,6 +112,7 @@ def _document(found: Verification) -> dict[str, Any]:
         "unvouched": _roots(found.unvouched),
         "unknown_files": list(found.unknown_files),
         "damaged_evidence": list(found.damaged_evidence),
+        "restored_evidence": list(found.restored_evidence),
         "log": found.log,
         "round": found.round,
         "replicas": [_copies(one) for one in found.replicas],
@@ -184,7 +185,9 @@ def _show(found: Verification) -> None:
         output.line(f"unvouched {key.hex} has no hashes in the evidence")
     _lines("unknown  ", found.unknown_files)
     for name in found.damaged_evidence:
-        output.line(f"damaged evidence {name}: bring it back from a backup")
+        back = name in found.restored_evidence
+        rest = "is back from a replica" if back else "bring it back from a backup"
+        output.line(f"damaged evidence {name}: {rest}")
     for copies in found.replicas:
         _show_copies(copies)
     if found.log.ok:
@@ -219,7 +222,8 @@ def _show_repairs(done: Repairs) -> None:
         )
     for refusal in done.refusals:
         output.line(f"refused   {refusal.source} {refusal.object}: {refusal.why}")
-    output.line(f"{len(done.whole):,} objects are whole again, {done.bytes:,} bytes fetched")
+    if done.whole or done.lost:
+        output.line(f"{len(done.whole):,} objects are whole again, {done.bytes:,} bytes fetched")
     for loss in done.lost:
         places = ", ".join(f"{first}-{end - 1}" for first, end in loss.ranges[:SHOWN_BLOCKS])
         more = " and more" if len(loss.ranges) > SHOWN_BLOCKS else ""

@@ -7,11 +7,13 @@ nothing costs its own time, and the next is asked.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from itertools import product
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -22,7 +24,8 @@ import sqlalchemy as sa
 
 from longplay import clock
 from longplay.archive import Archive
-from longplay.files import escape, writer_lock
+from longplay.errors import StoreError
+from longplay.files import durable, escape, writer_lock
 from longplay.ledger import log, queries, record, tables
 from longplay.model import BLOCK, ObjectKey
 from longplay.release.pieces import Lying, Swarm
@@ -31,10 +34,14 @@ from longplay.vault import evidence, repair
 from longplay.vault.blocks import Account, BlockSource, FromReplica, Refusal, Watched
 from longplay.vault.fixity import Finding
 from longplay.vault.repair import Mended
+from longplay.vault.replicas import ReplicaStore, evidence_path
 from longplay.vault.webseed import WebSeed
 from longplay.workflows import seeding
 
 LOCK = "repair.lock"
+
+READ_BYTES = 4 * 2**20
+"""Bytes of evidence that are fetched at once."""
 
 Progress = Callable[[int, int, str], None]
 
@@ -107,6 +114,40 @@ def repair_objects(archive: Archive, found: Sequence[Finding], progress: Progres
             tuple(source.account() for source in asked),
             tuple(refusal for source in asked for refusal in source.refusals),
         )
+
+
+def repair_evidence(archive: Archive, damaged: Sequence[str]) -> frozenset[str]:
+    """Bring files of evidence back from replicas, each proved by the digest that the ledger has;
+    the names of those that are whole again."""
+    e = tables.evidence_files.c
+    query = sa.select(e.name, e.bytes, e.sha256).where(e.name.in_(damaged))
+    with archive.ledger.read() as connection:
+        rows = connection.execute(query).all()
+    mended = set()
+    with writer_lock(archive.folder / LOCK, "repair"):
+        for (name, size, digest), store in product(rows, archive.replicas()):
+            if name not in mended and _bring_evidence(archive, store, name, size, digest):
+                mended.add(name)
+    return frozenset(mended)
+
+
+def _bring_evidence(
+    archive: Archive, store: ReplicaStore, name: str, size: int, digest: bytes
+) -> bool:
+    found = hashlib.sha256()
+    try:
+        with durable(archive.evidence / name) as out:
+            for start in range(0, size, READ_BYTES):
+                data = store.read(evidence_path(name), start, min(READ_BYTES, size - start))
+                found.update(data or b"")
+                out.write(data or b"")
+            if found.digest() != digest:
+                raise StoreError("is not what the ledger names", where=name)
+            with archive.ledger.write() as connection:
+                log.append(connection, "repair", name, {"bytes": size, "from": store.name})
+    except StoreError:
+        return False
+    return True
 
 
 @contextmanager

@@ -70,7 +70,8 @@ class CopiesChecked:
 @dataclass(frozen=True, slots=True)
 class Verification:
     """What a verification found. `unvouched` are objects that no evidence has hashes for,
-    `damaged_evidence` the evidence files that are missing or not what the ledger says."""
+    `damaged_evidence` the evidence files that are missing or not what the ledger says, of which
+    `restored_evidence` came back from replicas."""
 
     checked: int
     bytes: int
@@ -83,6 +84,7 @@ class Verification:
     replicas: tuple[CopiesChecked, ...] = ()
     round: Round | None = None
     repairs: Repairs | None = None
+    restored_evidence: tuple[str, ...] = ()
 
     @property
     def sound(self) -> bool:
@@ -115,7 +117,11 @@ def verify(archive: Archive, request: Request | None = None, *, progress: Progre
 def _verify(archive: Archive, request: Request, progress: Progress) -> Verification:
     began = clock.timestamp()
     stores, unreachable = _reachable(archive)
-    damaged_evidence = _damaged_evidence(archive)
+    damaged_evidence = found_evidence = _damaged_evidence(archive)
+    brought: frozenset[str] = frozenset()
+    if request.repair and found_evidence:
+        brought = repairing.repair_evidence(archive, found_evidence)
+        damaged_evidence = tuple(name for name in found_evidence if name not in brought)
     with archive.ledger.read() as connection:
         suffixes = {key.root: (key, suffix) for key, suffix in queries.stored(connection)}
         state = log.walk(connection)
@@ -150,7 +156,8 @@ def _verify(archive: Archive, request: Request, progress: Progress) -> Verificat
         missing=tuple(finding.key for finding in wrong if finding.missing),
         unvouched=tuple(sorted(unvouched)),
         unknown_files=tuple(_strangers(archive)),
-        damaged_evidence=damaged_evidence,
+        damaged_evidence=found_evidence,
+        restored_evidence=tuple(sorted(brought)),
         log=state,
         replicas=(*checked, *unreachable),
         round=chosen.round,
