@@ -30,7 +30,7 @@ from longplay.ledger import log, queries, record, tables
 from longplay.model import BLOCK, ObjectKey
 from longplay.release.pieces import Lying, Swarm
 from longplay.release.tables import MEMBERS
-from longplay.vault import evidence, repair
+from longplay.vault import evidence, repair, standing
 from longplay.vault.blocks import Account, BlockSource, FromReplica, Refusal, Watched
 from longplay.vault.fixity import Finding
 from longplay.vault.repair import Mended
@@ -39,6 +39,9 @@ from longplay.vault.webseed import WebSeed
 from longplay.workflows import seeding
 
 LOCK = "repair.lock"
+
+NO_BATCH = 0
+"""The batch of events that no capture brought: the log vouches for what each capture did bring."""
 
 READ_BYTES = 4 * 2**20
 """Bytes of evidence that are fetched at once."""
@@ -118,13 +121,21 @@ def repair_objects(archive: Archive, found: Sequence[Finding], progress: Progres
 
 def repair_evidence(archive: Archive, damaged: Sequence[str]) -> frozenset[str]:
     """Bring files of evidence back from replicas, each proved by the digest that the ledger has;
-    the names of those that are whole again."""
+    the names of those that are whole again. What stands is written anew from the ledger."""
     e = tables.evidence_files.c
-    query = sa.select(e.name, e.bytes, e.sha256).where(e.name.in_(damaged))
+    query = sa.select(e.name, e.bytes, e.sha256).where(
+        e.name.in_(damaged), e.kind != standing.STANDING
+    )
     with archive.ledger.read() as connection:
         rows = connection.execute(query).all()
     mended = set()
     with writer_lock(archive.folder / LOCK, "repair"):
+        for name in damaged:
+            if name.startswith(f"{standing.STANDING}-"):
+                # It says what the ledger has; every entry of the log writes it anew.
+                with archive.ledger.write() as connection:
+                    log.append(connection, "repair", name, {"from": "the ledger"})
+                mended.add(name)
         for (name, size, digest), store in product(rows, archive.replicas()):
             if name not in mended and _bring_evidence(archive, store, name, size, digest):
                 mended.add(name)
@@ -136,6 +147,7 @@ def _bring_evidence(
 ) -> bool:
     found = hashlib.sha256()
     try:
+        # The new file has its old name once the log has the entry, or is not there at all.
         with durable(archive.evidence / name) as out:
             for start in range(0, size, READ_BYTES):
                 data = store.read(evidence_path(name), start, min(READ_BYTES, size - start))
@@ -220,16 +232,9 @@ def _record(archive: Archive, mended: Sequence[Mended]) -> None:
         return
     o = tables.objects.c
     time = clock.timestamp()
-    with archive.ledger.read() as connection:
-        batches = {
-            one.key.root: connection.scalar(sa.select(o.batch).where(o.root == one.key.root))
-            for one in done
-        }
     rows = [
-        {"batch": batches[one.key.root], "root": one.key.root, "size": one.key.size, "time": time}
-        | event
+        {"batch": NO_BATCH, "root": one.key.root, "size": one.key.size, "time": time} | event
         for one in done
-        if batches[one.key.root] is not None
         for event in _events(one)
     ]
     file = evidence.write(archive.evidence, "events", rows)
