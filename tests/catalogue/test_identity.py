@@ -6,10 +6,11 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from longplay.catalogue import curation, identity, ids, tracks
+from longplay.catalogue import curation, identity, ids, joins, tracks
 from longplay.catalogue.curation import Hand
 from longplay.catalogue.snapshot import open_current
 from longplay.errors import UsageError
@@ -74,12 +75,7 @@ def test_every_id_that_ever_was_resolves(
     seen = every_id(catalogue)
     for what, argument in steps:
         if what in ("join", "split"):
-            live = sorted(recordings(catalogue))
-            pair = [ids.text("tr", live[each % len(live)]) for each in argument]
-            if pair[0] != pair[1]:
-                act = curation.join if what == "join" else curation.split
-                with suppress(UsageError):  # one that contradicts another is refused
-                    act(catalogue, pair, HAND)
+            act_on_pair(catalogue, what, argument)
         else:
             import_rows(catalogue, scratch, what, rows_of(argument))
         now = every_id(catalogue)
@@ -92,6 +88,47 @@ def test_every_id_that_ever_was_resolves(
                 if each in now:
                     assert (found.now, found.live) == (each, True)
                 assert found.live == (found.now in now)
+
+
+@pytest.mark.long
+@settings(max_examples=100, deadline=None)
+@given(first=content, steps=steps)
+def test_what_is_settled_need_not_be_matched_again(
+    tmp_path_factory: Any, first: dict[int, int], steps: list[tuple[str, Any]]
+) -> None:
+    """Matching what an import unsettles gives what matching all of it does, curators' acts
+    between."""
+    seen = []
+    for small in (joins.SMALL, -1):
+        scratch: Path = tmp_path_factory.mktemp("ids")
+        catalogue = scratch / "catalogue"
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(joins, "SMALL", small)
+            states = [import_and_see(catalogue, scratch, "a", first)]
+            for what, argument in steps:
+                if what in ("join", "split"):
+                    act_on_pair(catalogue, what, argument)
+                    states.append(recordings(catalogue))
+                else:
+                    states.append(import_and_see(catalogue, scratch, what, argument))
+        seen.append(states)
+    assert seen[0] == seen[1]
+
+
+def import_and_see(
+    catalogue: Path, scratch: Path, source: str, codes: dict[int, int]
+) -> dict[int, int]:
+    import_rows(catalogue, scratch, source, rows_of(codes))
+    return recordings(catalogue)
+
+
+def act_on_pair(catalogue: Path, what: str, places: tuple[int, int]) -> None:
+    live = sorted(recordings(catalogue))
+    pair = [ids.text("tr", live[each % len(live)]) for each in places]
+    if pair[0] != pair[1]:
+        act = curation.join if what == "join" else curation.split
+        with suppress(UsageError):  # one that contradicts another is refused
+            act(catalogue, pair, HAND)
 
 
 def test_members_and_recordings_agree_with_the_views(catalogue: Path, bring: Write) -> None:
