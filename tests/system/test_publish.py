@@ -15,8 +15,12 @@ import pytest
 
 from longplay import clock
 from longplay.archive import open_archive
+from longplay.errors import ReleaseError
+from longplay.files import writer_lock
+from longplay.release import cut as cutting
 from longplay.release import feed as feeds
-from longplay.workflows import publishing
+from longplay.release.cut import Release, Request, cut
+from longplay.workflows import publishing, releasing
 from tests.system.conftest import Longplay, song
 
 BY = "https://creativecommons.org/licenses/by/4.0/"
@@ -149,6 +153,58 @@ def test_a_served_archive_renews_its_feed_before_it_expires(
         assert done.feed == 2
         assert publishing.renew_due(archive) is None
     assert feed(longplay)["expires"] > before["expires"]
+
+
+def test_a_feed_whose_signing_was_cut_short_is_signed_again(longplay: Longplay) -> None:
+    signature = longplay.archive / "releases" / "feed.json.minisig"
+    before = signature.read_bytes()
+    longplay.run("release", "publish")
+    signature.write_bytes(before)  # as if the process had died between the two files
+    with open_archive(longplay.archive) as archive:
+        done = publishing.renew_due(archive)
+        assert done is not None
+        assert done.feed == 3
+        assert publishing.renew_due(archive) is None
+        signature.unlink()
+        assert publishing.renew_due(archive) is not None
+
+
+def test_a_decision_holds_where_somebody_else_is_publishing(longplay: Longplay) -> None:
+    asked = ("--who", "Ann", "--contact", "ann@music.example", "--ground", "mine")
+    claim = longplay.json("claim", "add", *asked, "--isrc", "QZLP02600001")["claim"]
+    with writer_lock(longplay.archive / "releases" / "feed.lock", "feed"):
+        told = longplay.run("claim", "uphold", claim)
+    assert "the feed was not renewed" in told.err
+    assert "then run `longplay release publish`" in told.err
+    assert feed(longplay)["tombstones"] == []
+    longplay.run("release", "publish")
+    assert len(feed(longplay)["tombstones"]) == 1
+
+
+def test_a_claim_that_is_decided_while_a_release_is_cut_keeps_it_from_being_named(
+    longplay: Longplay, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = ("--who", "Ann", "--contact", "ann@music.example", "--ground", "mine")
+    first, second = (
+        longplay.json("claim", "add", *asked, "--isrc", f"QZLP0260000{number}")["claim"]
+        for number in (0, 1)
+    )
+    longplay.run("claim", "uphold", first)  # so that there is something to cut
+
+    def meanwhile(request: Request, folder: Path) -> list[Release]:
+        made = cut(request, folder)
+        longplay.run("claim", "uphold", second)
+        return made
+
+    with open_archive(longplay.archive) as archive:
+        with monkeypatch.context() as patched:
+            patched.setattr(cutting, "cut", meanwhile)
+            with pytest.raises(ReleaseError, match="a claim was decided meanwhile"):
+                releasing.cut(archive, stage=None, share=1.0)
+        assert len(releasing.list_releases(archive)) == 1
+        made = releasing.cut(archive, stage=None, share=1.0)
+    assert [one.name for one in made.releases] == ["s1-0002"]
+    assert made.releases[0].objects == 1
 
 
 @pytest.mark.real

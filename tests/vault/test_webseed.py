@@ -82,6 +82,14 @@ class Handler(BaseHTTPRequestHandler):
         except OSError:
             return
 
+    def drip_head(self, _first: int, _last: int) -> None:
+        self.wfile.write(b"HTTP/1.1 206 Partial Content\r\nX-Slow: ")
+        try:
+            while not self.server.released.wait(0.01):  # type: ignore[attr-defined]
+                self.wfile.write(b"x")
+        except OSError:
+            return
+
     def gone(self, _first: int, _last: int) -> None:
         self.head(404, ("Content-Length", "0"))
 
@@ -153,6 +161,7 @@ def test_what_is_not_there_is_looked_for_under_its_other_path(seed: Ask) -> None
         ("endless", "sends more than the 100 bytes asked for"),
         ("silent", "ReadTimeout"),
         ("drip", "takes more than 0 s for one answer"),
+        ("drip_head", "takes more than 0 s for one answer"),
         ("circle", "TooManyRedirects"),
     ],
 )
@@ -160,12 +169,23 @@ def test_a_bad_answer_is_refused_with_its_reason(
     seed: Ask, path: str, words: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(webseed, "TIMEOUT", httpx.Timeout(10, read=0.3))
-    monkeypatch.setattr(webseed, "MOST_SECONDS", 0.1)
+    if path.startswith("drip"):
+        monkeypatch.setattr(webseed, "MOST_SECONDS", 0.4)
     one = seed(f"{path}/a")
     with pytest.raises(StoreError, match=words) as told:
         one.read(KEY, 0, 100)
     assert f"{path}/a" in told.value.where
     assert one.received <= 100 + 64 * 1024
+
+
+def test_who_was_given_up_is_asked_again(seed: Ask, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(webseed, "MOST_SECONDS", 0.4)
+    one = seed("drip_head/a", "honest/a")
+    with pytest.raises(StoreError):
+        one.read(KEY, 0, 9)
+    monkeypatch.setattr(webseed, "MOST_SECONDS", 60)
+    one._locate = lambda _key: ["honest/a"]
+    assert one.read(KEY, 0, 9) == DATA[:9]
 
 
 def test_an_endless_answer_is_cut_off(server: ThreadingHTTPServer, seed: Ask) -> None:

@@ -9,10 +9,9 @@ import typer
 
 from longplay.cli import output
 from longplay.cli.options import ArchiveOption, JsonOption, opened, parse_share
-from longplay.errors import IntegrityFoundError, ReleaseError
+from longplay.errors import IntegrityFoundError, LongplayError, ReleaseError
 
 if TYPE_CHECKING:
-    from longplay.errors import FeedError
     from longplay.workflows.publishing import KeyFacts, Published
     from longplay.workflows.releasing import Cut
     from longplay.workflows.webseeds import Checked
@@ -112,7 +111,7 @@ def rotate_key(archive: ArchiveOption = None, as_json: JsonOption = False) -> No
         _show_keys(publishing.rotate_key(it), as_json)
 
 
-def warn_unpublished(told: Published | FeedError | None) -> None:
+def warn_unpublished(told: Published | LongplayError | None) -> None:
     """Say that a change holds here but could not be told to mirrors."""
     if isinstance(told, Exception):
         output.err.print(

@@ -116,7 +116,7 @@ def accept(
             where=where,
             hint="an old list of keys, perhaps of one that was stolen",
         )
-    _check_signature(delivery, keys.feed)
+    check_signature(delivery, keys.feed)
     said = feeds.parse(delivery.feed, where)
     if said.archive != keys.root.name:
         raise FeedError(f"is of the archive {said.archive}, not {keys.root.name}", where=where)
@@ -146,7 +146,8 @@ def withdraws_too_much(news: News, held: Set[bytes], withdrawn: Set[bytes], most
     return fresh if fresh > max(1, most) else 0
 
 
-def _check_signature(delivery: Delivery, keys: tuple[PublicKey, ...]) -> None:
+def check_signature(delivery: Delivery, keys: tuple[PublicKey, ...]) -> None:
+    """Raise FeedError unless one of the keys has signed the feed."""
     where = f"{delivery.where}: its signature"
     by = minisign.signer(delivery.signature, where)
     key = next((one for one in keys if one.id == by), None)

@@ -8,6 +8,7 @@ first byte too many, and at its time.
 from __future__ import annotations
 
 import re
+import threading
 from collections.abc import Callable, Sequence
 from types import TracebackType
 from typing import Self
@@ -42,12 +43,7 @@ class WebSeed:
         self.received = 0
         self._base = address if address.endswith("/") else f"{address}/"
         self._locate = locate
-        self._client = httpx.Client(
-            timeout=TIMEOUT,
-            follow_redirects=True,
-            max_redirects=MOST_REDIRECTS,
-            headers={"User-Agent": "Longplay", "Accept-Encoding": "identity"},
-        )
+        self._client = _client()
 
     def __enter__(self) -> Self:
         return self
@@ -70,15 +66,30 @@ class WebSeed:
 
     def _get(self, url: str, start: int, length: int) -> bytes | None:
         wanted = {"Range": f"bytes={start}-{start + length - 1}"}
+        late = threading.Event()
+        watch = threading.Timer(MOST_SECONDS, self._give_up, [late])
+        watch.daemon = True
+        watch.start()
         try:
             with self._client.stream("GET", url, headers=wanted) as reply:
                 if reply.status_code in ABSENT:
                     return None
                 self._check(reply, url, start)
                 return self._body(reply, url, length)
-        except (httpx.HTTPError, httpx.InvalidURL) as error:
+        except (httpx.HTTPError, httpx.InvalidURL, OSError, RuntimeError) as error:
+            if late.is_set():
+                raise _late(url) from error
             words = f"{type(error).__name__}: {error}".rstrip(": ").splitlines()[0]
             raise _failed(words, url) from error
+        finally:
+            watch.cancel()
+            if late.is_set():
+                self._client = _client()
+
+    def _give_up(self, late: threading.Event) -> None:
+        """Break off an answer, wherever it is: its head may drip as well as its body."""
+        late.set()
+        self._client.close()
 
     def _check(self, reply: httpx.Response, url: str, start: int) -> None:
         if reply.status_code != 206:
@@ -96,8 +107,21 @@ class WebSeed:
             if len(body) > length:
                 raise _failed(f"sends more than the {length:,} bytes asked for", url)
             if clock.monotonic() > until:
-                raise _failed(f"takes more than {MOST_SECONDS:.0f} s for one answer", url)
+                raise _late(url)
         return bytes(body)
+
+
+def _client() -> httpx.Client:
+    return httpx.Client(
+        timeout=TIMEOUT,
+        follow_redirects=True,
+        max_redirects=MOST_REDIRECTS,
+        headers={"User-Agent": "Longplay", "Accept-Encoding": "identity"},
+    )
+
+
+def _late(url: str) -> StoreError:
+    return _failed(f"takes more than {MOST_SECONDS:.0f} s for one answer", url)
 
 
 def _failed(words: str, url: str) -> StoreError:

@@ -21,11 +21,11 @@ from longplay import archive as archives
 from longplay import clock
 from longplay.archive import Archive
 from longplay.catalogue.snapshot import open_current
-from longplay.errors import FeedError, ReleaseError
+from longplay.errors import FeedError, LongplayError, ReleaseError
 from longplay.files import write_durably, writer_lock
 from longplay.ledger import claims, queries, tables
 from longplay.release import feed as feeds
-from longplay.release import keys, minisign, peers
+from longplay.release import fetching, following, keys, minisign, peers
 from longplay.release.document import Release, Volume, read_release
 from longplay.release.feed import Feed, File, Log, Scarce, Sharing, Tombstone
 from longplay.release.rss import rss
@@ -82,35 +82,47 @@ def publish(archive: Archive) -> Published:
         return _publish(archive, known, key)
 
 
-def renew(archive: Archive) -> Published | FeedError | None:
-    """Publish after something has changed; without a key at hand the change still holds, and the
-    error is for whoever runs the command to see. A mirror has nothing to publish: None."""
+def renew(archive: Archive) -> Published | LongplayError | None:
+    """Publish after something has changed; when that cannot be (no key is at hand, somebody else
+    is publishing) the change still holds, and the error is for whoever runs the command to see. A
+    mirror has nothing to publish: None."""
     if followed.followed(archive.folder) is not None:
         return None
     try:
         return publish(archive)
-    except FeedError as error:
+    except LongplayError as error:
         return error
 
 
 def renew_due(archive: Archive) -> Published | None:
     """Sign the feed again when a third of its time is left, so that it never expires while the
-    archive is served, and when it lacks a decision on a claim: the command that decided may have
-    been killed before it published. None when it is not due, was never published, or the key is
-    not here."""
+    archive is served, and when it lacks a decision on a claim or is not as it was signed: the
+    command that decided, or signed, may have been killed before it was done. None when it is not
+    due, was never published, or the key is not here."""
     h = tables.feed_heads.c
     with archive.ledger.read() as connection:
         last = connection.execute(
-            sa.select(h.time, h.expires, h.entries).order_by(h.serial.desc()).limit(1)
+            sa.select(h.time, h.expires, h.entries, h.sha256).order_by(h.serial.desc()).limit(1)
         ).first()
         decided = claims.position(connection)
     if last is None:
         return None
     issued, expires = datetime.fromisoformat(last.time), datetime.fromisoformat(last.expires)
-    if decided <= last.entries and clock.now() < issued + (expires - issued) * (2 / 3):
+    fresh = clock.now() < issued + (expires - issued) * (2 / 3)
+    if decided <= last.entries and fresh and _is_whole(archive, last.sha256):
         return None
     done = renew(archive)
-    return None if isinstance(done, FeedError) else done
+    return None if isinstance(done, LongplayError) else done
+
+
+def _is_whole(archive: Archive, sha256: bytes) -> bool:
+    """Whether the feed that was signed last lies there with its signature; they are two files."""
+    try:
+        there = fetching.deliver(fetching.Folder(archive.releases, FEED))
+        following.check_signature(there, keys.read(archive.folder / archives.KEYS).feed)
+    except LongplayError:
+        return False
+    return hashlib.sha256(there.feed).digest() == sha256
 
 
 def facts(archive: Archive) -> KeyFacts:

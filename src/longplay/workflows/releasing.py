@@ -10,7 +10,7 @@ import sqlalchemy as sa
 
 from longplay import clock
 from longplay.archive import Archive
-from longplay.errors import UsageError
+from longplay.errors import ReleaseError, UsageError
 from longplay.files import writer_lock
 from longplay.ledger import claims, log, queries, tables
 from longplay.release import cut as cutting
@@ -84,7 +84,8 @@ def cut(archive: Archive, *, stage: int | None, share: float | None) -> Cut:
     """Cut a stage, or every stage that has something new.
 
     Stages divide what may be released by its own share of listens. With `share` one release is
-    cut, as stage 1, that reaches that share. Raises UsageError, LockedError.
+    cut, as stage 1, that reaches that share. Raises UsageError, LockedError,
+    and ReleaseError when a claim is decided meanwhile.
     """
     started = clock.monotonic()
     followed.refuse_mirror(archive)
@@ -104,7 +105,7 @@ def cut(archive: Archive, *, stage: int | None, share: float | None) -> Cut:
             newest_upheld=_newest_upheld(archive),
         )
         made = cutting.cut(request, archive.releases)
-        _record(archive, made)
+        _record(archive, made, request.newest_upheld)
     newest |= {release.stage: release for release in made}
     return Cut(
         tuple(made),
@@ -165,11 +166,14 @@ def _newest_upheld(archive: Archive) -> int:
         return claims.position(connection)
 
 
-def _record(archive: Archive, releases: list[Release]) -> None:
-    """Name the releases in the ledger, all at once: from here on they exist."""
+def _record(archive: Archive, releases: list[Release], newest_upheld: int) -> None:
+    """Name the releases in the ledger, all at once: from here on they exist. Raises ReleaseError
+    when a claim was decided since they were judged; the next cut sweeps what was written."""
     if not releases:
         return
     with archive.ledger.write() as connection:
+        if claims.position(connection) != newest_upheld:
+            raise ReleaseError("a claim was decided meanwhile", hint="run the command again")
         for release in releases:
             connection.execute(
                 tables.releases.insert().values(
