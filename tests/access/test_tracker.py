@@ -65,6 +65,9 @@ def test_a_torrent_has_so_many_peers_and_no_more(
     for port in range(1, 9):
         last = announce(served, torrent, port=port, numwant=10**9)
     assert last[b"complete"] == 3
+    # Who is known is heard all the same.
+    again = announce(served, torrent, port=1, left=5)
+    assert (again[b"complete"], again[b"incomplete"]) == (2, 1)
 
 
 def test_who_does_not_come_back_is_forgotten(

@@ -13,7 +13,9 @@ import sqlalchemy as sa
 from longplay.archive import Archive, open_archive
 from longplay.errors import ArchiveError, InputError, LedgerError
 from longplay.ledger import claims, log, tables
-from longplay.workflows import backups, rebuilding, verifying
+from longplay.release import following
+from longplay.workflows import backups, followed, rebuilding, verifying
+from longplay.workflows.followed import Followed
 from tests.postgres import Server
 from tests.workflows.conftest import quiet
 
@@ -60,6 +62,18 @@ def test_a_backup_gives_ledger_settings_and_snapshots_back(copied: Path, tmp_pat
                 "Claire Mant",
                 "Olaf",
             }
+
+
+def test_a_mirror_still_knows_afterwards_what_it_follows(copied: Path, tmp_path: Path) -> None:
+    known = following.Remembered("root", 1, 7, "sha256", 12, "hash")
+    Followed("https://music.example/releases/feed.json", "ab" * 8).write(copied)
+    known.write(copied / followed.REMEMBERED)
+    backup = take(copied, tmp_path / "backups")
+    for name in (followed.MIRROR, followed.REMEMBERED):
+        (copied / name).unlink()
+    backups.put_back(copied, backup)
+    assert followed.followed(copied) is not None
+    assert following.recall(copied / followed.REMEMBERED) == known
 
 
 def test_no_secret_key_is_in_it(archive: Archive, past: Path, tmp_path: Path) -> None:

@@ -12,7 +12,15 @@ from longplay.archive import Archive, open_archive
 from longplay.errors import InputError, StoreError, UsageError
 from longplay.ledger import claims, log, queries, tables
 from longplay.vault import replicas
-from longplay.workflows import forgetting, judging, keeping, rebuilding, releasing, verifying
+from longplay.workflows import (
+    forgetting,
+    judging,
+    keeping,
+    rebuilding,
+    releasing,
+    replicating,
+    verifying,
+)
 from longplay.workflows.status import status
 from tests.workflows.conftest import quiet
 
@@ -168,6 +176,35 @@ def test_every_replica_lets_go_and_one_that_is_away_is_told(copied: Path, tmp_pa
         done = forgetting.forget(archive, f"obj{root.hex()}", REASON)
     assert done.replicas == ("second",)
     assert files_of(second, root) == []
+
+
+def test_what_is_forgotten_while_it_is_copied_stays_in_no_replica(
+    copied: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    second = tmp_path / "second"
+    second.mkdir()
+    settings = copied / "longplay.toml"
+    settings.write_text(
+        settings.read_text() + f'\n[[replicas]]\nname = "second"\nlocation = "{second}"\n'
+    )
+    put = replicas.FolderReplica.put
+    with open_archive(copied) as archive:
+        root = root_of(archive, b"Ann/01.flac")
+        taken = tmp_path / "taken"
+
+        def meanwhile(store: replicas.FolderReplica, path: str, source: Path) -> None:
+            if root.hex() in path:
+                taken.write_bytes(source.read_bytes())  # as if it had been opened before
+                forgetting.forget(archive, f"obj{root.hex()}", REASON)
+                source = taken
+            put(store, path, source)
+
+        monkeypatch.setattr(replicas.FolderReplica, "put", meanwhile)
+        (done,) = replicating.replicate(archive, limit=None, progress=quiet)
+        assert taken.exists()
+        assert files_of(second, root) == []
+        assert (done.failed, done.lacking, done.copied) == ("", 0, done.held)
+        check_gone(archive, root)
 
 
 def test_what_was_forgotten_stays_so_in_a_rebuilt_ledger(copied: Path) -> None:

@@ -146,7 +146,7 @@ def _exchange(folder: Path, said: Announce) -> dict[bytes, int | bytes]:
         mine = (said.torrent, said.address, said.port)
         if said.event == "stopped":
             peers.execute("DELETE FROM peer WHERE torrent = ? AND address = ? AND port = ?", mine)
-        elif _room(peers, said.torrent):
+        elif _room(peers, mine):
             peers.execute("INSERT OR REPLACE INTO peer VALUES (?, ?, ?, ?, ?)",
                           (*mine, int(said.remaining > 0), now))  # fmt: skip
         complete, incomplete = swarm.count(peers, said.torrent)
@@ -166,6 +166,10 @@ def _exchange(folder: Path, said: Announce) -> dict[bytes, int | bytes]:
     }
 
 
-def _room(peers: sqlite3.Connection, torrent: bytes) -> bool:
-    count = peers.execute("SELECT count(*) FROM peer WHERE torrent = ?", (torrent,)).fetchone()[0]
+def _room(peers: sqlite3.Connection, one: tuple[bytes, bytes, int]) -> bool:
+    """Whether a peer may be noted: it is known already, or its torrent has room for another."""
+    known = "SELECT 1 FROM peer WHERE torrent = ? AND address = ? AND port = ?"
+    if peers.execute(known, one).fetchone():
+        return True
+    count = peers.execute("SELECT count(*) FROM peer WHERE torrent = ?", one[:1]).fetchone()[0]
     return bool(count < MOST_PEERS)

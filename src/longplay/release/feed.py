@@ -11,7 +11,14 @@ import re
 from datetime import UTC, datetime
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationError,
+    model_validator,
+)
 
 from longplay.errors import FeedError
 from longplay.release.document import Kind
@@ -154,6 +161,16 @@ class Feed(_Said):
     releases: list[Release]
     scarcity: list[Scarce]
     tombstones: list[Tombstone]
+
+    @model_validator(mode="after")
+    def _each_once(self) -> Feed:
+        """Releases, and the volumes of those that are current, are told apart by their names."""
+        releases = [one.release for one in self.releases]
+        volumes = [volume.name for one in self.current for volume in one.volumes]
+        for names in (releases, volumes):
+            if len(set(names)) < len(names):
+                raise ValueError("names one thing twice")
+        return self
 
     @property
     def current(self) -> list[Release]:

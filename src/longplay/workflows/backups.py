@@ -36,6 +36,7 @@ from longplay.files import (
 from longplay.ledger import database, log, portable
 from longplay.ledger.log import LogState
 from longplay.settings import SETTINGS_FILE
+from longplay.workflows import followed
 
 DOCUMENT = "backup.json"
 
@@ -210,9 +211,12 @@ def _sqlite(archive: Archive, target: Path) -> tuple[dict[str, int], LogState]:
 
 
 def _documents(folder: Path) -> Iterator[str]:
-    """Settings, the list of snapshots, public keys, what releases and feeds say of themselves."""
+    """Settings, the list of snapshots, public keys, what releases and feeds say of themselves, and
+    what a mirror follows: without that it would be an archive that anybody may roll back."""
     yield SETTINGS_FILE
     patterns = (
+        followed.MIRROR,
+        followed.REMEMBERED,
         "catalogue/current",
         "catalogue/snapshots/*.json",
         f"{archives.KEYS}/*",

@@ -184,7 +184,8 @@ class _Bringing:
         left, held = dict(one.job.wanted), dict(one.job.held)
         for path, (root, size) in one.job.wanted.items():
             name = root.hex()
-            places = sorted((store / name[:2] / name[2:4]).glob(f"{name}*"))
+            found = (store / name[:2] / name[2:4]).glob(f"{name}*")
+            places = sorted(path for path in found if path.is_file())  # a pipe would never end
             target = one.job.place(path)
             hashes = _copied(places[0], target, size, one) if places else None
             if hashes is None:

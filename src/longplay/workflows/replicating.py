@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
@@ -12,7 +12,7 @@ import sqlalchemy as sa
 
 from longplay.archive import Archive
 from longplay.errors import StoreError
-from longplay.ledger import copies, tables
+from longplay.ledger import copies, record, tables
 from longplay.model import ObjectKey
 from longplay.vault import evidence, fixity, replicas
 from longplay.vault.replicas import AT_ONCE, ReplicaStore
@@ -58,9 +58,21 @@ def write_again(archive: Archive, store: ReplicaStore, key: ObjectKey, suffix: s
     if reading is None or reading.root != key.root or reading.longer:
         return False
     store.put(replicas.object_path(key, suffix), path)
+    return bool(_enter(archive, store, [(key, suffix)]))
+
+
+def _enter(
+    archive: Archive, store: ReplicaStore, made: Sequence[tuple[ObjectKey, str]]
+) -> list[ObjectKey]:
+    """Enter copies in the ledger. What was forgotten while it was copied goes from the replica
+    again: `forget` says so in the ledger first, and may have looked there before it came."""
     with archive.ledger.write() as connection:
-        copies.add(connection, store.name, [key.root])
-    return True
+        known = record.known_sizes(connection, [key.root for key, _ in made])
+        copies.add(connection, store.name, sorted(known))
+    for key, suffix in made:
+        if key.root not in known:
+            store.remove(replicas.object_path(key, suffix))
+    return [key for key, _ in made if key.root in known]
 
 
 def _fill(archive: Archive, store: ReplicaStore, limit: int | None, progress: Progress) -> Copied:
@@ -73,10 +85,9 @@ def _fill(archive: Archive, store: ReplicaStore, limit: int | None, progress: Pr
         while batch := _next(archive, store, unsound, None if limit is None else limit - size):
             with ThreadPoolExecutor(AT_ONCE) as pool:
                 done = list(pool.map(lambda row: _copy(archive, store, *row), batch))
-            good = [key for (key, _), whole in zip(batch, done, strict=True) if whole]
+            made = [row for row, whole in zip(batch, done, strict=True) if whole]
             unsound |= {key for (key, _), whole in zip(batch, done, strict=True) if not whole}
-            with archive.ledger.write() as connection:
-                copies.add(connection, store.name, [key.root for key in good])
+            good = _enter(archive, store, made)
             copied += len(good)
             size += sum(key.size for key in good)
             progress(copied, total, store.name)
