@@ -11,7 +11,9 @@ import sqlalchemy as sa
 from longplay.archive import Archive, open_archive
 from longplay.errors import InputError, StoreError, UsageError
 from longplay.ledger import claims, log, queries, tables
+from longplay.model import ObjectKey
 from longplay.vault import replicas
+from longplay.vault.store import FolderStore
 from longplay.workflows import (
     forgetting,
     judging,
@@ -205,6 +207,32 @@ def test_what_is_forgotten_while_it_is_copied_stays_in_no_replica(
         assert files_of(second, root) == []
         assert (done.failed, done.lacking, done.copied) == ("", 0, done.held)
         check_gone(archive, root)
+
+
+def test_what_is_forgotten_while_it_is_repaired_does_not_come_back(
+    copied: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    second = tmp_path / "second"
+    second.mkdir()
+    settings = copied / "longplay.toml"
+    settings.write_text(
+        settings.read_text() + f'\n[[replicas]]\nname = "second"\nlocation = "{second}"\n'
+    )
+    replace = FolderStore.replace
+    with open_archive(copied) as archive:
+        replicating.replicate(archive, limit=None, progress=quiet)
+        root = root_of(archive, b"Ann/01.flac")
+        path = files_of(archive.store.folder, root)[0]
+        path.write_bytes(bytes(16_384) + path.read_bytes()[16_384:])
+
+        def meanwhile(store: FolderStore, staged: Path, key: ObjectKey, suffix: str) -> None:
+            forgetting.forget(archive, f"obj{root.hex()}", REASON)
+            replace(store, staged, key, suffix)
+
+        monkeypatch.setattr(FolderStore, "replace", meanwhile)
+        verifying.verify(archive, verifying.Request(1.0, False, True), progress=quiet)
+        check_gone(archive, root)
+        assert files_of(second, root) == []
 
 
 def test_what_was_forgotten_stays_so_in_a_rebuilt_ledger(copied: Path) -> None:

@@ -109,6 +109,9 @@ def repair_objects(archive: Archive, found: Sequence[Finding], progress: Progres
                         lambda ready: _approve(archive, ready),
                     )
                 )
+                if mended[-1].changed and not _is_held(archive, finding.key.root):
+                    # Forgotten between our asking and the renaming, which brought it back.
+                    archive.store.destroy(finding.key)
             progress(number + 1, len(found), "repairing")
         _record(archive, mended)
         return Repairs(
@@ -223,6 +226,11 @@ def _approve(archive: Archive, ready: Mended) -> bool:
             return False
         log.append(connection, "repair", f"obj{ready.key.hex}", detail)
     return True
+
+
+def _is_held(archive: Archive, root: bytes) -> bool:
+    with archive.ledger.read() as connection:
+        return queries.object_of(connection, root) is not None
 
 
 def _record(archive: Archive, mended: Sequence[Mended]) -> None:

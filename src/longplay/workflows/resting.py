@@ -3,6 +3,7 @@ feed no longer withdraws comes back."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 import sqlalchemy as sa
@@ -87,16 +88,26 @@ def let_go(archive: Archive, archive_id: str) -> int:
     stores = archive.replicas()
     for start in range(0, len(due), ROWS):
         part = due[start : start + ROWS]
-        for key, suffix in part:
+        for key in part:
             replicas.remove(stores, archive.ledger, key)
-            archive.store.path(key, suffix).unlink(missing_ok=True)
+            archive.store.destroy(key)
         with archive.ledger.write() as connection:
-            keys = [key for key, _ in part]
-            record.drop_objects(connection, keys)
-            root = log.merkle_root(key.root for key in keys)
-            detail = {"objects": len(keys), "bytes": sum(key.size for key in keys)}
+            again = _copied(connection, part)
+            record.drop_objects(connection, part)
+            root = log.merkle_root(key.root for key in part)
+            detail = {"objects": len(part), "bytes": sum(key.size for key in part)}
             log.append(connection, "delete", cause(archive_id), detail, root)
+        for key in again:
+            replicas.remove(stores, archive.ledger, key)
     return len(due)
+
+
+def _copied(connection: Connection, keys: Sequence[ObjectKey]) -> list[ObjectKey]:
+    """Those of which a replica got a copy after they were removed there: somebody replicates."""
+    c = tables.copies.c
+    query = sa.select(c.root).where(c.root.in_([key.root for key in keys]))
+    found = set(connection.scalars(query))
+    return [key for key in keys if key.root in found]
 
 
 def standing(archive: Archive, archive_id: str) -> int:
@@ -107,17 +118,17 @@ def standing(archive: Archive, archive_id: str) -> int:
         return connection.scalar(query.where(t.cause == cause(archive_id))) or 0
 
 
-def _due(connection: Connection, name: str, until: datetime) -> list[tuple[ObjectKey, str]]:
+def _due(connection: Connection, name: str, until: datetime) -> list[ObjectKey]:
     """The held objects whose tombstone stands since before `until`."""
     t, o = tables.tombstones.c, tables.objects.c
     query = (
-        sa.select(o.root, o.size, o.suffix, t.time)
+        sa.select(o.root, o.size, t.time)
         .join(tables.objects, sa.and_(o.root == t.root, o.size == t.size))
         .where(t.cause == name)
         .order_by(o.root)
     )
     return [
-        (ObjectKey(row.root, row.size), row.suffix)
+        ObjectKey(row.root, row.size)
         for row in connection.execute(query)
         if datetime.fromisoformat(row.time) <= until
     ]
