@@ -17,10 +17,11 @@ from longplay import clock
 from longplay.archive import open_archive
 from longplay.errors import ReleaseError
 from longplay.files import writer_lock
+from longplay.ledger import tables
 from longplay.release import cut as cutting
 from longplay.release import feed as feeds
 from longplay.release.cut import Release, Request, cut
-from longplay.workflows import publishing, releasing
+from longplay.workflows import publishing, releasing, seeding
 from tests.system.conftest import Longplay, song
 
 BY = "https://creativecommons.org/licenses/by/4.0/"
@@ -167,6 +168,22 @@ def test_a_feed_whose_signing_was_cut_short_is_signed_again(longplay: Longplay) 
         assert publishing.renew_due(archive) is None
         signature.unlink()
         assert publishing.renew_due(archive) is not None
+
+
+def test_the_newest_release_is_the_last_one_whatever_the_clock_said(longplay: Longplay) -> None:
+    asked = ("--who", "Ann", "--contact", "ann@music.example", "--ground", "mine")
+    claim = longplay.json("claim", "add", *asked, "--isrc", "QZLP02600001")["claim"]
+    longplay.run("claim", "uphold", claim)
+    longplay.run("release", "cut", "--share", "100%")
+    r = tables.releases
+    with open_archive(longplay.archive) as archive:
+        with archive.ledger.write() as connection:
+            late = r.update().where(r.c.name == "s1-0001").values(time="2099-01-01T00:00:00.000Z")
+            connection.execute(late)
+        publishing.publish(archive)
+        assert [one.name for one in seeding.current(archive)] == ["s1-0002"]
+    said = feed(longplay)["releases"]
+    assert [one["release"] for one in said if one["current"]] == ["s1-0002"]
 
 
 def test_a_decision_holds_where_somebody_else_is_publishing(longplay: Longplay) -> None:

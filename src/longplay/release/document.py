@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass, fields
 from typing import Any, Literal
 
@@ -93,6 +94,11 @@ class Release:
     def music(self) -> tuple[Volume, ...]:
         """The volumes that hold objects."""
         return tuple(one for one in self.volumes if one.kind != "metadata")
+
+
+def newest_by_stage(releases: Iterable[Release]) -> dict[int, Release]:
+    """The newest release of each stage, by its number: clocks may be set back."""
+    return {one.stage: one for one in sorted(releases, key=lambda one: one.sequence)}
 
 
 def read_release(document: dict[str, Any]) -> Release:

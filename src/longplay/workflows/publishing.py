@@ -26,7 +26,7 @@ from longplay.files import write_durably, writer_lock
 from longplay.ledger import claims, queries, tables
 from longplay.release import feed as feeds
 from longplay.release import fetching, following, keys, minisign, peers
-from longplay.release.document import Release, Volume, read_release
+from longplay.release.document import Release, Volume, newest_by_stage, read_release
 from longplay.release.feed import Feed, File, Log, Scarce, Sharing, Tombstone
 from longplay.release.rss import rss
 from longplay.release.tables import MEMBERS
@@ -330,7 +330,7 @@ def _releases(connection: Connection) -> list[Release]:
 
 def _newest(connection: Connection) -> list[Release]:
     """The newest release of each stage."""
-    return list({release.stage: release for release in _releases(connection)}.values())
+    return list(newest_by_stage(_releases(connection)).values())
 
 
 def _files(folder: Path, release: Release) -> list[File]:

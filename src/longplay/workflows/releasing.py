@@ -16,6 +16,7 @@ from longplay.ledger import claims, log, queries, tables
 from longplay.release import cut as cutting
 from longplay.release.cut import Release, Request, Volume, read_release
 from longplay.release.describing import About
+from longplay.release.document import newest_by_stage
 from longplay.vault import evidence
 from longplay.workflows import followed
 from longplay.workflows.releasable import releasable
@@ -203,10 +204,7 @@ def _newest(archive: Archive) -> dict[int, Release]:
     """The newest release of each stage."""
     with archive.ledger.read() as connection:
         texts = list(connection.scalars(sa.select(tables.releases.c.document)))
-    releases = sorted(
-        (read_release(json.loads(text)) for text in texts), key=lambda one: one.sequence
-    )
-    return {release.stage: release for release in releases}
+    return newest_by_stage(read_release(json.loads(text)) for text in texts)
 
 
 def _evidence(archive: Archive) -> list[Any]:

@@ -20,7 +20,7 @@ from longplay.catalogue import layout
 from longplay.errors import ReleaseError
 from longplay.ledger import log, queries, tables
 from longplay.release import peers
-from longplay.release.document import Release, Volume, read_release
+from longplay.release.document import Release, Volume, newest_by_stage, read_release
 from longplay.release.seeding import Seeder, watch
 from longplay.release.seeding import Volume as Offered
 from longplay.release.tables import MEMBERS
@@ -128,8 +128,7 @@ def current(archive: Archive) -> list[Release]:
     r = tables.releases.c
     with archive.ledger.read() as connection:
         texts = list(connection.scalars(sa.select(r.document).order_by(r.time, r.name)))
-    releases = [read_release(json.loads(text)) for text in texts]
-    return list({release.stage: release for release in releases}.values())
+    return list(newest_by_stage(read_release(json.loads(text)) for text in texts).values())
 
 
 def offered(archive: Archive, part: Part) -> list[Offered]:
