@@ -5,9 +5,12 @@ from __future__ import annotations
 import random
 import sqlite3
 import subprocess
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from tests.system.conftest import Longplay
@@ -221,6 +224,50 @@ def test_rotten_evidence_comes_back_from_a_replica(kept: Longplay, tmp_path: Pat
     again = kept.json("verify")
     assert again["log"]["ok"]
     assert again["damaged_evidence"] == []
+
+
+def test_evidence_that_rots_is_not_merged_until_it_looks_sound(
+    kept: Longplay, tmp_path: Path
+) -> None:
+    path = next((kept.archive / "evidence").glob("hashes-*"))
+    data = bytearray(path.read_bytes())
+    sound = pq.read_table(path)
+    for place in range(4, len(data)):  # a bit that can be read all the same
+        data[place] ^= 1
+        path.write_bytes(data)
+        with suppress(pa.ArrowException, OSError):
+            if pq.read_table(path, schema=sound.schema) != sound:
+                break
+        data[place] ^= 1
+    else:
+        raise AssertionError("no such bit")
+    (tmp_path / "more").mkdir()
+    (tmp_path / "more" / "words.txt").write_text("words")
+    kept.run("keep", str(tmp_path / "more"))
+    assert kept.json("verify", expect=3)["damaged_evidence"] == [path.name]
+
+
+def test_every_repair_is_in_the_evidence_of_a_rebuilt_ledger(
+    kept: Longplay, tmp_path: Path
+) -> None:
+    name_replicas(kept, tmp_path / "second")
+    kept.run("replicate")
+    path = max(objects(kept.archive).values(), key=lambda one: one.stat().st_size)
+    for seed in (1, 2):
+        damage(random.Random(seed), [path], 1)
+        kept.run("verify", "--repair", expect=3)
+    before = _events(kept)
+    assert sum(row["type"] == "recovery" for row in before) == 2
+    kept.run("rebuild", "--ledger")
+    (tmp_path / "more").mkdir()
+    (tmp_path / "more" / "words.txt").write_text("words")
+    kept.run("keep", str(tmp_path / "more"))  # sweeps what no ledger names
+    assert [row for row in before if row not in _events(kept)] == []
+
+
+def _events(kept: Longplay) -> list[dict[str, object]]:
+    paths = sorted((kept.archive / "evidence").glob("events-*"))
+    return [row for path in paths for row in pq.read_table(path).to_pylist()]
 
 
 def test_killed_repairs_leave_each_object_old_or_new(kept: Longplay, tmp_path: Path) -> None:

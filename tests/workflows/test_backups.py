@@ -76,6 +76,18 @@ def test_a_mirror_still_knows_afterwards_what_it_follows(copied: Path, tmp_path:
     assert following.recall(copied / followed.REMEMBERED) == known
 
 
+def test_the_lost_ledgers_write_ahead_log_is_kept_from_the_one_put_back(
+    copied: Path, tmp_path: Path
+) -> None:
+    backup = take(copied, tmp_path / "backups")
+    for path in copied.glob("ledger.sqlite3*"):
+        path.unlink()
+    (copied / "ledger.sqlite3-wal").write_bytes(b"of the lost one")
+    backups.put_back(copied, backup)
+    assert not (copied / "ledger.sqlite3-wal").exists()
+    assert (copied / "ledger.sqlite3-wal.stale").read_bytes() == b"of the lost one"
+
+
 def test_no_secret_key_is_in_it(archive: Archive, past: Path, tmp_path: Path) -> None:
     backup = Path(backups.backup(archive, tmp_path / "b", progress=quiet).folder)
     secrets = [path.read_bytes() for path in (past / "keys").rglob("*") if path.is_file()]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import sqlite3
+import threading
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -13,12 +14,14 @@ import pytest
 import sqlalchemy as sa
 
 from longplay.archive import open_archive
+from longplay.capture import pipeline
 from longplay.errors import LockedError
 from longplay.ledger import claims, log, tables
 from longplay.rights.claims import Step
 from longplay.vault import standing
+from longplay.workflows import backups, keeping, rebuilding, releasing, verifying
 from longplay.workflows import claims as deciding
-from longplay.workflows import keeping, rebuilding, releasing, verifying
+from longplay.workflows.claims import Request
 from longplay.workflows.rebuilding import Rebuilt
 from longplay.workflows.status import status
 from tests.postgres import Server
@@ -214,6 +217,92 @@ def test_cut_short_the_same_command_begins_anew(
         with pytest.raises(KeyboardInterrupt):
             rebuild(copied)
     assert rebuild(copied).ledger == ("damaged" if step == "refill" else "missing")
+    check_same(before, content(copied))
+
+
+def test_what_a_killed_capture_brought_after_a_backup_is_there_again(
+    copied: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A capture tells of itself by its batches alone until it ends."""
+    music, taken, commit = tmp_path / "more", [], pipeline.commit
+    music.mkdir()
+    (music / "new.txt").write_text("new words")
+
+    def backed_up(*given: Any, **named: Any) -> Any:
+        with open_archive(copied) as archive:
+            taken.append(backups.backup(archive, tmp_path / "backups", progress=quiet).folder)
+        return commit(*given, **named)
+
+    def die(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(pipeline, "commit", backed_up)
+        patch.setattr(pipeline, "merge_evidence", die)
+        keeping.keep(music, copied, workers=1, progress=quiet)
+    before = content(copied)
+    delete(copied)
+    done = rebuilding.rebuild(copied, backup=Path(taken[0]), progress=quiet)
+    assert done.ledger == "behind"
+    assert content(copied)["object"] == before["object"]
+
+
+def test_who_writes_while_the_ledger_is_made_again_loses_nothing(
+    copied: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    refill, others = rebuilding.refilling.refill, []
+
+    def claim() -> None:
+        with open_archive(copied) as archive:
+            ask = Request("Zoe", "z@example.org", "late", artists=("Late",))
+            others.append(deciding.add(archive, ask).id)
+
+    def beside(*given: Any) -> Any:
+        thread.start()
+        thread.join(0.3)
+        return refill(*given)
+
+    thread = threading.Thread(target=claim)
+    monkeypatch.setattr(rebuilding.refilling, "refill", beside)
+    rebuild(copied, again=True)
+    thread.join()
+    with open_archive(copied) as archive, archive.ledger.read() as connection:
+        assert claims.find(connection, others[0]).person.name == "Zoe"
+    assert rebuild(copied).ledger == "whole"
+
+
+@pytest.mark.parametrize("name", ["releases/s1-0001/release.json", "releases/feed.json"])
+def test_a_rotten_document_costs_what_it_says_and_no_more(copied: Path, name: str) -> None:
+    before = content(copied)
+    path = copied / name
+    path.write_bytes(path.read_bytes()[:100])
+    for stands in copied.glob("evidence/standing*"):
+        stands.unlink()
+    delete(copied)
+    done = rebuild(copied)
+    assert any(f"{path.name} is damaged, a backup has another" in words for words in done.lost)
+    assert content(copied)["object"] == before["object"]
+
+
+def test_files_whose_hashes_are_lost_are_captured_again(copied: Path, past: Path) -> None:
+    before = content(copied)
+    for path in copied.glob("evidence/hashes*"):
+        path.unlink()
+    delete(copied)
+    done = rebuild(copied)
+    assert any("no evidence has their hashes" in words for words in done.lost)
+    assert content(copied)["object"] == []
+    keeping.keep(past / "music", copied, workers=1, progress=quiet)
+    now = {row[0] for row in content(copied)["object"]}
+    assert now and now <= {row[0] for row in before["object"]}
+
+
+def test_a_lost_ledgers_write_ahead_log_is_not_taken_for_the_new_ones(copied: Path) -> None:
+    before = content(copied)
+    delete(copied)
+    (copied / "ledger.sqlite3-wal").write_bytes(b"of the lost one")
+    rebuild(copied)
+    assert (copied / "ledger.sqlite3.old-1-wal").read_bytes() == b"of the lost one"
     check_same(before, content(copied))
 
 

@@ -11,10 +11,11 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from longplay.files import escape
-from longplay.ledger import log, record
+from longplay.ledger import log, queries, record, tables
 from longplay.ledger.record import HoldingRow, ManifestationRow, ObjectRow, QuarantineRow
 from longplay.model import ObjectKey
 
@@ -149,3 +150,9 @@ def _quarantine(refused: Sequence[File]) -> Iterator[QuarantineRow]:
             mtime_ns=file.mtime_ns,
             mode=file.mode,
         )
+
+
+def numbers(connection: Connection) -> set[int]:
+    """The batches that the log names."""
+    details = connection.scalars(sa.select(tables.log.c.detail).where(tables.log.c.event == EVENT))
+    return {queries.batch_of(detail) for detail in details}

@@ -116,6 +116,9 @@ SCHEMAS = {
 BATCHED = ("hashes", "sounds", "events", "holdings")
 """Kinds whose rows belong to a capture batch."""
 
+NO_BATCH = 0
+"""The batch of events that no capture brought: the log vouches for what each capture did bring."""
+
 VOUCHED = ("sounds", "events", "holdings")
 """Kinds whose merkle roots stand in the detail of a batch's entry in the log; that of `hashes` is
 the entry's evidence root."""
@@ -312,6 +315,15 @@ def read_where(
             raise StoreError(
                 f"cannot be read: {error}", where=str(path), hint="restore it from a backup"
             ) from error
+
+
+def is_whole(path: Path, digest: bytes) -> bool:
+    """Whether an evidence file is there, with the bytes that the ledger names."""
+    try:
+        with path.open("rb") as source:
+            return hashlib.file_digest(source, "sha256").digest() == digest
+    except OSError:
+        return False
 
 
 def to_merge(files: Sequence[tuple[str, str, int]]) -> dict[str, list[str]]:

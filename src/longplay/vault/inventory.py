@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from longplay.errors import StoreError
@@ -16,16 +17,22 @@ from longplay.ledger.record import EvidenceFile
 from longplay.vault import evidence, standing
 from longplay.vault.standing import Standing
 
+Covers = frozenset[int | bytes]
+"""What of a kind a file has whole: batches; of the log entries; what no capture brought row by row,
+as its leaf, since every repair writes such rows."""
+
 NAME = re.compile(r"([a-z]+)-([0-9a-f]{32})\.parquet")
 
 
 @dataclass(frozen=True, slots=True)
 class Inventory:
-    """The evidence files that count, what stands, and the names of files that are damaged."""
+    """The evidence files that count, what stands, the names of files that are damaged, and the
+    captured batches, all of whose evidence was written."""
 
     files: tuple[EvidenceFile, ...]
     standing: Standing | None
     damaged: tuple[str, ...]
+    batches: frozenset[int]
 
     def paths(self, folder: Path, kind: str) -> list[Path]:
         """The files of one kind."""
@@ -38,7 +45,7 @@ def take(folder: Path) -> Inventory:
     A file whose bytes do not fit its name is damaged. One whose rows all stand in a larger one was
     merged into that, and is left out; of `standing` only the newest counts.
     """
-    found: dict[str, list[tuple[EvidenceFile, frozenset[int]]]] = {}
+    found: dict[str, list[tuple[EvidenceFile, Covers]]] = {}
     stands: list[tuple[Standing, EvidenceFile]] = []
     damaged = []
     for path in sorted(folder.glob("*.parquet")):
@@ -60,7 +67,12 @@ def take(folder: Path) -> Inventory:
         tuple(chosen + ([newest[1]] if newest else [])),
         newest[0] if newest else None,
         tuple(damaged),
+        frozenset(one for one in _covered(found, "holdings") if isinstance(one, int)),
     )
+
+
+def _covered(found: dict[str, list[tuple[EvidenceFile, Covers]]], kind: str) -> Covers:
+    return frozenset[int | bytes]().union(*(covers for _, covers in found.get(kind, [])))
 
 
 def _facts(path: Path, kind: str, prefix: str) -> EvidenceFile:
@@ -75,17 +87,21 @@ def _facts(path: Path, kind: str, prefix: str) -> EvidenceFile:
         raise StoreError(f"cannot be read: {error}", where=str(path)) from error
 
 
-def _covers(path: Path, kind: str) -> frozenset[int]:
-    """The batches whose rows a file has, whole; of the log the entries."""
+def _covers(path: Path, kind: str) -> Covers:
     column = "number" if kind == standing.LOG else "batch"
-    found: set[int] = set()
+    found: set[int | bytes] = set()
     for batch in evidence.read([path], [column]):
         found.update(batch[column].unique().to_pylist())
+    if kind != standing.LOG and evidence.NO_BATCH in found:
+        found.remove(evidence.NO_BATCH)
+        for batch in evidence.read([path], evidence.SCHEMAS[kind].names):
+            rows = batch.filter(pc.field("batch") == evidence.NO_BATCH).to_pylist()
+            found.update(map(evidence.row_leaf, rows))
     return frozenset(found)
 
 
-def _largest(files: list[tuple[EvidenceFile, frozenset[int]]]) -> Iterator[EvidenceFile]:
-    covered: set[int] = set()
+def _largest(files: list[tuple[EvidenceFile, Covers]]) -> Iterator[EvidenceFile]:
+    covered: set[int | bytes] = set()
     for file, covers in sorted(files, key=lambda pair: (-pair[0].rows, pair[0].name)):
         if not covers <= covered:
             covered |= covers

@@ -43,6 +43,9 @@ DOCUMENT = "backup.json"
 VERSION = 1
 """Version of a backup's form."""
 
+STALE = ("-wal", "-shm", "-journal")
+"""Endings of what lies beside a SQLite file that is in use, or whose user was killed."""
+
 DUMP = "ledger"
 """The folder of a backup that has the tables of a ledger in a database server."""
 
@@ -111,6 +114,10 @@ def put_back(folder: Path, source: Path) -> list[str]:
         place = inside(folder, os.fsencode(relative))
         if relative.startswith(f"{DUMP}/") or place.exists():
             continue
+        for ending in STALE:  # what the lost file's write-ahead log has would spoil another's pages
+            stray = place.with_name(f"{place.name}{ending}")
+            if stray.exists():
+                stray.rename(f"{stray}.stale")
         write_durably(place, inside(source, os.fsencode(relative)).read_bytes())
         done.append(relative)
     if (source / DUMP).is_dir() and _load(folder, source / DUMP):
@@ -206,7 +213,7 @@ def _sqlite(archive: Archive, target: Path) -> tuple[dict[str, int], LogState]:
             return portable.state(connection)
     finally:
         copy.close()
-        for ending in ("-wal", "-shm"):  # so that the copy is one file again
+        for ending in STALE:  # so that the copy is one file again
             place.with_name(f"{place.name}{ending}").unlink(missing_ok=True)
 
 

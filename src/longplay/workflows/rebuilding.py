@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import sqlite3
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
@@ -19,7 +20,7 @@ from longplay.capture import places
 from longplay.catalogue import rebuild as indexes
 from longplay.errors import ArchiveError, LedgerError, LockedError
 from longplay.files import publish, sync_folder
-from longplay.ledger import database, log, tables
+from longplay.ledger import batches, database, log, portable, tables
 from longplay.settings import Settings
 from longplay.vault import inventory
 from longplay.vault.inventory import Inventory
@@ -72,11 +73,12 @@ def rebuild(
         condition = _condition(settings, folder, found)
         done, old = Report(), None
         if again or condition != Condition.WHOLE:
-            persons = _persons(settings, folder)
-            if database.resolve(settings.ledger, folder).get_backend_name() == "sqlite":
+            address = database.resolve(settings.ledger, folder)
+            if address.get_backend_name() == "sqlite" and not _is_usable(address, condition):
+                persons = _persons(settings, folder)
                 done, old = _anew(folder, settings, found, persons, condition, progress)
             else:
-                done = _in_place(folder, settings, found, persons, progress)
+                done, old = _in_place(folder, settings, progress)
     with open_archive(folder) as archive:
         if done.entries:
             rights.catch_up(archive)
@@ -123,8 +125,9 @@ def _condition(settings: Settings, folder: Path, found: Inventory) -> Condition:
             )
         with ledger.read() as connection:
             head = log.head(connection)
+            unknown = found.batches - batches.numbers(connection)
         entries = found.standing.entries if found.standing else 0
-        return Condition.BEHIND if entries > head else Condition.WHOLE
+        return Condition.BEHIND if entries > head or unknown else Condition.WHOLE
     except LedgerError:
         if not ledger.is_sqlite:
             raise  # a server that cannot be reached is not a damaged ledger
@@ -147,7 +150,8 @@ def _persons(settings: Settings, folder: Path) -> Sequence[dict[str, Any]]:
     path = Path(str(address.database))
     places = [address]
     if address.get_backend_name() == "sqlite":
-        aside = sorted(path.parent.glob(f"{path.name}.old-*[0-9]"), reverse=True)
+        aside = [one for one in path.parent.glob(f"{path.name}.old-*") if one.name[-1].isdigit()]
+        aside.sort(key=lambda one: int(one.name.rpartition("-")[2]), reverse=True)
         places = [sa.URL.create("sqlite", database=str(one)) for one in (path, *aside)]
     for place in places:
         if place.get_backend_name() == "sqlite" and not Path(str(place.database)).is_file():
@@ -184,37 +188,54 @@ def _anew(
             done = refilling.refill(archive, connection, found, persons, progress)
     finally:
         ledger.close()
-    old = None
-    if condition != Condition.MISSING:
-        numbers = range(1, 1_000_000)
-        names = (place.with_name(f"{place.name}.old-{number}") for number in numbers)
-        old = next(name for name in names if not name.exists())
-        for ending in reversed(ENDINGS):
-            part = Path(f"{place}{ending}")
-            if part.exists():
-                part.rename(f"{old}{ending}")
-        sync_folder(place.parent)
-    for ending in ENDINGS[1:]:
-        Path(f"{place}{ending}").unlink(missing_ok=True)
+    # The database first: cut short between, the same command finds it missing, and not without
+    # what was in its write-ahead log.
+    parts = [ending for ending in ENDINGS if Path(f"{place}{ending}").exists()]
+    old = _free_name(place)
+    for ending in parts:
+        Path(f"{place}{ending}").rename(f"{old}{ending}")
+    sync_folder(place.parent)
     publish(fresh, place)
-    return done, old
+    return done, None if condition == Condition.MISSING else old
 
 
-def _in_place(
-    folder: Path,
-    settings: Settings,
-    found: Inventory,
-    persons: Sequence[dict[str, Any]],
-    progress: Progress,
-) -> Report:
-    """Empty and fill the tables of a database server, in one transaction."""
+def _in_place(folder: Path, settings: Settings, progress: Progress) -> tuple[Report, Path | None]:
+    """Empty and fill the tables in one transaction, so that nobody writes what would be lost: who
+    waits for it goes on with the new ones. Of a SQLite file a copy stays."""
     ledger = database.create(settings.ledger, folder)
+    old = None
     try:
         archive = Archive(folder, settings, ledger)
         with ledger.write() as connection:
+            found = inventory.take(archive.evidence)
+            persons = _persons(settings, folder)
+            if ledger.is_sqlite:
+                place = Path(str(database.resolve(settings.ledger, folder).database))
+                old = _free_name(place)
+                portable.copy_sqlite(place, old)
             for table in reversed(tables.metadata.sorted_tables):
                 if table is not tables.meta:
                     connection.execute(table.delete())
-            return refilling.refill(archive, connection, found, persons, progress)
+            # What else it says, such as which rights have been read, is true no more.
+            meta = tables.meta
+            connection.execute(meta.delete().where(meta.c.key != "version"))
+            return refilling.refill(archive, connection, found, persons, progress), old
     finally:
         ledger.close()
+
+
+def _is_usable(address: sa.URL, condition: Condition) -> bool:
+    """Whether the tables of a SQLite file are those of this version, and can be filled anew."""
+    if condition not in (Condition.WHOLE, Condition.BEHIND):
+        return False
+    ledger = database.connect(address)
+    try:
+        return int(database.fact(ledger, "version")) == tables.VERSION
+    finally:
+        ledger.close()
+
+
+def _free_name(place: Path) -> Path:
+    """Where an old ledger can stay: no file of it has that name."""
+    names = (place.with_name(f"{place.name}.old-{number}") for number in itertools.count(1))
+    return next(name for name in names if not any(Path(f"{name}{one}").exists() for one in ENDINGS))

@@ -22,7 +22,7 @@ from sqlalchemy.engine import Connection
 
 from longplay import clock
 from longplay.archive import Archive
-from longplay.errors import LongplayError
+from longplay.errors import InputError, LongplayError
 from longplay.files import read_bounded, unescape
 from longplay.ledger import batches, claims, log, queries, record, tables
 from longplay.ledger.batches import Batch, File
@@ -67,11 +67,12 @@ def refill(
         connection.execute(tables.log.insert(), chain)
     _batches(archive, connection, found, chain, report, progress)
     _old_objects(archive, connection, found, report)
+    _drop_unhashed(connection, report)
     stands = found.standing.rows if found.standing else {}
     if found.standing is None:
         report.lost.append("claims, tombstones and what was forgotten: no evidence tells of them")
     _stands(connection, stands, persons)
-    report.releases = _releases(archive, connection, stands.get("release", []))
+    report.releases = _releases(archive, connection, stands.get("release", []), report)
     _plans(archive, connection)
     _feeds(archive, connection, report)
     _forget(archive, connection)
@@ -247,6 +248,20 @@ def _old_objects(
     )
 
 
+def _drop_unhashed(connection: Connection, report: Report) -> None:
+    """Files whose objects no evidence has hashes of do not count as held: captured again, they
+    are."""
+    h = tables.holdings.c
+    unknown = h.root.not_in(sa.select(tables.objects.c.root))
+    count = connection.scalar(sa.select(sa.func.count(sa.distinct(h.root))).where(unknown))
+    if count:
+        connection.execute(tables.holdings.delete().where(unknown))
+        report.lost.append(
+            f"{count} objects: no evidence has their hashes; bring it back from a replica or a copy"
+            " and run `longplay rebuild --ledger`, or capture their sources again"
+        )
+
+
 def _old_paths(
     archive: Archive, found: Inventory, roots: set[bytes]
 ) -> dict[bytes, tuple[str, bytes, str]]:
@@ -284,7 +299,9 @@ def _stands(connection: Connection, stands: dict[str, list[Row]], persons: Seque
         connection.execute(tables.persons.insert().values(**{**row, "id": identity}))
 
 
-def _releases(archive: Archive, connection: Connection, stood: Sequence[Row]) -> int:
+def _releases(
+    archive: Archive, connection: Connection, stood: Sequence[Row], report: Report
+) -> int:
     """Every release that has a folder, by its own document."""
     times = {row["name"]: row["time"] for row in stood}
     l = tables.log.c  # noqa: E741 - one letter a table
@@ -292,19 +309,18 @@ def _releases(archive: Archive, connection: Connection, stood: Sequence[Row]) ->
     times = dict(map(tuple, connection.execute(logged))) | times
     count = 0
     for path in sorted(archive.releases.glob("s*-*/release.json")):
-        document = json.loads(read_bounded(path, DOCUMENT_BYTES))
-        connection.execute(
-            tables.releases.insert().values(
-                name=document["name"],
-                stage=document["stage"],
-                time=times.get(document["name"]) or _written(path),
-                objects=document["objects"],
-                bytes=document["bytes"],
-                share_of_listens=document["share_of_listens"],
-                supersedes=document["supersedes"],
-                document=json.dumps(document, sort_keys=True),
+        columns = ("name", "stage", "objects", "bytes", "share_of_listens", "supersedes")
+        try:
+            document = json.loads(read_bounded(path, DOCUMENT_BYTES))
+            row = {column: document[column] for column in columns}
+        except (InputError, ValueError, KeyError, TypeError):
+            report.lost.append(
+                f"release {path.parent.name}: its {path.name} is damaged, a backup has another"
             )
-        )
+            continue
+        time = times.get(row["name"]) or _written(path)
+        text = json.dumps(document, sort_keys=True)
+        connection.execute(tables.releases.insert().values(**row, time=time, document=text))
         count += 1
     return count
 
@@ -338,21 +354,25 @@ def _feeds(archive: Archive, connection: Connection, report: Report) -> None:
     path = archive.releases / "feed.json"
     if not path.is_file():
         return
-    data = read_bounded(path, DOCUMENT_BYTES)
-    feed = json.loads(data)
-    h = tables.feed_heads.c
-    if connection.scalar(sa.select(sa.func.max(h.serial))) or feed["serial"] < 1:
+    if connection.scalar(sa.select(sa.func.max(tables.feed_heads.c.serial))):
         return
-    connection.execute(
-        tables.feed_heads.insert().values(
-            serial=feed["serial"],
-            time=feed["issued"],
-            expires=feed["expires"],
-            entries=feed["log"]["entries"],
-            hash=bytes.fromhex(feed["log"]["hash"]),
-            sha256=hashlib.sha256(data).digest(),
-        )
-    )
+    try:
+        data = read_bounded(path, DOCUMENT_BYTES)
+        feed = json.loads(data)
+        row = {
+            "serial": int(feed["serial"]),
+            "time": feed["issued"],
+            "expires": feed["expires"],
+            "entries": feed["log"]["entries"],
+            "hash": bytes.fromhex(feed["log"]["hash"]),
+            "sha256": hashlib.sha256(data).digest(),
+        }
+    except (InputError, ValueError, KeyError, TypeError):
+        report.lost.append("the heads of all feeds: feed.json is damaged, a backup has another")
+        return
+    if row["serial"] < 1:
+        return
+    connection.execute(tables.feed_heads.insert().values(**row))
     report.lost.append("the heads of feeds before the newest")
 
 

@@ -40,9 +40,6 @@ from longplay.workflows import seeding
 
 LOCK = "repair.lock"
 
-NO_BATCH = 0
-"""The batch of events that no capture brought: the log vouches for what each capture did bring."""
-
 READ_BYTES = 4 * 2**20
 """Bytes of evidence that are fetched at once."""
 
@@ -241,7 +238,8 @@ def _record(archive: Archive, mended: Sequence[Mended]) -> None:
     o = tables.objects.c
     time = clock.timestamp()
     rows = [
-        {"batch": NO_BATCH, "root": one.key.root, "size": one.key.size, "time": time} | event
+        {"batch": evidence.NO_BATCH, "root": one.key.root, "size": one.key.size, "time": time}
+        | event
         for one in done
         for event in _events(one)
     ]

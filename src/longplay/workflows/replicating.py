@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import re
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -138,11 +137,8 @@ def _bring_evidence(archive: Archive, store: ReplicaStore) -> None:
     there = set(store.names(replicas.EVIDENCE))
     for name, digest in sorted(named.items()):
         path = archive.evidence / name
-        if name not in there and path.is_file():
-            with path.open("rb") as source:
-                whole = hashlib.file_digest(source, "sha256").digest() == digest
-            if whole:
-                store.put(replicas.evidence_path(name), path)
+        if name not in there and evidence.is_whole(path, digest):
+            store.put(replicas.evidence_path(name), path)
     if named.keys() <= set(store.names(replicas.EVIDENCE)):
         for name in sorted(there - named.keys()):
             if EVIDENCE_NAME.fullmatch(name):

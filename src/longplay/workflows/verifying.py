@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import math
 import os
 from collections import defaultdict
@@ -344,15 +343,9 @@ def _damaged_evidence(archive: Archive) -> tuple[str, ...]:
     with archive.ledger.read() as connection:
         e = tables.evidence_files.c
         rows = connection.execute(sa.select(e.name, e.sha256).order_by(e.name)).all()
-    damaged = []
-    for name, digest in rows:
-        try:
-            with (archive.evidence / name).open("rb") as source:
-                found = hashlib.file_digest(source, "sha256").digest()
-        except OSError:
-            found = b""
-        if found != digest:
-            damaged.append(str(name))
+    damaged = [
+        name for name, digest in rows if not evidence.is_whole(archive.evidence / name, digest)
+    ]
     if not damaged:
         return ()
     # What a rare event wrote anew meanwhile took the place of a file that we were about to read.
