@@ -160,9 +160,10 @@ def test_refused_places_and_forms(copied: Path, tmp_path: Path) -> None:
         backups.backup(archive, copied / "backups", progress=quiet)
     with pytest.raises(InputError, match="cannot be read"):
         backups.put_back(copied, tmp_path)
-    (tmp_path / "backup.json").write_text("[]")
-    with pytest.raises(InputError, match="is no backup"):
-        backups.put_back(copied, tmp_path)
+    for text in ("[]", '{"version": 1, "files": [1]}'):
+        (tmp_path / "backup.json").write_text(text)
+        with pytest.raises(InputError, match="is no backup"):
+            backups.put_back(copied, tmp_path)
     (tmp_path / "backup.json").write_text('{"version": 99, "files": []}')
     with pytest.raises(ArchiveError, match="newer Longplay"):
         backups.put_back(copied, tmp_path)

@@ -297,6 +297,20 @@ def test_files_whose_hashes_are_lost_are_captured_again(copied: Path, past: Path
     assert now and now <= {row[0] for row in before["object"]}
 
 
+def test_damaged_evidence_comes_back_from_a_replica(copied: Path, tmp_path: Path) -> None:
+    before, second = content(copied), tmp_path / "second"
+    shutil.copytree(copied / "evidence", second / "evidence")
+    settings = copied / "longplay.toml"
+    settings.write_text(
+        f'{settings.read_text()}\n[[replicas]]\nname = "second"\nlocation = "{second}"\n'
+    )
+    for path in copied.glob("evidence/holdings*"):
+        path.write_bytes(b"rotten")
+    delete(copied)
+    assert rebuild(copied).lost == ()
+    check_same(before, content(copied))
+
+
 def test_a_lost_ledgers_write_ahead_log_is_not_taken_for_the_new_ones(copied: Path) -> None:
     before = content(copied)
     delete(copied)

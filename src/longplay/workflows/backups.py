@@ -131,7 +131,8 @@ def read(source: Path) -> dict[str, Any]:
     text = read_bounded(source / DOCUMENT, MAX_DOCUMENT_BYTES)
     try:
         document = json.loads(text)
-        version, files = int(document["version"]), list(document["files"])
+        version = int(document["version"])
+        digests = {str(file["path"]): str(file["sha256"]) for file in document["files"]}
     except (ValueError, KeyError, TypeError) as error:
         raise InputError("is no backup", where=str(source / DOCUMENT)) from error
     if version > VERSION:
@@ -140,9 +141,9 @@ def read(source: Path) -> dict[str, Any]:
             where=str(source),
             hint="install that version",
         )
-    for file in files:
-        path = inside(source, os.fsencode(str(file["path"])))
-        if not path.is_file() or _digest(path) != file["sha256"]:
+    for name, digest in digests.items():
+        path = inside(source, os.fsencode(name))
+        if not path.is_file() or _digest(path) != digest:
             raise InputError(
                 "is missing or damaged", where=str(path), hint="take another backup's files"
             )

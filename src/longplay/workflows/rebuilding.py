@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import itertools
 import sqlite3
 from collections.abc import Callable, Iterator, Sequence
@@ -18,16 +19,19 @@ from longplay import settings as settings_room
 from longplay.archive import Archive, open_archive
 from longplay.capture import places
 from longplay.catalogue import rebuild as indexes
-from longplay.errors import ArchiveError, LedgerError, LockedError
-from longplay.files import publish, sync_folder
+from longplay.errors import ArchiveError, LedgerError, LockedError, StoreError
+from longplay.files import durable, publish, sync_folder
 from longplay.ledger import batches, database, log, portable, tables
 from longplay.settings import Settings
-from longplay.vault import inventory
+from longplay.vault import inventory, replicas
 from longplay.vault.inventory import Inventory
 from longplay.workflows import backups, refilling, rights
 from longplay.workflows.refilling import Report
 
 Progress = Callable[[int, int, str], None]
+
+READ_BYTES = 4 * 2**20
+"""Bytes of evidence that are fetched at once."""
 
 ENDINGS = ("", "-wal", "-shm", "-journal")
 """The files of a SQLite database."""
@@ -70,6 +74,9 @@ def rebuild(
     settings = settings_room.load(folder)
     with _alone(folder):
         found = inventory.take(folder / "evidence")
+        if found.damaged:
+            _bring_back(settings, folder, found.damaged)
+            found = inventory.take(folder / "evidence")
         condition = _condition(settings, folder, found)
         done, old = Report(), None
         if again or condition != Condition.WHOLE:
@@ -106,6 +113,26 @@ def _alone(folder: Path) -> Iterator[None]:
                 hint="wait until that has ended, or stop it",
             )
         yield
+
+
+def _bring_back(settings: Settings, folder: Path, damaged: Sequence[str]) -> None:
+    """Bring damaged evidence back from replicas, proved by its name: a ledger that does not name
+    it would have it removed there, too."""
+    for name, replica in itertools.product(damaged, settings.replicas):
+        expected = name.partition("-")[2].partition(".")[0]
+        try:
+            store = replicas.open_replica(replica, folder)
+            place = replicas.evidence_path(name)
+            digest = hashlib.sha256()
+            with durable(folder / "evidence" / name) as out:
+                for start in range(0, store.size(place) or 0, READ_BYTES):
+                    data = store.read(place, start, READ_BYTES) or b""
+                    digest.update(data)
+                    out.write(data)
+                if not digest.hexdigest().startswith(expected):
+                    raise StoreError("is not what its name says", where=name)
+        except StoreError:
+            continue
 
 
 def _condition(settings: Settings, folder: Path, found: Inventory) -> Condition:
