@@ -124,6 +124,19 @@ class Sharing(Model):
         300, gt=0, description="seconds after which a mirror at work asks for a newer feed"
     )
 
+    @property
+    def all_trackers(self) -> tuple[str, ...]:
+        """Trackers: those that are named, and `longplay serve` itself if its address is known."""
+        return (*self.trackers, *self._own("announce"))
+
+    @property
+    def all_web_seeds(self) -> tuple[str, ...]:
+        """Web seeds (BEP 19): those that are named, and `longplay serve` itself."""
+        return (*self.web_seeds, *self._own("seed/"))
+
+    def _own(self, path: str) -> tuple[str, ...]:
+        return (f"{self.address.rstrip('/')}/{path}",) if self.address else ()
+
 
 class Fixity(Model):
     """How often stored objects are read again."""

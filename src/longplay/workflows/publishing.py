@@ -35,9 +35,6 @@ from longplay.workflows.claims import catch_up, reserved_recordings
 
 FEED, SIGNATURE, RSS = "feed.json", "feed.json.minisig", "feed.rss"
 
-ANNOUNCE, WEB_SEEDS = "announce", "seed/"
-"""Where a served archive answers as a tracker and as a web seed."""
-
 
 @dataclass(frozen=True, slots=True)
 class Published:
@@ -236,8 +233,8 @@ def _feed(archive: Archive, connection: Connection, known: keys.Keys, held: _Hel
             heads=[(row.serial, row.entries, row.hash.hex()) for row in reversed(heads)],
         ),
         sharing=Sharing(
-            trackers=[*sharing.trackers, *below(sharing.address, ANNOUNCE)],
-            web_seeds=[*sharing.web_seeds, *below(sharing.address, WEB_SEEDS)],
+            trackers=list(sharing.all_trackers),
+            web_seeds=list(sharing.all_web_seeds),
             dht=sharing.dht,
         ),
         releases=releases,
@@ -392,11 +389,6 @@ def _copies(archive: Archive, volumes: list[Volume]) -> dict[str, int]:
         if known:
             found[name] = max(known)
     return dict(found)
-
-
-def below(address: str, path: str) -> tuple[str, ...]:
-    """A place below the archive's public address, if it has one."""
-    return (f"{address.rstrip('/')}/{path}",) if address else ()
 
 
 def _text(moment: datetime) -> str:

@@ -33,9 +33,6 @@ POLL_SECONDS = 1.0
 """How often a seeder looks whether claims or releases have changed what it may offer: what is
 withdrawn must be out of reach within ten seconds."""
 
-WEB_SEEDS, ANNOUNCE = "seed/", "announce"
-"""Where a served archive answers as a web seed and as a tracker."""
-
 
 @dataclass(frozen=True, slots=True)
 class Part:
@@ -111,7 +108,7 @@ def _without(offer: _Rooted, withdrawn: frozenset[bytes]) -> Offered:
 def seed(archive: Archive, part: Part, ready: Callable[[int, str], None], stop: Event) -> None:
     """Seed until `stop` is set; `ready` is told the number of torrents and the address."""
     sharing = followed.sharing(archive)
-    trackers = (*sharing.trackers, *_below(sharing.address, ANNOUNCE))
+    trackers = sharing.all_trackers
     offer = Offer(archive, part)
     rights.catch_up(archive)
     with (
@@ -150,7 +147,7 @@ def _offered(archive: Archive, part: Part) -> _Offers:
     mine.sort(key=lambda pair: copies.get(pair[1].name, 0))
     places = _places(archive, {release.name: release for release, _ in mine}.values())
     sharing = followed.sharing(archive)
-    web_seeds = (*sharing.web_seeds, *_below(sharing.address, WEB_SEEDS))
+    web_seeds = sharing.all_web_seeds
     mirrored = followed.followed(archive.folder) is not None
     found = []
     for release, volume in mine:
@@ -226,7 +223,3 @@ def _places(archive: Archive, releases: Iterable[Release]) -> dict[bytes, Path]:
         for (key, suffix), verdict in zip(held, verdicts, strict=True)
         if isinstance(verdict, Shareable)
     }
-
-
-def _below(address: str, path: str) -> tuple[str, ...]:
-    return (f"{address.rstrip('/')}/{path}",) if address else ()

@@ -16,7 +16,7 @@ import sqlalchemy as sa
 from longplay import clock
 from longplay.archive import Archive
 from longplay.errors import LongplayError, ReleaseError, TorrentError
-from longplay.files import TEMPORARY, read_bounded, sync_folder, write_durably
+from longplay.files import TEMPORARY, read_bounded, require_free, sync_folder, write_durably
 from longplay.ledger import log, queries, record, tables
 from longplay.model import ObjectKey, Statement
 from longplay.release import checking, choosing, feed, fetching
@@ -172,7 +172,8 @@ class Choice:
         return index
 
     def _has(self, stage: int) -> bool:
-        """Whether a release of this stage is here: its successor comes, whatever it costs."""
+        """Whether a release of this stage is here. Its successor's own files come, whatever the
+        budget has left: they say what of it holds. Its objects do not."""
         query = sa.select(tables.releases.c.name).where(tables.releases.c.stage == stage)
         with self.archive.ledger.read() as connection:
             return connection.scalar(query.limit(1)) is not None
@@ -187,7 +188,9 @@ class Choice:
         temporary = folder.with_name(f".{folder.name}{TEMPORARY}")
         shutil.rmtree(temporary, ignore_errors=True)
         temporary.mkdir(parents=True)
-        self._spend(sum(file.bytes for file in said.files))
+        size = sum(file.bytes for file in said.files)
+        require_free(self.archive.releases, size)
+        self._spend(size)
         for file in said.files:
             fetching.save(
                 self.origin,
