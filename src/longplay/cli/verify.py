@@ -186,7 +186,7 @@ def _show(found: Verification) -> None:
     _lines("unknown  ", found.unknown_files)
     for name in found.damaged_evidence:
         back = name in found.restored_evidence
-        rest = "is back from a replica" if back else "bring it back from a backup"
+        rest = "is back from a replica" if back else "`--repair` brings it back if a replica has it"
         output.line(f"damaged evidence {name}: {rest}")
     for copies in found.replicas:
         _show_copies(copies)
