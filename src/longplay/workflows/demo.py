@@ -84,7 +84,11 @@ class DemoStory:
             ("mirrored", f"{self.mirrored.objects} objects, each proved as it came"),
             ("seconds", round(self.seconds)),
             ("picture of the plan", self.picture),
-            *(("torrent", path) for path in self.cut.document()["torrents"]),
+            *(
+                (f"torrent of {volume.kind}", self.cut.path(volume))
+                for _, volumes in self.cut.fresh()
+                for volume in volumes
+            ),
         ]
 
 
@@ -159,7 +163,8 @@ def _keep(
     say("5. Release. What may be shared, by stages, as torrents made from stored hashes alone:")
     cut = releasing.cut(archive, stage=None, share=None)
     withheld = ", ".join(f"{count} {reason}" for reason, count in cut.withheld.items())
-    say(f"   {len(cut.releases)} releases; withheld: {withheld or 'nothing'}.")
+    say(f"   {len(cut.releases)} releases, each with its metadata, art and audio.")
+    say(f"   Kept here and not shared, pictures included: {withheld or 'nothing'}.")
     say("6. Verify. Every object is read again, and the log walked:")
     verified = verifying.verify(archive, progress=_quiet)
     say(f"   {verified.checked} objects: {'whole' if verified.sound else 'something is wrong'}.")
