@@ -15,6 +15,7 @@ import sqlalchemy as sa
 
 from longplay.archive import open_archive
 from longplay.capture import pipeline
+from longplay.capture.batch import sweep
 from longplay.errors import LockedError
 from longplay.ledger import claims, log, tables
 from longplay.rights.claims import Step
@@ -25,6 +26,7 @@ from longplay.workflows.claims import Request
 from longplay.workflows.rebuilding import Rebuilt
 from longplay.workflows.status import status
 from tests.postgres import Server
+from tests.system.conftest import song
 from tests.system.state import timeless
 from tests.workflows.conftest import quiet
 
@@ -333,3 +335,34 @@ def test_an_archive_moves_to_postgresql_by_its_evidence(copied: Path, postgres: 
     assert rebuild(copied, again=True).lost == ()
     with open_archive(copied) as archive:
         assert verifying.verify(archive, progress=quiet).sound
+
+
+def test_an_older_ledger_sweeps_nothing_that_it_does_not_know(copied: Path, past: Path) -> None:
+    with (
+        closing(sqlite3.connect(copied / "ledger.sqlite3")) as ledger,
+        closing(sqlite3.connect(copied / "yesterday")) as backup,
+    ):
+        ledger.backup(backup)
+    song(past / "music" / "later.flac", "flac", pitch=991, title="Later")
+    keeping.keep(past / "music", copied, workers=1, progress=quiet)
+    before = content(copied)
+    files = {path.name for path in (copied / "evidence").iterdir()}
+    delete(copied)
+    (copied / "yesterday").rename(copied / "ledger.sqlite3")
+    with open_archive(copied) as archive:
+        sweep(archive.places)
+    assert {path.name for path in (copied / "evidence").iterdir()} == files
+    assert rebuild(copied).ledger == "behind"
+    check_same(before, content(copied))
+
+
+def test_what_rotted_and_was_left_out_stays_until_it_is_brought_back(copied: Path) -> None:
+    rotten = next(copied.glob("evidence/events*"))
+    rotten.write_bytes(b"rotten")
+    (copied / "evidence" / f"events-{'0' * 32}.parquet.7.tmp").write_bytes(b"half")
+    delete(copied)
+    rebuild(copied)
+    with open_archive(copied) as archive:
+        assert sweep(archive.places) >= 1
+    assert rotten.read_bytes() == b"rotten"
+    assert not list(copied.glob("evidence/*.tmp"))

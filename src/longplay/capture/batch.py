@@ -90,7 +90,8 @@ def commit(places: Places, batch: Batch, lease: tuple[str, int, str], *, done: b
 
 
 def sweep(places: Places) -> int:
-    """Remove what captures that died left behind; only while no other capture runs."""
+    """Remove what captures that died left behind; only while no other capture runs. Where the
+    ledger lacks evidence that it names, what it does not name stays (`evidence.leftovers`)."""
     with places.ledger.read() as connection:
 
         def named_suffix(root: bytes) -> str | None:
@@ -99,11 +100,16 @@ def sweep(places: Places) -> int:
 
         count = places.store.sweep(named_suffix)
         named = set(connection.scalars(sa.select(tables.evidence_files.c.name)))
-        count += _sweep_folder(places.evidence, named)
+        left = evidence.leftovers(places.evidence, named)
+        if left is None:
+            return count
+        for path in left:
+            path.unlink()
+        count += len(left)
         q = tables.quarantine.c
         rows = connection.execute(sa.select(q.root, q.size).where(q.root.is_not(None)))
         aside = {set_aside_name(ObjectKey(root, size)) for root, size in rows}
-        count += _sweep_folder(places.quarantine, aside)
+        count += len(files.sweep(places.quarantine, aside))
     return count
 
 
@@ -130,10 +136,6 @@ def merge_evidence(places: Places) -> None:
             record.add_evidence(connection, [merged])
         for name in set(names) - {merged.name}:
             (places.evidence / name).unlink(missing_ok=True)
-
-
-def _sweep_folder(folder: Path, keep: set[str]) -> int:
-    return len(files.sweep(folder, keep))
 
 
 def _parts(batch: Batch) -> Iterator[Part]:

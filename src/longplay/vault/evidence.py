@@ -12,7 +12,8 @@ from __future__ import annotations
 import hashlib
 import heapq
 import json
-from collections.abc import Callable, Iterable, Iterator, Sequence
+import re
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -131,6 +132,9 @@ ORDERS = {
     "log": ("number",),
 }
 """How the rows of a merged file are sorted."""
+
+NAME = re.compile(rf"({'|'.join(SCHEMAS)})-([0-9a-f]{{32}})\.parquet")
+"""What files of evidence are called: their kind, and the beginning of their SHA-256."""
 
 MERGED_BYTES = 256 * 2**20
 """Size that merged evidence files aim at: large enough to scan fast, small enough to rewrite."""
@@ -324,6 +328,28 @@ def is_whole(path: Path, digest: bytes) -> bool:
             return hashlib.file_digest(source, "sha256").digest() == digest
     except OSError:
         return False
+
+
+def leftovers(folder: Path, named: Collection[str]) -> list[Path] | None:
+    """The files in the evidence folder that no transaction names, and that may go: what was killed
+    left them. None where none may go, because one that is named is missing: then the ledger is
+    older than the evidence, or evidence was lost, and what it does not name may be all there is.
+
+    A file that is not what its own name says has rotted, and was never half written: it stays, so
+    that it is told of, and brought back from where it is whole.
+    """
+    there = {path.name: path for path in folder.iterdir() if path.is_file()}
+    if not there.keys() >= set(named):
+        return None
+    return [path for name, path in sorted(there.items()) if name not in named and not _rotten(path)]
+
+
+def _rotten(path: Path) -> bool:
+    match = NAME.fullmatch(path.name)
+    if match is None:
+        return False
+    with path.open("rb") as source:
+        return not hashlib.file_digest(source, "sha256").hexdigest().startswith(match[2])
 
 
 def to_merge(files: Sequence[tuple[str, str, int]]) -> dict[str, list[str]]:

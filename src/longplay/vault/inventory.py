@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,8 +19,6 @@ from longplay.vault.standing import Standing
 Covers = frozenset[int | bytes]
 """What of a kind a file has whole: batches; of the log entries; what no capture brought row by row,
 as its leaf, since every repair writes such rows."""
-
-NAME = re.compile(r"([a-z]+)-([0-9a-f]{32})\.parquet")
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,8 +46,8 @@ def take(folder: Path) -> Inventory:
     stands: list[tuple[Standing, EvidenceFile]] = []
     damaged = []
     for path in sorted(folder.glob("*.parquet")):
-        match = NAME.fullmatch(path.name)
-        if match is None or match[1] not in evidence.SCHEMAS:
+        match = evidence.NAME.fullmatch(path.name)
+        if match is None:
             continue
         try:
             file = _facts(path, match[1], match[2])

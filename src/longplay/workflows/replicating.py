@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -18,8 +17,6 @@ from longplay.vault.replicas import AT_ONCE, ReplicaStore
 
 BATCH = 64
 """Objects that are copied between two transactions."""
-
-EVIDENCE_NAME = re.compile(rf"({'|'.join(evidence.SCHEMAS)})-[0-9a-f]{{32}}\.parquet")
 
 Progress = Callable[[int, int, str], None]
 
@@ -130,7 +127,8 @@ def _copy(archive: Archive, store: ReplicaStore, key: ObjectKey, suffix: str) ->
 
 
 def _bring_evidence(archive: Archive, store: ReplicaStore) -> None:
-    """A replica has the evidence that the ledger names, and none that it does not name."""
+    """A replica has the evidence that the ledger names; what neither the ledger names nor the
+    archive has goes there, when all that is named is there."""
     with archive.ledger.read() as connection:
         e = tables.evidence_files.c
         named = {row.name: row.sha256 for row in connection.execute(sa.select(e.name, e.sha256))}
@@ -140,6 +138,7 @@ def _bring_evidence(archive: Archive, store: ReplicaStore) -> None:
         if name not in there and evidence.is_whole(path, digest):
             store.put(replicas.evidence_path(name), path)
     if named.keys() <= set(store.names(replicas.EVIDENCE)):
-        for name in sorted(there - named.keys()):
-            if EVIDENCE_NAME.fullmatch(name):
+        here = {path.name for path in archive.evidence.iterdir()}
+        for name in sorted(there - named.keys() - here):
+            if evidence.NAME.fullmatch(name):
                 store.remove(replicas.evidence_path(name))
