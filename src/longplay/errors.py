@@ -7,6 +7,8 @@ LongplayError                    exit 1
 ├── InputError                            a file or table given to us is not what it should be
 │   ├── MediaError                        no sound can be got out of a media file
 │   └── TorrentError                      malformed bencoding or metainfo
+├── SourceError                           a source refuses a file for good
+│   └── UnavailableError                  a source gives nothing for now
 ├── RightsError                           a rights row or statement that cannot be read
 ├── PlanError                             a plan that cannot be made or carried out
 ├── ReleaseError                          a release that cannot be cut, seeded or mirrored
@@ -82,6 +84,34 @@ class TorrentError(InputError):
     """Malformed bencoding or metainfo."""
 
     code = "torrent"
+
+
+class SourceError(LongplayError):
+    """A source refuses a file for good, or what it gives is not what it promised."""
+
+    code = "source"
+
+
+class UnavailableError(SourceError):
+    """A source gives nothing for now: it is down, throttles, or broke off. To be tried again, not
+    sooner than after `seconds` where the source said so."""
+
+    code = "unavailable"
+
+    def __init__(
+        self, message: str, *, where: str = "", hint: str = "", seconds: float | None = None
+    ) -> None:
+        super().__init__(message, where=where, hint=hint)
+        self.seconds = seconds
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return (_rebuild_unavailable, (self.message, self.where, self.hint, self.seconds))
+
+
+def _rebuild_unavailable(
+    message: str, where: str, hint: str, seconds: float | None
+) -> UnavailableError:
+    return UnavailableError(message, where=where, hint=hint, seconds=seconds)
 
 
 class RightsError(LongplayError):

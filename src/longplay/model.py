@@ -221,3 +221,44 @@ class Statement:
     end: str = ""
     territories: tuple[str, ...] = ()
     uses: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Offer:
+    """One file that a source offers, and what the source says of it.
+
+    `path` names it within the source for good: a relative path, an address, a key. `size` is in
+    bytes, `mtime_ns` in nanoseconds since 1970; None where the source does not say. `checksum` is
+    `md5:`, `sha1:` or `sha256:` and lower-case hexadecimal, `version` whatever else tells one state
+    of the file from the next (an ETag, say); both may be empty. `rights` are (field, text) as the
+    source words them. `own_id` is the source's own name for the track, else its path; `beside` is,
+    for what is no sound, the `path` of a sound file of the same album.
+    """
+
+    path: bytes
+    kind: Kind = Kind.AUDIO
+    size: int | None = None
+    mtime_ns: int | None = None
+    checksum: str = ""
+    version: str = ""
+    own_id: str = ""
+    title: str = ""
+    artists: tuple[str, ...] = ()
+    album: str = ""
+    album_id: str = ""
+    album_artists: tuple[str, ...] = ()
+    disc_number: int | None = None
+    track_number: int | None = None
+    duration_ms: int | None = None
+    isrcs: tuple[str, ...] = ()
+    upc: str = ""
+    label: str = ""
+    release_date: str = ""
+    genres: tuple[str, ...] = ()
+    popularity: float | None = None
+    listens: float | None = None
+    codec: str = ""
+    bit_rate: int | None = None
+    lossless: bool | None = None
+    rights: tuple[tuple[str, str], ...] = ()
+    beside: bytes = b""

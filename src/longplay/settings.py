@@ -94,15 +94,31 @@ class Policy(Model):
         return self
 
 
+class Politeness(Model):
+    """How much a source's hosts are asked for, by all workers of the archive together."""
+
+    connections: int = Field(2, ge=1, le=64, description="files fetched from one host at a time")
+    per_second: float = Field(1.0, gt=0, description="requests to one host in a second")
+    robots: bool = Field(True, description="keep to the host's robots.txt")
+    private: bool = Field(False, description="fetch from private and loopback addresses")
+    file_gb: float = Field(8, gt=0, description="GB of one file; more is a trap")
+    file_hours: float = Field(6, gt=0, description="hours that fetching one file may take")
+    patience_seconds: float = Field(60, gt=0, description="seconds without a byte from a host")
+
+
+SourceKind = Literal["folder", "http", "internetarchive", "ddex", "oai", "s3"]
+
+
 class Source(Model):
     """Somewhere that music lawfully comes from."""
 
     name: str = Field(pattern=r"^[a-z0-9][a-z0-9._-]{0,62}$")
-    kind: Literal["folder"]
+    kind: SourceKind
     location: str
     rights: str
     evidence: str = ""
     keep: Literal["best", "all"] = "best"
+    politeness: Politeness = Politeness()
 
 
 class Sharing(Model):

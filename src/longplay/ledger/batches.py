@@ -53,6 +53,7 @@ class File:
     recordings: tuple[tuple[int, int, int | None, str], ...]
     pictures: tuple[Inside, ...]
     refusal: str | None
+    version: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,6 +130,7 @@ def _holdings(kept: Sequence[File]) -> Iterator[HoldingRow]:
                 action=file.action,
                 track=file.track,
                 album=file.album,
+                version=file.version,
             )
 
 
@@ -149,6 +151,7 @@ def _quarantine(refused: Sequence[File]) -> Iterator[QuarantineRow]:
             size=file.key.size if file.key else file.source_size,
             mtime_ns=file.mtime_ns,
             mode=file.mode,
+            version=file.version,
         )
 
 

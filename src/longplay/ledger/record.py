@@ -46,6 +46,7 @@ class HoldingRow:
     action: str
     track: int | None
     album: int | None
+    version: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +72,7 @@ class QuarantineRow:
     size: int
     mtime_ns: int
     mode: int
+    version: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,6 +149,7 @@ def add_holdings(connection: Connection, rows: Iterable[HoldingRow], batch: int)
             "album": row.album,
             "batch": batch,
             "superseded": 0,
+            "version": row.version,
         }
         for row in rows
     ]
@@ -200,6 +203,7 @@ def add_quarantine(
             "mtime_ns": row.mtime_ns,
             "mode": row.mode,
             "time": time,
+            "version": row.version,
         }
         for row in rows
     ]

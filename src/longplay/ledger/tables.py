@@ -23,7 +23,7 @@ from sqlalchemy import (
     TypeDecorator,
 )
 
-VERSION = 2
+VERSION = 3
 """Version of these tables; a ledger of a newer one is refused untouched."""
 
 metadata = MetaData()
@@ -83,10 +83,12 @@ holdings = _table(
     Column("album", Key),
     Column("batch", BigInteger, nullable=False),
     Column("superseded", Integer, nullable=False),
+    Column("version", String),
     Index("holding_by_object", "root", "track", "album", "source", "action"),
 )
 """Every path that led to an object. `action` says whether the object is the file's own bytes;
-`superseded` that the path leads to another one since: the file changed, or the original came."""
+`superseded` that the path leads to another one since: the file changed, or the original came;
+`version` what its source says tells this state of the file from another, beside size and time."""
 
 manifestations = _table(
     "manifestation",
@@ -132,6 +134,7 @@ quarantine = _table(
     Column("mtime_ns", BigInteger, nullable=False),
     Column("mode", Integer, nullable=False),
     Column("time", String, nullable=False),
+    Column("version", String),
 )
 """What was offered and could not be kept. With a `root`, its bytes lie in the quarantine folder."""
 
@@ -174,6 +177,27 @@ leases = _table(
     Column("done", Integer, nullable=False),
 )
 """Ranges of plan ordinals, both ends included, that somebody captures or has captured."""
+
+postponed = _table(
+    "postponed",
+    Column("plan", String, primary_key=True),
+    Column("ordinal", BigInteger, primary_key=True),
+    Column("host", String, nullable=False),
+    Column("until", String, nullable=False),
+    Column("tries", Integer, nullable=False),
+    Column("reason", Text, nullable=False),
+)
+"""Ordinals of ranges that are done which are still due: their host was busy, down or throttling.
+They may be tried again after `until`; `tries` counts those that failed."""
+
+host_slots = _table(
+    "host_slot",
+    Column("host", String, primary_key=True),
+    Column("slot", Integer, primary_key=True),
+    Column("holder", String, nullable=False),
+    Column("expires", String, nullable=False),
+)
+"""Who may fetch from a host now: one row for each file at a time that the host is asked for."""
 
 releases = _table(
     "release",

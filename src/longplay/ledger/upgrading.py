@@ -54,7 +54,17 @@ def _claims_and_feeds(connection: Connection) -> None:
     tables.metadata.create_all(connection, [tables.metadata.tables[name] for name in names])
 
 
-STEPS: dict[int, Callable[[Connection], None]] = {1: _claims_and_feeds}
+def _many_machines(connection: Connection) -> None:
+    """Version 3 has versions of files, and what captures on many machines share."""
+    for table in ("holding", "quarantine"):
+        columns = {column["name"] for column in sa.inspect(connection).get_columns(table)}
+        if "version" not in columns:
+            connection.execute(sa.text(f"ALTER TABLE {table} ADD COLUMN version VARCHAR"))
+    names = ("postponed", "host_slot")
+    tables.metadata.create_all(connection, [tables.metadata.tables[name] for name in names])
+
+
+STEPS: dict[int, Callable[[Connection], None]] = {1: _claims_and_feeds, 2: _many_machines}
 """What leads from each version to the next."""
 
 

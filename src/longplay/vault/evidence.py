@@ -104,6 +104,7 @@ SCHEMAS = {
             ("recordings", pa.list_(pa.struct(CARRIED))),
             ("pictures", pa.list_(pa.struct(INSIDE))),
             ("refusal", pa.string()),
+            ("version", pa.string()),
         ]
     ),
     "log": pa.schema(
@@ -171,7 +172,7 @@ def holding_rows(batch: Batch) -> list[dict[str, Any]]:
 
 def _holding_row(batch: Batch, ordinal: int, file: File) -> dict[str, Any]:
     names = ("source", "path", "source_size", "mtime_ns", "mode", "action", "track", "album",
-             "kind", "suffix", "verdict", "refusal")  # fmt: skip
+             "kind", "suffix", "verdict", "refusal", "version")  # fmt: skip
     carried = [field[0] for field in CARRIED]
     return {
         "batch": batch.number,
@@ -219,6 +220,7 @@ def holding_of(row: dict[str, Any]) -> File:
             for one in row["pictures"]
         ),
         refusal=row["refusal"],
+        version=row.get("version"),
     )
 
 
