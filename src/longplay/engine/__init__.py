@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import CancelledError, Future, TimeoutError
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Generic, TypeVar
+from typing import Generic, Self, TypeVar
 
 from pebble import ProcessExpired, ProcessPool
 
@@ -54,6 +54,56 @@ def default_workers() -> int:
     return len(os.sched_getaffinity(0))
 
 
+class Pool(Generic[Task, Result]):
+    """Confined worker processes that are given tasks one by one, and stay between them.
+
+    `function` and the tasks are pickled, so it must be a module's own function. `seconds` is the
+    wall time a task may take, `memory_mb` what its process may allocate, `written(task)` the
+    bytes it may write to any one file. `finished(task, outcome)` is called as each ends, by a
+    thread of the pool. Leaving the context by an exception stops the workers.
+    """
+
+    def __init__(
+        self,
+        function: Callable[[Task], Result],
+        *,
+        workers: int,
+        seconds: Callable[[Task], float],
+        memory_mb: int,
+        finished: Callable[[Task, Result | Failure], None],
+        written: Callable[[Task], int] = lambda _: DEFAULT_WRITTEN,
+    ) -> None:
+        self.workers = workers
+        self._function = function
+        self._seconds = seconds
+        self._written = written
+        self._finished = finished
+        self._pool = ProcessPool(
+            max_workers=workers,
+            max_tasks=TASKS_PER_WORKER,
+            initializer=confinement.confine,
+            initargs=(memory_mb,),
+            context=multiprocessing.get_context("spawn"),
+        )
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: object, *_: object) -> None:
+        _shut(self._pool, clean=kind is None)
+
+    def submit(self, task: Task) -> None:
+        """Hand a task to the workers."""
+        allowed = self._seconds(task)
+        job = _Job(self._function, task, allowed, self._written(task))
+        future: Future[Result] = self._pool.schedule(_call, args=(job,), timeout=allowed)
+
+        def tell(done: Future[Result]) -> None:
+            self._finished(task, _outcome(done, allowed))
+
+        future.add_done_callback(tell)
+
+
 def run(
     function: Callable[[Task], Result],
     tasks: Iterable[Task],
@@ -63,46 +113,32 @@ def run(
     memory_mb: int,
     written: Callable[[Task], int] = lambda _: DEFAULT_WRITTEN,
 ) -> Iterator[tuple[Task, Result | Failure]]:
-    """Apply `function` to each task in `workers` confined processes; yield pairs as they finish.
+    """Apply `function` to each task in a `Pool`; yield pairs as they finish.
 
-    `function` and the tasks are pickled, so it must be a module's own function. `seconds` is the
-    wall time a task may take, `memory_mb` what its process may allocate, `written(task)` the
-    bytes it may write to any one file. Few tasks are taken ahead, so an endless iterable is fine.
-    Closing the iterator stops the workers.
+    Few tasks are taken ahead, so an endless iterable is fine. Closing the iterator stops the
+    workers.
     """
-    finished: queue.SimpleQueue[tuple[Task, Future[Result]]] = queue.SimpleQueue()
-    pool = ProcessPool(
-        max_workers=workers,
-        max_tasks=TASKS_PER_WORKER,
-        initializer=confinement.confine,
-        initargs=(memory_mb,),
-        context=multiprocessing.get_context("spawn"),
-    )
-
-    def submit(task: Task) -> None:
-        allowed = seconds(task)
-        job = _Job(function, task, allowed, written(task))
-        future: Future[Result] = pool.schedule(_call, args=(job,), timeout=allowed)
-        future.add_done_callback(lambda done: finished.put((task, done)))
-
+    finished: queue.SimpleQueue[tuple[Task, Result | Failure]] = queue.SimpleQueue()
     waiting = iter(tasks)
     under_way = 0
-    clean = False
-    try:
+    with Pool(
+        function,
+        workers=workers,
+        seconds=seconds,
+        memory_mb=memory_mb,
+        written=written,
+        finished=lambda task, outcome: finished.put((task, outcome)),
+    ) as pool:
         for task in itertools.islice(waiting, 2 * workers):
-            submit(task)
+            pool.submit(task)
             under_way += 1
         while under_way:
-            task, future = finished.get()
+            task, outcome = finished.get()
             for following in itertools.islice(waiting, 1):
-                submit(following)
+                pool.submit(following)
                 under_way += 1
             under_way -= 1
-            outcome = _outcome(future, seconds(task))
             yield task, outcome
-        clean = True
-    finally:
-        _shut(pool, clean)
 
 
 def _shut(pool: ProcessPool, clean: bool) -> None:

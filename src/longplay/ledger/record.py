@@ -159,7 +159,7 @@ def add_holdings(connection: Connection, rows: Iterable[HoldingRow], batch: int)
         _unquarantine(connection, source, path)
         mine = (h.c.source == source, h.c.path == path)
         connection.execute(h.update().where(*mine).values(superseded=1))
-    _upsert(connection, h, values)
+    upsert(connection, h, values)
 
 
 def add_manifestations(connection: Connection, rows: Iterable[ManifestationRow]) -> None:
@@ -207,7 +207,7 @@ def add_quarantine(
         }
         for row in rows
     ]
-    _upsert(connection, tables.quarantine, values)
+    upsert(connection, tables.quarantine, values)
 
 
 def add_evidence(connection: Connection, files: Iterable[EvidenceFile]) -> None:
@@ -268,7 +268,7 @@ def _row(one: Statement) -> dict[str, str]:
 def restate(connection: Connection, origin: str, statements: Iterable[Statement]) -> None:
     """Add rights statements; those that another origin made are this one's from now on."""
     rows = [{**_row(one), "origin": origin} for one in statements]
-    _upsert(connection, tables.rights_statements, rows)
+    upsert(connection, tables.rights_statements, rows)
 
 
 def retract(connection: Connection, origin: str) -> None:
@@ -294,7 +294,7 @@ def drop_objects(connection: Connection, keys: Iterable[ObjectKey]) -> None:
 def note_layer(connection: Connection, source: str, file: str) -> None:
     """Note that the statements of this layer's file are written down."""
     row = {"key": f"{LAYER_FACT}{source}", "value": file}
-    _upsert(connection, tables.meta, [row])
+    upsert(connection, tables.meta, [row])
 
 
 def recorded_layers(connection: Connection) -> dict[str, str]:
@@ -316,7 +316,7 @@ def _insert(connection: Connection, table: sa.Table, values: list[dict[str, Any]
         connection.execute(statement, _in_order(table, values))
 
 
-def _upsert(connection: Connection, table: sa.Table, values: list[dict[str, Any]]) -> None:
+def upsert(connection: Connection, table: sa.Table, values: list[dict[str, Any]]) -> None:
     """Add rows; one that is there already is replaced."""
     if values:
         statement = _dialect_insert(connection, table)

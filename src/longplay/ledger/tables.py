@@ -186,9 +186,11 @@ postponed = _table(
     Column("until", String, nullable=False),
     Column("tries", Integer, nullable=False),
     Column("reason", Text, nullable=False),
+    Column("holder", String),
 )
 """Ordinals of ranges that are done which are still due: their host was busy, down or throttling.
-They may be tried again after `until`; `tries` counts those that failed."""
+They may be tried again after `until`; `tries` counts those that failed. With a `holder` somebody
+tries now, and is believed to be alive until then."""
 
 host_slots = _table(
     "host_slot",
