@@ -185,6 +185,17 @@ def set_sharing(folder: Path, **values: str | bool | float) -> Settings:
         return settings_room.load(folder)
 
 
+def set_ledger(folder: Path, url: str) -> Settings:
+    """Write where the ledger lies into the archive's settings, leaving the rest of the file."""
+    with writer_lock(folder / SETTINGS_LOCK, "settings"):
+        _sweep_settings(folder)
+        path = folder / SETTINGS_FILE
+        document = tomlkit.parse(read_bounded(path, MAX_SETTINGS_BYTES).decode())
+        document["ledger"] = url
+        write_durably(path, tomlkit.dumps(document).encode())
+        return settings_room.load(folder)
+
+
 def _add_source(folder: Path, source: Source) -> Settings:
     _sweep_settings(folder)
     settings = settings_room.load(folder)

@@ -26,6 +26,12 @@ CONNECT_SECONDS = 10
 WRITERS_LOCK = 0x6C6F6E67706C6179
 """PostgreSQL's advisory lock that stands for SQLite's single writer: "longplay" in ASCII."""
 
+MOVED_TO = "moved to"
+"""The fact of a ledger that another one has taken the place of: it is read and written no more."""
+
+HALF_A_COPY = "half a copy of"
+"""The fact of a ledger that is being filled from another one."""
+
 
 class Ledger:
     """One ledger, by its SQLAlchemy address. Open it with `open_ledger` or make it with `create`.
@@ -35,11 +41,15 @@ class Ledger:
     `witness`, where one is set, is called with each transaction that writes alone, before it is
     committed, and what it gives is called after that: the place to write down elsewhere what it
     changed.
+
+    `guarded`, which those who open an archive's ledger set, makes every transaction raise
+    LedgerError once the ledger was moved elsewhere: nobody goes on with what nobody keeps.
     """
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
         self.witness: Witness | None = None
+        self.guarded = False
         if engine.dialect.name == "sqlite":
             sa.event.listen(engine, "connect", _set_up_sqlite)
             sa.event.listen(engine, "begin", _begin_sqlite)
@@ -49,6 +59,7 @@ class Ledger:
         """A connection for reading; what others write meanwhile is not seen."""
         steady = {} if self.is_sqlite else {"isolation_level": "REPEATABLE READ"}
         with _plainly(), self._engine.connect().execution_options(**steady) as connection:
+            self._refuse_moved(connection)
             yield connection
 
     @contextmanager
@@ -70,7 +81,10 @@ class Ledger:
         ):
             if alone:
                 exclude_writers(connection)
+            self._refuse_moved(connection)
             yield connection
+            if not self.is_sqlite:  # who waited for a lock meanwhile may have waited for the move
+                self._refuse_moved(connection)
             if alone and self.witness is not None:
                 done = self.witness(connection, frozenset(changed))
         if done is not None:
@@ -80,6 +94,10 @@ class Ledger:
     def is_sqlite(self) -> bool:
         """Whether it is a SQLite file."""
         return self._engine.dialect.name == "sqlite"
+
+    def _refuse_moved(self, connection: Connection) -> None:
+        if self.guarded:
+            refuse_moved(connection)
 
     def scrub(self) -> None:
         """Leave no copy of what was overwritten in SQLite's write-ahead log, as far as other
@@ -103,6 +121,17 @@ def exclude_writers(connection: Connection) -> None:
     """Be the only one who writes until the transaction ends, as SQLite's writers always are."""
     if connection.dialect.name == "postgresql":
         connection.execute(sa.select(sa.func.pg_advisory_xact_lock(WRITERS_LOCK)))
+
+
+def refuse_moved(connection: Connection) -> None:
+    """Raise LedgerError when the ledger was moved elsewhere."""
+    query = f"SELECT value FROM meta WHERE key = '{MOVED_TO}'"  # plain: it is asked every time
+    found = connection.exec_driver_sql(query).first()
+    if found is not None:
+        raise LedgerError(
+            f"the ledger was moved to {found[0]}",
+            hint="start this again; if that says the same: longplay move-ledger",
+        )
 
 
 def connect(address: sa.URL) -> Ledger:
@@ -130,6 +159,7 @@ def create(url: str, folder: Path) -> Ledger:
         if connection.scalar(sa.select(sa.func.count()).select_from(tables.meta)) == 0:
             version = str(tables.VERSION)
             connection.execute(tables.meta.insert().values(key="version", value=version))
+    ledger.guarded = True
     return ledger
 
 
@@ -165,10 +195,24 @@ def open_any(url: str, folder: Path) -> Ledger:
                 where=str(database),
                 hint="install that version; nothing was touched",
             )
+        with ledger.read() as connection:
+            _refuse_half(connection, str(database))
+            refuse_moved(connection)
     except BaseException:
         ledger.close()
         raise
+    ledger.guarded = True
     return ledger
+
+
+def _refuse_half(connection: Connection, where: str) -> None:
+    m = tables.meta.c
+    if connection.scalar(sa.select(m.value).where(m.key == HALF_A_COPY)) is not None:
+        raise ArchiveError(
+            "is a copy of a ledger that was not finished",
+            where=where,
+            hint="run `longplay move-ledger` again, with the settings as they were",
+        )
 
 
 def is_missing(ledger: Ledger, address: sa.URL) -> bool:
