@@ -104,6 +104,12 @@ class Politeness(Model):
     file_gb: float = Field(8, gt=0, description="GB of one file; more is a trap")
     file_hours: float = Field(6, gt=0, description="hours that fetching one file may take")
     patience_seconds: float = Field(60, gt=0, description="seconds without a byte from a host")
+    contact: str = Field(
+        "",
+        max_length=200,
+        pattern=r"^[!-~]*$",
+        description="where those who run a host reach those who fetch: sent with each request",
+    )
 
 
 SourceKind = Literal["folder", "http", "internetarchive", "ddex", "oai", "s3"]
