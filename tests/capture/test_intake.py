@@ -23,7 +23,7 @@ def order(folder: Path, name: bytes, *, action: Action = Action.ORIGINAL, **limi
     spool = folder.parent / "spool"
     spool.mkdir(exist_ok=True)
     settings = Settings(limits=Limits(**limits))
-    return Order(0, str(folder), name, action, str(spool / "1"), 0, settings)
+    return Order(0, "m", str(folder), name, action, str(spool / "1"), 0, settings)
 
 
 def tone(path: Path, codec: str = "flac", seconds: float = 3.0, **tags: object) -> Path:

@@ -14,13 +14,17 @@ from pathlib import Path
 from typing import Any
 
 import sqlalchemy as sa
+from sqlalchemy.engine import Connection
 
 from longplay import clock, files
+from longplay.capture import journal
 from longplay.capture.orders import Order, Part, Taken
 from longplay.capture.places import Places
+from longplay.errors import LedgerError
 from longplay.files import durable, escape, publish
-from longplay.ledger import batches, forgetting, leases, log, record, tables
+from longplay.ledger import batches, forgetting, leases, log, postponing, record, tables
 from longplay.ledger.batches import File, Inside
+from longplay.ledger.postponing import Postponed
 from longplay.model import Action, Kind, ObjectKey
 from longplay.vault import evidence, standing
 
@@ -38,13 +42,32 @@ class Carried:
 
 @dataclass(slots=True)
 class Batch:
-    """Files taken and refused since the last commit."""
+    """Files taken, refused and put off since the last commit; `settled` are ordinals that had been
+    put off before and are no longer due."""
 
     taken: list[tuple[Order, Carried, Taken]] = field(default_factory=list)
     refused: list[tuple[Order, Carried, Taken | None, str]] = field(default_factory=list)
+    put_off: list[Postponed] = field(default_factory=list)
+    settled: set[int] = field(default_factory=set)
 
     def __len__(self) -> int:
-        return len(self.taken) + len(self.refused)
+        return len(self.taken) + len(self.refused) + len(self.put_off)
+
+    def orders(self) -> Iterator[Order]:
+        """Of everything that was taken or refused."""
+        yield from (order for order, _, _ in self.taken)
+        yield from (order for order, _, _, _ in self.refused)
+
+
+@dataclass(frozen=True, slots=True)
+class Grant:
+    """What a batch is of: a leased range of a plan's ordinals, which begins with `first`, or with
+    None only files that had been put off. `claimant` claimed those."""
+
+    plan: str
+    first: int | None
+    holder: str
+    claimant: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,11 +80,11 @@ class Committed:
     forgotten: int
 
 
-def commit(places: Places, batch: Batch, lease: tuple[str, int, str], *, done: bool) -> Committed:
-    """Make the batch's objects exist, and renew or finish the (plan, first, holder) lease.
+def commit(places: Places, batch: Batch, grant: Grant, *, done: bool) -> Committed:
+    """Make the batch's objects exist, and renew or finish the lease.
 
     What collides with another object goes to quarantine instead. What was forgotten is not stored
-    again; its path is recorded.
+    again; its path is recorded. Raises LedgerError when the lease was lost to somebody else.
     """
     roots = {part.hashes.root for part in _parts(batch)}
     with places.ledger.read() as connection:
@@ -70,23 +93,41 @@ def commit(places: Places, batch: Batch, lease: tuple[str, int, str], *, done: b
     collided = _refuse_collisions(batch, known)
     parts = list(_parts(batch))
     new = {part.hashes.key: part for part in reversed(parts) if part.hashes.root not in known}
-    taken_in = _taken_in(batch, new, lease[0])
+    taken_in = _taken_in(batch, new, grant.plan)
     markers = places.store.admit(
         [(part.spool, key, part.suffix) for key, part in sorted(new.items())]
     )
-    for part in parts:
-        part.spool.unlink(missing_ok=True)
     _set_aside(places.quarantine, batch)
     written = _write_evidence(places.evidence, batch, new, taken_in)
     with places.ledger.write(alone=False) as connection:
         record.add_evidence(connection, written.files)
         batches.add(connection, taken_in)
-        if len(batch):
+        if taken_in.files:
             batches.append(connection, taken_in, written.root, written.roots)
-        leases.renew(connection, *lease, done=done)
+        _settle(connection, batch, grant, done)
     places.store.settle(markers)
+    for part in parts:
+        part.spool.unlink(missing_ok=True)
+    for order in batch.orders():
+        journal.forget(order.spool)
     left_out = sum(taken.main.hashes.root in gone for _, _, taken in batch.taken)
     return Committed(sum(key.size for key in new), collided, left_out)
+
+
+def _settle(connection: Connection, batch: Batch, grant: Grant, done: bool) -> None:
+    """Renew the lease, and bring what is put off up to date."""
+    if batch.settled:
+        lost = postponing.settle(connection, grant.plan, batch.settled, grant.claimant)
+        if lost:
+            raise LedgerError(
+                f"{len(lost)} files that had been put off were tried by another capture",
+                where=f"plan {grant.plan}",
+                hint="run the command again; nothing was lost",
+            )
+    if batch.put_off:
+        postponing.put_off(connection, grant.plan, batch.put_off)
+    if grant.first is not None:
+        leases.renew(connection, grant.plan, grant.first, grant.holder, done=done)
 
 
 def sweep(places: Places) -> int:
@@ -179,7 +220,7 @@ def _file(order: Order, carried: Carried, taken: Taken | None, refusal: str | No
         path=order.path,
         key=main.hashes.key if main else None,
         source_size=taken.source_size if taken else order.size,
-        mtime_ns=taken.mtime_ns if taken else 0,
+        mtime_ns=taken.mtime_ns if taken else order.mtime_ns,
         mode=taken.mode if taken else 0,
         action=order.action,
         track=carried.track,
@@ -193,6 +234,7 @@ def _file(order: Order, carried: Carried, taken: Taken | None, refusal: str | No
             for part, role in (taken.pictures if taken and refusal is None else ())
         ),
         refusal=refusal,
+        version=order.version,
     )
 
 

@@ -27,6 +27,9 @@ from longplay.torrent.merkle import ObjectHasher
 READ_BYTES = 1024 * 1024
 """Bytes taken from a source at once."""
 
+FETCHED_MODE = 0o644
+"""Permissions of a file that came from a source that has none."""
+
 HEAD_BYTES = 4096
 """Bytes that tell what kind of file it is."""
 
@@ -34,7 +37,9 @@ HEAD_BYTES = 4096
 def take(order: Order) -> Taken:
     """Read, hash, decode and describe one file. Raises InputError when it cannot be read, or
     changed while it was; what is readable but cannot be kept comes back with a `refusal`."""
-    with _spooled(order) as (taken, source):
+    with (_fetched if order.fetched else _spooled)(order) as (taken, source):
+        if order.kind is Kind.AUDIO and taken.main.kind != Kind.AUDIO:
+            return replace(taken, refusal="is no sound")
         if taken.main.kind != Kind.AUDIO or not order.listen:
             return taken
         try:
@@ -102,11 +107,29 @@ def _spooled(order: Order) -> Iterator[tuple[Taken, BinaryIO]]:
     if (after.st_size, after.st_mtime_ns) != (before.st_size, before.st_mtime_ns):
         raise InputError("changed while it was read", where=where, hint="capture it again")
     taken = Taken(
-        part, before.st_size, mtime_ns(before), before.st_mode & 0o7777, part.hashes.sha256
+        part,
+        before.st_size,
+        mtime_ns(before),
+        before.st_mode & 0o7777,
+        part.hashes.sha256,
+        version=order.version,
     )
     with held or part.spool.open("rb") as again:
         again.seek(0)
         yield taken, again
+
+
+@contextmanager
+def _fetched(order: Order) -> Iterator[tuple[Taken, BinaryIO]]:
+    """Yield what lies in the spool already, hashed, for decoding."""
+    given = order.fetched
+    assert given is not None
+    kind = _kind(order.path, given.head)
+    part = Part(given.hashes, given.spool, kind, suffix_of(kind, head=given.head))
+    size, sha256 = given.hashes.size, given.hashes.sha256
+    taken = Taken(part, size, given.mtime_ns, FETCHED_MODE, sha256, version=order.version)
+    with given.spool.open("rb") as source:
+        yield taken, source
 
 
 def _read_all(source: io.RawIOBase | io.FileIO, size: int) -> bytes:
@@ -138,7 +161,12 @@ def _part(
         raise InputError(
             "changed while it was read", where=escape(order.path), hint="capture it again"
         )
-    kind = kind_of(path, head)
-    if kind != Kind.AUDIO:
-        kind = kind_of(b"", head)  # equal bytes are one object, whatever their names
+    kind = _kind(path, head)
     return Part(hasher.finish(), spool, kind, suffix_of(kind, head=head))
+
+
+def _kind(path: bytes, head: bytes) -> Kind:
+    """What a file is. Equal bytes are one object, whatever their names: only sound is told by it
+    too."""
+    kind = kind_of(path.partition(b"?")[0], head)
+    return kind if kind is Kind.AUDIO else kind_of(b"", head)

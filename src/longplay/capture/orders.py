@@ -10,11 +10,25 @@ from longplay.settings import Settings
 
 
 @dataclass(frozen=True, slots=True)
+class Fetched:
+    """A file that a source gave, whole and synced in the spool file, hashed as it came. `head` is
+    its beginning; `mtime_ns` is 0 where nobody knows it."""
+
+    spool: Path
+    hashes: ObjectHashes
+    mtime_ns: int
+    head: bytes
+
+
+@dataclass(frozen=True, slots=True)
 class Order:
     """One file to take. `spool` is where it may write, as a path without suffix; without
-    `listen` the file's bytes are taken and nothing is decoded."""
+    `listen` the file's bytes are taken and nothing is decoded. With `fetched` it is here already,
+    else it lies in `folder`. `version` is what its source tells this state of it by, `kind` what
+    its source says it is, `mtime_ns` when it was changed last, 0 where nobody says."""
 
     ordinal: int
+    source: str
     folder: str
     path: bytes
     action: Action
@@ -22,6 +36,10 @@ class Order:
     size: int
     settings: Settings
     listen: bool = True
+    fetched: Fetched | None = None
+    version: str | None = None
+    kind: Kind | None = None
+    mtime_ns: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +65,7 @@ class Taken:
     sound: AudioDescription | None = None
     pictures: tuple[tuple[Part, str], ...] = ()
     refusal: str | None = None
+    version: str | None = None
 
 
 def take(order: Order) -> Taken:

@@ -2,79 +2,41 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Callable, Generator, Iterable, Iterator
+import time
+from collections.abc import Callable, Iterable
+from concurrent.futures import Future
 from contextlib import closing
 from dataclasses import dataclass, replace
+from datetime import timedelta
 from pathlib import Path
 
-import sqlalchemy as sa
-
-from longplay import clock, engine
-from longplay.capture.batch import Batch, Carried, Committed, commit, merge_evidence, sweep
-from longplay.capture.orders import Order, Taken, take
+from longplay import clock
+from longplay.capture import journal
+from longplay.capture.batch import Batch, Committed, Grant, merge_evidence, sweep
+from longplay.capture.crew import Crew
+from longplay.capture.due import Item, State, is_same, sort_out
+from longplay.capture.fetchers import Due
+from longplay.capture.fetching import Listed
+from longplay.capture.journal import Step
+from longplay.capture.orders import Fetched, Order, Taken, take
+from longplay.capture.outcomes import LOOK_SECONDS, Later, Outcome, Prepared, Refusal, outcomes
 from longplay.capture.places import Places
+from longplay.capture.totals import FAILURES_TOLD, Totals
 from longplay.engine import Failure
-from longplay.files import escape, inside, mtime_ns
-from longplay.ledger import forgetting, leases, tables
-from longplay.ledger.database import Ledger, holder
-from longplay.ledger.record import QUERY_ROWS
-from longplay.model import Action
+from longplay.files import escape
+from longplay.ledger import leases, postponing
+from longplay.ledger.postponing import Postponed
 from longplay.settings import Settings
-from longplay.vault.store import FolderStore
-
-MB = 2**20
 
 BATCH_FILES = 64
 BATCH_SECONDS = 1.0
 """A batch is committed when either is reached: little is lost by a crash, few commits are made."""
 
-SPARE_BYTES = 256 * 2**20
-"""Bytes a worker may write to one file beyond the size of its source."""
+CLAIMED = 256
+"""Files that had been put off which are taken up with one range."""
 
-RETRIED = ("timeout", "crash", "memory")
-"""Failures of decoding, after which a file's bytes are still taken, into quarantine."""
-
-
-@dataclass(frozen=True, slots=True)
-class Item:
-    """One file of the plan, with what the catalogue says of it."""
-
-    ordinal: int
-    path: bytes
-    action: Action
-    expected_bytes: int
-    carried: Carried
-
-
-@dataclass(frozen=True, slots=True)
-class Totals:
-    """What a capture did. `offered` is the sum of the next five; `bytes` were newly stored;
-    `reasons` say why files were skipped."""
-
-    offered: int = 0
-    captured: int = 0
-    already_held: int = 0
-    skipped: int = 0
-    quarantined: int = 0
-    failed: int = 0
-    bytes: int = 0
-    expected_bytes: int = 0
-    failures: tuple[str, ...] = ()
-    reasons: tuple[str, ...] = ()
-
-    def __add__(self, other: Totals) -> Totals:
-        names = [name for name in self.__slots__ if name not in ("failures", "reasons")]
-        sums = {name: getattr(self, name) + getattr(other, name) for name in names}
-        return Totals(
-            **sums,
-            failures=(self.failures + other.failures)[:FAILURES_TOLD],
-            reasons=(self.reasons + other.reasons)[:FAILURES_TOLD],
-        )
-
-
-FAILURES_TOLD = 20
-"""Failures named one by one; beyond these the count says enough."""
+WAIT_SECONDS = 120.0
+"""How long a capture that has nothing else to do waits for files that were put off."""
 
 Progress = Callable[[Totals], None]
 Load = Callable[[int, int], Iterable[Item]]
@@ -83,7 +45,8 @@ Load = Callable[[int, int], Iterable[Item]]
 @dataclass(frozen=True, slots=True)
 class Job:
     """A capture of plan `plan` with `total` ordinals. `load(first, last)` gives the items of a
-    range, `folders` the location of each source, `enough(totals)` says when to stop early."""
+    range, `folders` the location of each source that is a folder, `enough(totals)` says when to
+    stop early."""
 
     plan: str
     total: int
@@ -94,196 +57,238 @@ class Job:
     limit: int | None = None
     progress: Progress = lambda _: None
     enough: Callable[[Totals], bool] = lambda _: False
+    folder: Path = Path()
 
 
 def capture(places: Places, job: Job) -> Totals:
     """Take what the plan lists and nobody has taken yet; returns what this run did.
 
-    Stops at `limit` files, when `enough` says so, or when nothing is left. Safe to kill and to
-    repeat: what was committed is found as already held.
+    Stops at `limit` files, when `enough` says so, or when nothing is left that may be tried within
+    two minutes. Safe to kill and to repeat: what was committed is found as already held.
     """
-    me = holder()
     totals = Totals()
     places.prepare()
-    with places.sharing() as sharing:
+    with (
+        places.sharing() as sharing,
+        Crew(places, job.settings, job.folder, take, job.workers) as crew,
+    ):
         if sharing.alone():
             sweep(places)
             sharing.share()
         leases.begin_pass(places.ledger, job.plan, job.total)
         while not _finished(job, totals):
-            span = leases.acquire(places.ledger, job.plan, job.total, me)
-            if span is None:
-                break
-            totals = _capture_range(places, job, span, me, totals)
+            span = leases.acquire(places.ledger, job.plan, job.total, crew.me)
+            claimed = postponing.claim(places.ledger, job.plan, CLAIMED, crew.me)
+            if span is None and not claimed:
+                if not _wait(places, job):
+                    break
+                continue
+            totals = capture_range(places, job, crew, Work(span, crew.me, tuple(claimed)), totals)
+        if not _finished(job, totals):
+            totals += _put_off(places, job)
+            journal.clear(places.store.spool, crew.leftovers)
         if sharing.alone():
             sweep(places)
             merge_evidence(places)
     return totals
 
 
+@dataclass(frozen=True, slots=True)
+class Work:
+    """A range of ordinals (both ends included) that `holder` has the lease on, and files that had
+    been put off and are claimed now."""
+
+    span: tuple[int, int] | None
+    holder: str
+    claimed: tuple[Postponed, ...] = ()
+
+
+def capture_range(places: Places, job: Job, crew: Crew, work: Work, totals: Totals) -> Totals:
+    """Take the files of one range; returns `totals` with what was done added.
+
+    Raises LedgerError when the lease was lost to somebody else: then nothing more is committed.
+    """
+    run = _Run(places, job, crew, work, totals)
+    items = {item.ordinal: item for item in job.load(*work.span)} if work.span else {}
+    tries = {row.ordinal: row.tries for row in work.claimed}
+    for ordinal in tries:
+        items.update((item.ordinal, item) for item in job.load(ordinal, ordinal))
+    due, counted = sort_out(places.ledger, job.folders, items.values())
+    settled = set(tries) - {item.ordinal for item, _ in due}
+    run.batch.settled |= settled
+    run.totals += counted
+    allowed = len(due) if job.limit is None else max(0, job.limit - totals.tried)
+    due.sort(key=lambda pair: pair[0].ordinal)
+    prepared = run.prepare(due[:allowed], tries)
+    more = work.span is not None and work.span[1] < job.total - 1
+    before = _seen(crew)
+    with closing(outcomes(crew, prepared, more)) as found:
+        try:
+            for order, outcome in found:
+                run.note(items[order.ordinal], order, outcome, order.ordinal in tries)
+                if run.is_full():
+                    run.commit(done=False)
+                    if job.enough(run.totals):
+                        break
+            else:
+                run.finish(done=allowed >= len(due))
+                return run.totals + _traffic(crew, before)
+        except KeyboardInterrupt:
+            run.finish(done=False)
+            raise
+    run.finish(done=False)
+    return run.totals + _traffic(crew, before)
+
+
+class _Run:
+    """One range on its way: the batch that is being filled, and the one that is being committed."""
+
+    def __init__(self, places: Places, job: Job, crew: Crew, work: Work, totals: Totals) -> None:
+        self.places, self.job, self.crew, self.totals = places, job, crew, totals
+        first = work.span[0] if work.span else None
+        self.grant = Grant(job.plan, first, work.holder, crew.me)
+        self.batch, self.started = Batch(), clock.monotonic()
+        self.pending: Future[Committed] | None = None
+
+    def prepare(self, due: list[tuple[Item, State]], tries: dict[int, int]) -> Prepared:
+        """Orders for what is due; what dead captures had finished is not asked for again."""
+        prepared = Prepared()
+        for item, state in due:
+            order = self._order(item, state)
+            found = self._recovered(item, state)
+            if isinstance(found, Taken):
+                prepared.done.append((order, found))
+            elif isinstance(found, Fetched):
+                prepared.orders.append(replace(order, fetched=found))
+            elif item.carried.source in self.job.folders:
+                prepared.orders.append(order)
+            else:
+                listed = item.listed or Listed()
+                prepared.fetches.append(Due(order, listed, tries.get(item.ordinal, 0)))
+        return prepared
+
+    def note(self, item: Item, order: Order, outcome: Outcome, claimed: bool) -> None:
+        """Put one file's outcome into the batch, and count it."""
+        name = escape(item.path)
+        if isinstance(outcome, Later):
+            until = clock.text_of(clock.now() + timedelta(seconds=outcome.seconds))
+            self.batch.put_off.append(
+                Postponed(order.ordinal, outcome.host, until, outcome.tries, outcome.reason)
+            )
+            return
+        if claimed:
+            self.batch.settled.add(order.ordinal)
+        if isinstance(outcome, Failure):
+            reason = outcome.reason.removeprefix(f"{name}: ")
+            self.totals += Totals(offered=1, failed=1, failures=(f"{name}: {reason}",))
+        elif isinstance(outcome, Refusal):
+            self.batch.refused.append((order, item.carried, None, outcome.reason))
+            self.totals += Totals(offered=1, quarantined=1)
+        elif outcome.refusal is not None:
+            self.batch.refused.append((order, item.carried, outcome, outcome.refusal))
+            self.totals += Totals(offered=1, quarantined=1)
+        else:
+            step = Step(order.source, order.path, order.action, order.version, outcome)
+            journal.note(order.spool, ".taken", step)
+            self.batch.taken.append((order, item.carried, outcome))
+            self.totals += Totals(offered=1, captured=1, expected_bytes=item.expected_bytes)
+        self.job.progress(self.totals)
+
+    def is_full(self) -> bool:
+        """Whether it is time to commit."""
+        late = clock.monotonic() - self.started >= BATCH_SECONDS
+        return len(self.batch) >= BATCH_FILES or (late and len(self.batch) > 0)
+
+    def commit(self, *, done: bool) -> None:
+        """Commit the batch while the next one is filled; at most one is on its way."""
+        self._settle()
+        # An interrupt from here on finds an empty batch: nothing is committed twice.
+        ready, self.batch, self.started = self.batch, Batch(), clock.monotonic()
+        self.pending = self.crew.commit(ready, self.grant, done=done)
+
+    def finish(self, *, done: bool) -> None:
+        """Commit what is left, and wait for it."""
+        self.commit(done=done)
+        self._settle()
+
+    def _settle(self) -> None:
+        if self.pending is None:
+            return
+        committed = self.pending.result()
+        self.pending = None
+        self.totals += Totals(
+            bytes=committed.bytes,
+            captured=-committed.collided - committed.forgotten,
+            quarantined=committed.collided,
+            skipped=committed.forgotten,
+        )
+
+    def _recovered(self, item: Item, state: State) -> Fetched | Taken | None:
+        """What a capture that died had finished of a file, if it is still what is asked for."""
+        left = self.crew.leftovers
+        for steps in (left.taken, left.fetched):
+            step = steps.pop(item.name, None)
+            if step is None or step.action != item.action:
+                continue
+            done = step.done
+            if isinstance(done, Taken):
+                then: State = (done.source_size, done.mtime_ns, step.version)
+            else:
+                then = (done.hashes.size, None, step.version)
+            if is_same(state, then):
+                self.totals += Totals(recovered=1)
+                return done
+        return None
+
+    def _order(self, item: Item, state: State) -> Order:
+        size, time, version = state
+        spool = self.places.store.spool / f"{journal.prefix()}-{item.ordinal}"
+        return Order(
+            ordinal=item.ordinal,
+            source=item.carried.source,
+            folder=self.job.folders.get(item.carried.source, ""),
+            path=item.path,
+            action=item.action,
+            spool=str(spool),
+            size=size or 0,
+            settings=self.job.settings,
+            version=version,
+            kind=item.kind,
+            mtime_ns=time or 0,
+        )
+
+
 def _finished(job: Job, totals: Totals) -> bool:
-    over = job.limit is not None and tried(totals) >= job.limit
+    over = job.limit is not None and totals.tried >= job.limit
     return over or job.enough(totals)
 
 
-def _capture_range(
-    places: Places, job: Job, span: tuple[int, int], me: str, totals: Totals
-) -> Totals:
-    items = {item.ordinal: item for item in job.load(*span)}
-    due, counted = _sort_out(places, job, items)
-    totals += counted
-    allowed = len(due) if job.limit is None else max(0, job.limit - tried(totals))
-    lease = (job.plan, span[0], me)
-    batch, started = Batch(), clock.monotonic()
-    with closing(_take_all(job, due[:allowed])) as outcomes:
-        try:
-            for order, outcome in outcomes:
-                totals += _note(batch, items[order.ordinal], order, outcome)
-                job.progress(totals)
-                if len(batch) >= BATCH_FILES or clock.monotonic() - started >= BATCH_SECONDS:
-                    # An interrupt from here on finds an empty batch: nothing is committed twice.
-                    ready, batch, started = batch, Batch(), clock.monotonic()
-                    totals += _stored(commit(places, ready, lease, done=False))
-                    if job.enough(totals):
-                        return totals
-        except KeyboardInterrupt:
-            commit(places, batch, lease, done=False)
-            raise
-    return totals + _stored(commit(places, batch, lease, done=allowed >= len(due)))
+def _wait(places: Places, job: Job) -> bool:
+    """Wait a little for a file that was put off; False where that would take too long."""
+    soonest = postponing.soonest(places.ledger, job.plan)
+    if soonest is None or soonest > clock.text_of(clock.now() + timedelta(seconds=WAIT_SECONDS)):
+        return False
+    time.sleep(LOOK_SECONDS)
+    return True
 
 
-def _stored(done: Committed) -> Totals:
+def _put_off(places: Places, job: Job) -> Totals:
+    """Files that are still due, because their hosts gave nothing."""
+    count, rows = postponing.waiting(places.ledger, job.plan, FAILURES_TOLD)
+    words = []
+    for row in rows:
+        for item in job.load(row.ordinal, row.ordinal):
+            words.append(f"{escape(item.path)}: {row.reason}")
+    return Totals(offered=count, failed=count, failures=tuple(words))
+
+
+def _traffic(crew: Crew, before: tuple[int, int, int]) -> Totals:
+    fetched, again, rehashed = _seen(crew)
     return Totals(
-        bytes=done.bytes,
-        captured=-done.collided - done.forgotten,
-        quarantined=done.collided,
-        skipped=done.forgotten,
+        fetched=fetched - before[0], again=again - before[1], rehashed=rehashed - before[2]
     )
 
 
-def tried(totals: Totals) -> int:
-    """Files that were not already held or gone: what a limit counts."""
-    return totals.captured + totals.quarantined + totals.failed
-
-
-def _sort_out(places: Places, job: Job, items: dict[int, Item]) -> tuple[list[Order], Totals]:
-    """Which items are due; the rest are counted as held, quarantined or gone."""
-    held, refused, gone = _known(places.ledger, items.values())
-    due, totals = [], Totals()
-    for item in items.values():
-        name = (item.carried.source, item.path)
-        try:
-            facts = inside(Path(job.folders[name[0]]), item.path).lstat()
-        except (OSError, KeyError):
-            totals += Totals(offered=1, failed=1, failures=(f"{escape(item.path)}: is gone",))
-            continue
-        state = (facts.st_size, mtime_ns(facts))
-        forgotten = [why for *then, why in gone.get(name, ()) if tuple(then) == state]
-        if forgotten:
-            words = f"{escape(item.path)}: was forgotten: {forgotten[0]}"
-            totals += Totals(offered=1, skipped=1, reasons=(words,))
-            continue
-        upgrade = item.action == Action.ORIGINAL and held.get(name, ("",))[-1] == Action.OPUS
-        if held.get(name, ())[:2] == state and not upgrade:
-            totals += Totals(offered=1, already_held=1)
-        elif refused.get(name) == state:
-            totals += Totals(offered=1, quarantined=1)
-        else:
-            due.append(_order(places.store, job, item, facts.st_size))
-    return due, totals
-
-
-Name = tuple[str, bytes]
-
-
-def _known(
-    ledger: Ledger, items: Iterable[Item]
-) -> tuple[
-    dict[Name, tuple[object, ...]],
-    dict[Name, tuple[int, int]],
-    dict[Name, list[tuple[int, int, str]]],
-]:
-    """What is held, what is in quarantine, and what was forgotten, of the items' paths, with size
-    and time then."""
-    by_source: dict[str, list[bytes]] = {}
-    for item in items:
-        by_source.setdefault(item.carried.source, []).append(item.path)
-    held: dict[Name, tuple[object, ...]] = {}
-    refused: dict[Name, tuple[int, int]] = {}
-    gone: dict[Name, list[tuple[int, int, str]]] = {}
-    h, q = tables.holdings.c, tables.quarantine.c
-    with ledger.read() as connection:
-        for source, paths in by_source.items():
-            for start in range(0, len(paths), QUERY_ROWS):
-                chunk = paths[start : start + QUERY_ROWS]
-                for row in connection.execute(
-                    sa.select(h.path, h.source_size, h.mtime_ns, h.action).where(
-                        h.source == source, h.path.in_(chunk), h.superseded == 0
-                    )
-                ):
-                    held[source, row[0]] = tuple(row[1:])
-                for path, size, time in connection.execute(
-                    sa.select(q.path, q.size, q.mtime_ns).where(
-                        q.source == source, q.path.in_(chunk)
-                    )
-                ):
-                    refused[source, path] = (size, time)
-                for path, then in forgetting.reasons(connection, source, chunk).items():
-                    gone[source, path] = then
-    return held, refused, gone
-
-
-def _order(store: FolderStore, job: Job, item: Item, size: int) -> Order:
-    spool = store.incoming / f"{os.getpid()}-{item.ordinal}"
-    folder = job.folders[item.carried.source]
-    return Order(item.ordinal, folder, item.path, item.action, str(spool), size, job.settings)
-
-
-def _take_all(
-    job: Job, orders: list[Order]
-) -> Generator[tuple[Order, Taken | Failure], None, None]:
-    """Take each; of one that broke its worker, take the bytes alone, and say why."""
-    limits = job.settings.limits
-    broken: dict[int, str] = {}
-
-    def run(due: Iterable[Order]) -> Iterator[tuple[Order, Taken | Failure]]:
-        return engine.run(
-            take,
-            due,
-            workers=job.workers,
-            seconds=lambda order: (
-                limits.file_seconds + limits.file_seconds_per_mb * order.size / MB
-            ),
-            memory_mb=limits.worker_memory_mb,
-            written=lambda order: order.size + SPARE_BYTES,
-        )
-
-    again = []
-    for order, outcome in run(orders):
-        if isinstance(outcome, Failure):
-            for stray in Path(order.spool).parent.glob(f"{Path(order.spool).name}-*"):
-                stray.unlink(missing_ok=True)
-        if isinstance(outcome, Failure) and outcome.kind in RETRIED:
-            broken[order.ordinal] = outcome.reason
-            again.append(replace(order, listen=False))
-        else:
-            yield order, outcome
-    for order, outcome in run(again) if again else ():
-        reason = broken[order.ordinal]
-        if isinstance(outcome, Failure):
-            yield order, Failure("error", f"{reason}; {outcome.reason}")
-        else:
-            yield order, replace(outcome, refusal=reason)
-
-
-def _note(batch: Batch, item: Item, order: Order, outcome: Taken | Failure) -> Totals:
-    """Put one file's outcome into the batch, and count it."""
-    if isinstance(outcome, Failure):
-        name = escape(item.path)
-        reason = outcome.reason.removeprefix(f"{name}: ")
-        return Totals(offered=1, failed=1, failures=(f"{name}: {reason}",))
-    if outcome.refusal is not None:
-        batch.refused.append((order, item.carried, outcome, outcome.refusal))
-        return Totals(offered=1, quarantined=1)
-    batch.taken.append((order, item.carried, outcome))
-    return Totals(offered=1, captured=1, expected_bytes=item.expected_bytes)
+def _seen(crew: Crew) -> tuple[int, int, int]:
+    traffic = crew.fetchers.traffic
+    return traffic.received, traffic.again, traffic.rehashed

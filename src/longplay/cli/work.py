@@ -19,7 +19,7 @@ from longplay.cli.options import (
 from longplay.errors import LongplayError
 
 if TYPE_CHECKING:
-    from longplay.capture.pipeline import Totals
+    from longplay.capture.totals import Totals
     from longplay.planning import Plan
     from longplay.workflows.capturing import Captured
     from longplay.workflows.status import Status

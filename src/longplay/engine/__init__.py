@@ -99,7 +99,8 @@ class Pool(Generic[Task, Result]):
         future: Future[Result] = self._pool.schedule(_call, args=(job,), timeout=allowed)
 
         def tell(done: Future[Result]) -> None:
-            self._finished(task, _outcome(done, allowed))
+            outcome = _outcome(done, allowed)
+            self._finished(task, outcome)
 
         future.add_done_callback(tell)
 

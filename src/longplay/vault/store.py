@@ -1,9 +1,9 @@
 """Objects as files, named by their merkle root: `ab/cd/abcd….ogg`.
 
-An object's way in: a worker writes and syncs it under `incoming/`; the batch that wants it gives
-it its name there, links it to its place, and commits the ledger; then the name under `incoming/`
-goes. What lies under `incoming/` when no capture runs is left over from one that died, and tells
-which objects may have been linked and never named by the ledger.
+An object's way in: a worker writes and syncs it under `spool/`; the batch that wants it gives it
+its name under `incoming/`, links it to its place, and commits the ledger; then the name under
+`incoming/` goes. What lies under `incoming/` when no capture runs is left over from one that died,
+and tells which objects may have been linked and never named by the ledger.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from longplay.files import TEMPORARY, publish, sync_folder
 from longplay.model import ObjectKey
 
 INCOMING = "incoming"
+SPOOL = "spool"
 
 MARK = "+"
 """Stands before the process id in the name of an arrival: captures may bring equal bytes."""
@@ -29,10 +30,12 @@ class FolderStore:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.incoming = folder / INCOMING
+        self.spool = folder / SPOOL
 
     def prepare(self) -> None:
         """Make the store's own folders."""
         self.incoming.mkdir(parents=True, exist_ok=True)
+        self.spool.mkdir(exist_ok=True)
 
     def path(self, key: ObjectKey, suffix: str) -> Path:
         """Where the object lies, or would."""
@@ -120,8 +123,8 @@ class FolderStore:
         """Every file of the store with the root that its name claims (None: not an object's)."""
         for folder, folders, names in os.walk(self.folder):
             folders.sort()
-            if folder == str(self.folder) and INCOMING in folders:
-                folders.remove(INCOMING)
+            if folder == str(self.folder):
+                folders[:] = [name for name in folders if name not in (INCOMING, SPOOL)]
             for name in sorted(names):
                 path = Path(folder) / name
                 root = _root_of(name)

@@ -13,7 +13,9 @@ from longplay import clock, engine
 from longplay.archive import Archive
 from longplay.capture import pipeline
 from longplay.capture.batch import Carried
-from longplay.capture.pipeline import Item, Job, Totals
+from longplay.capture.due import Item
+from longplay.capture.pipeline import Job
+from longplay.capture.totals import Totals
 from longplay.catalogue import popularity
 from longplay.catalogue.snapshot import open_current
 from longplay.ledger import queries
@@ -53,7 +55,7 @@ def capture(
     plan = planning.current_plan(archive)
     while True:
         drift = _Drift(plan, archive.settings.policy.replan_tolerance)
-        left = None if limit is None else limit - pipeline.tried(totals)
+        left = None if limit is None else limit - totals.tried
         job = _job(
             archive,
             plan,

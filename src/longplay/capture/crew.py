@@ -1,0 +1,127 @@
+"""What a capture works with, from its first range to its last: workers, fetchers, a committer.
+
+Workers are confined processes that decode and have no network; fetchers are threads of this process
+that have. Commits run in a thread of their own, one at a time, while the next files are worked on.
+"""
+
+from __future__ import annotations
+
+import queue
+import threading
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+from longplay import engine
+from longplay.capture import journal
+from longplay.capture.batch import Batch, Committed, Grant, commit
+from longplay.capture.fetchers import Brought, Fetchers
+from longplay.capture.journal import Leftovers
+from longplay.capture.orders import Order, Taken
+from longplay.capture.places import Places
+from longplay.capture.sources import Source
+from longplay.capture.sources.opening import open_source
+from longplay.engine import Failure
+from longplay.errors import LongplayError
+from longplay.ledger import hosts, postponing
+from longplay.ledger.database import Ledger, holder
+from longplay.settings import Settings
+
+MB = 2**20
+
+SPARE_BYTES = 256 * 2**20
+"""Bytes a worker may write to one file beyond the size of its source."""
+
+BEAT_SECONDS = 15.0
+"""How often slots and claims are kept alive: several times while they last."""
+
+Event = Brought | tuple[Order, Taken | Failure]
+
+
+class Crew:
+    """Workers, fetchers and a committer. Use it as a context manager: leaving it by an exception
+    stops all of them at once; what they had finished is found by the next capture."""
+
+    def __init__(
+        self,
+        places: Places,
+        settings: Settings,
+        folder: Path,
+        function: Callable[[Order], Taken],
+        workers: int,
+    ) -> None:
+        limits = settings.limits
+        self.me = holder()
+        self.workers = workers
+        self.events: queue.SimpleQueue[Event] = queue.SimpleQueue()
+        self.leftovers: Leftovers = journal.adopt(places.store.spool)
+        self.pool = engine.Pool(
+            function,
+            workers=workers,
+            seconds=lambda order: (
+                limits.file_seconds + limits.file_seconds_per_mb * order.size / MB
+            ),
+            memory_mb=limits.worker_memory_mb,
+            written=lambda order: order.size + SPARE_BYTES,
+            finished=lambda order, outcome: self.events.put((order, outcome)),
+        )
+        self._places, self._settings, self._folder = places, settings, folder
+        self._sources: dict[str, Source] = {}
+        self._opening = threading.Lock()
+        self.fetchers = Fetchers(
+            places.ledger, self.me, self.source, self.leftovers, self.events.put
+        )
+        self._committer = ThreadPoolExecutor(1, thread_name_prefix="committer")
+        self._heart = _Heart(places.ledger, self.me)
+
+    def __enter__(self) -> Crew:
+        return self
+
+    def __exit__(self, kind: object, *rest: object) -> None:
+        self._heart.stop()
+        self.fetchers.__exit__()
+        self.pool.__exit__(kind, *rest)
+        self._committer.shutdown(wait=True)
+        for source in self._sources.values():
+            source.close()
+
+    def source(self, name: str) -> Source:
+        """The source of that name, opened once."""
+        with self._opening:
+            if name not in self._sources:
+                self._heart.start()
+                settings = self._settings.source(name)
+                assert settings is not None
+                self._sources[name] = open_source(settings, self._folder)
+            return self._sources[name]
+
+    def commit(self, batch: Batch, grant: Grant, *, done: bool) -> Future[Committed]:
+        """Commit a batch beside the work on the next files."""
+        return self._committer.submit(commit, self._places, batch, grant, done=done)
+
+
+@dataclass(slots=True)
+class _Heart:
+    """Keeps alive what this process holds of hosts and of files that had been put off."""
+
+    ledger: Ledger
+    me: str
+    _stop: threading.Event | None = None
+
+    def start(self) -> None:
+        if self._stop is None:
+            self._stop = threading.Event()
+            threading.Thread(target=self._beat, args=(self._stop,), daemon=True).start()
+
+    def stop(self) -> None:
+        if self._stop is not None:
+            self._stop.set()
+
+    def _beat(self, stop: threading.Event) -> None:
+        while not stop.wait(BEAT_SECONDS):
+            try:
+                hosts.renew(self.ledger, self.me)
+                postponing.renew(self.ledger, self.me)
+            except LongplayError:
+                continue  # the ledger is away for a moment; what is held lasts several beats

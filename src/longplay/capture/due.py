@@ -1,0 +1,143 @@
+"""Which files of a range are due: the rest are held, in quarantine, forgotten or gone."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import sqlalchemy as sa
+
+from longplay.capture.batch import Carried
+from longplay.capture.fetching import Listed
+from longplay.capture.totals import Totals
+from longplay.files import escape, inside, mtime_ns
+from longplay.ledger import forgetting, tables
+from longplay.ledger.database import Ledger
+from longplay.ledger.record import QUERY_ROWS
+from longplay.model import Action, Kind
+
+State = tuple[int | None, int | None, str | None]
+"""Size, modification time and version of a file; None for what nobody says."""
+
+Name = tuple[str, bytes]
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """One file of the plan, with what the catalogue says of it; `listed` is what its source
+    listed, None for the files of a folder."""
+
+    ordinal: int
+    path: bytes
+    action: Action
+    expected_bytes: int
+    carried: Carried
+    listed: Listed | None = None
+    kind: Kind | None = None
+
+    @property
+    def name(self) -> Name:
+        """Source and path."""
+        return self.carried.source, self.path
+
+
+@dataclass(slots=True)
+class _Known:
+    held: dict[Name, tuple[State, str]] = field(default_factory=dict)
+    refused: dict[Name, State] = field(default_factory=dict)
+    forgotten: dict[Name, list[tuple[int, int, str]]] = field(default_factory=dict)
+
+
+def sort_out(
+    ledger: Ledger, folders: dict[str, str], items: Iterable[Item]
+) -> tuple[list[tuple[Item, State]], Totals]:
+    """The items that are due, with the state of each; the others are counted."""
+    items = list(items)
+    known = _known(ledger, items)
+    missing = {name for name, place in folders.items() if not Path(place).is_dir()}
+    due, totals, told = [], Totals(), set()
+    for item in items:
+        source = item.carried.source
+        if source in missing:
+            words = () if source in told else (f"{folders[source]}: is not there",)
+            told.add(source)
+            totals += Totals(offered=1, failed=1, failures=words)
+            continue
+        state = _state(folders, item)
+        if state is None:
+            words = ("is gone" if source in folders else "is offered no longer",)
+            totals += Totals(offered=1, failed=1, failures=(f"{escape(item.path)}: {words[0]}",))
+            continue
+        counted = _counted(item, state, known)
+        if counted is None:
+            due.append((item, state))
+        else:
+            totals += counted
+    return due, totals
+
+
+def _state(folders: dict[str, str], item: Item) -> State | None:
+    """The state of the file now, as far as it is known; None where it is not there."""
+    place = folders.get(item.carried.source)
+    if place is None:
+        listed = item.listed
+        return (listed.size, listed.mtime_ns, listed.token) if listed else None
+    try:
+        facts = inside(Path(place), item.path).lstat()
+    except OSError:
+        return None
+    return facts.st_size, mtime_ns(facts), None
+
+
+def _counted(item: Item, state: State, known: _Known) -> Totals | None:
+    """How an item counts that is not due; None for one that is."""
+    held, action = known.held.get(item.name, (None, ""))
+    forgotten = [
+        why
+        for size, time, why in known.forgotten.get(item.name, ())
+        if is_same(state, (size, time, None))
+    ]
+    if forgotten:
+        words = f"{escape(item.path)}: was forgotten: {forgotten[0]}"
+        return Totals(offered=1, skipped=1, reasons=(words,))
+    better = item.action == Action.ORIGINAL and action == Action.OPUS
+    if held is not None and is_same(state, held) and not better:
+        return Totals(offered=1, already_held=1)
+    refused = known.refused.get(item.name)
+    if refused is not None and is_same(state, refused):
+        return Totals(offered=1, quarantined=1)
+    return None
+
+
+def is_same(now: State, then: State) -> bool:
+    """Whether a file is as it was then, as far as both are known."""
+    return all(a is None or b is None or a == b for a, b in zip(now, then, strict=True))
+
+
+def _known(ledger: Ledger, items: Iterable[Item]) -> _Known:
+    """What is held, in quarantine, and forgotten, of the items' paths."""
+    by_source: dict[str, list[bytes]] = {}
+    for item in items:
+        by_source.setdefault(item.carried.source, []).append(item.path)
+    known = _Known()
+    h, q = tables.holdings.c, tables.quarantine.c
+    with ledger.read() as connection:
+        for source, paths in by_source.items():
+            for start in range(0, len(paths), QUERY_ROWS):
+                chunk = paths[start : start + QUERY_ROWS]
+                for path, *state, action in connection.execute(
+                    sa.select(h.path, h.source_size, h.mtime_ns, h.version, h.action).where(
+                        h.source == source, h.path.in_(chunk), h.superseded == 0
+                    )
+                ):
+                    known.held[source, path] = ((state[0], state[1], state[2]), action)
+                for path, *state in connection.execute(
+                    sa.select(q.path, q.size, q.mtime_ns, q.version).where(
+                        q.source == source, q.path.in_(chunk)
+                    )
+                ):
+                    known.refused[source, path] = (state[0], state[1], state[2])
+                for path, then in forgetting.reasons(connection, source, chunk).items():
+                    known.forgotten[source, path] = then
+    return known

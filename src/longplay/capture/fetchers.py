@@ -1,0 +1,277 @@
+"""Threads that bring files from sources to the spool, each host at its own pace.
+
+A host is asked for as many files at a time, and in a second, as its source allows, counted over all
+captures of the archive (`ledger.hosts`). The file that comes first in the plan goes first among
+those whose host is ready; a host that is slow, down or throttling holds up its own files alone.
+"""
+
+from __future__ import annotations
+
+import heapq
+import threading
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field, replace
+
+from longplay import clock
+from longplay.capture import journal
+from longplay.capture.fetching import Listed, Traffic, fetch
+from longplay.capture.journal import Leftovers
+from longplay.capture.orders import Fetched, Order
+from longplay.capture.sources import Limit, Source
+from longplay.errors import LongplayError, SourceError, UnavailableError
+from longplay.files import escape
+from longplay.ledger import hosts
+from longplay.ledger.database import Ledger
+
+THREADS = 16
+"""Files that one process fetches at a time, of all hosts together."""
+
+AHEAD = 16
+"""Files that may lie fetched and not yet taken: the spool stays small where decoding is slower."""
+
+FIRST_PAUSE = 30.0
+LONGEST_PAUSE = 3600.0
+"""Seconds after which a host that gave nothing is tried again: doubled each time."""
+
+PATIENCE = 3
+"""Files in a row that a host may fail to give before it counts as down."""
+
+SLOT_SECONDS = 5.0
+"""How often a host whose slots others have is looked at again."""
+
+
+@dataclass(frozen=True, slots=True)
+class Due:
+    """A file to be fetched: its order, what was listed of it, and how often it failed before."""
+
+    order: Order
+    listed: Listed
+    tries: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Brought:
+    """What came of fetching one file: `fetched`, or `error`; `pause` is for how many seconds it
+    should be left alone."""
+
+    due: Due
+    fetched: Fetched | None = None
+    error: LongplayError | None = None
+    pause: float = 0.0
+
+
+@dataclass(slots=True)
+class _Host:
+    limit: Limit
+    slots: int = 0
+    busy: int = 0
+    ready: float = 0.0
+    failures: int = 0
+    down_until: float = 0.0
+    waiting: list[tuple[int, Due]] = field(default_factory=list)
+
+    def is_down(self, now: float) -> bool:
+        """Whether it has failed so often that its files need not be tried now."""
+        return self.failures >= PATIENCE and now < self.down_until
+
+    def failed(self, now: float, seconds: float | None) -> None:
+        """Note that it gave nothing, and when it wants to be asked again, if it said so."""
+        self.failures += 1
+        self.down_until = now + _pause(self.failures - PATIENCE)
+        self.ready = max(self.ready, now + (seconds or 0.0))
+
+    @property
+    def interval(self) -> float:
+        """Seconds between requests of this process: its part of what the host allows."""
+        share = self.limit.connections / max(1, self.slots)
+        return share / self.limit.per_second
+
+
+class Fetchers:
+    """Fetch files given to `add`; `brought(result)` is called for each by one of the threads.
+
+    Use it as a context manager; leaving it stops the transfers, whose beginnings stay.
+    """
+
+    def __init__(
+        self,
+        ledger: Ledger,
+        holder: str,
+        source: Callable[[str], Source],
+        leftovers: Leftovers,
+        brought: Callable[[Brought], None],
+    ) -> None:
+        self.traffic = Traffic()
+        self._ledger, self._holder = ledger, holder
+        self._source, self._brought = source, brought
+        self._leftovers = leftovers
+        self._hosts: dict[str, _Host] = {}
+        self._change = threading.Condition()
+        self._stopping = False
+        self._undecoded = 0
+        self._threads: list[threading.Thread] = []
+
+    def __enter__(self) -> Fetchers:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        with self._change:
+            self._stopping = True
+            self._change.notify_all()
+        for thread in self._threads:
+            thread.join(timeout=10)
+        if self._threads:
+            hosts.release(self._ledger, self._holder)
+
+    def add(self, files: Iterable[Due]) -> None:
+        """Take files to be fetched."""
+        with self._change:
+            for due in files:
+                limit = self._source(due.order.source).limit(due.order.path)
+                host = self._hosts.setdefault(limit.host, _Host(limit))
+                host.limit = limit
+                heapq.heappush(host.waiting, (due.order.ordinal, due))
+            wanted = min(THREADS, sum(len(host.waiting) for host in self._hosts.values()))
+            while len(self._threads) < wanted:
+                thread = threading.Thread(target=self._work, name="fetcher", daemon=True)
+                self._threads.append(thread)
+                thread.start()
+            self._change.notify_all()
+
+    def decoded(self) -> None:
+        """One of the fetched files has been taken out of the spool."""
+        with self._change:
+            self._undecoded -= 1
+            self._change.notify_all()
+
+    @property
+    def pending(self) -> int:
+        """Files that were given and have not come back."""
+        with self._change:
+            return sum(len(host.waiting) + host.busy for host in self._hosts.values())
+
+    @property
+    def under_way(self) -> int:
+        """Files that are being transferred now."""
+        with self._change:
+            return sum(host.busy for host in self._hosts.values())
+
+    def withdraw(self) -> list[tuple[str, Due]]:
+        """Take back the files that wait for their host, as (host, file)."""
+        with self._change:
+            found = [(name, due) for name, host in self._hosts.items() for _, due in host.waiting]
+            for host in self._hosts.values():
+                host.waiting.clear()
+            return found
+
+    def give_back(self) -> None:
+        """Let other captures have the hosts that nothing is wanted from now."""
+        with self._change:
+            idle = [
+                name
+                for name, host in self._hosts.items()
+                if host.slots and not host.waiting and not host.busy and host.limit.host
+            ]
+            for name in idle:
+                self._hosts[name].slots = 0
+        for name in idle:
+            hosts.release(self._ledger, self._holder, name)
+
+    def _work(self) -> None:
+        while (found := self._next()) is not None:
+            host, due = found
+            result = self._fetch(host, due)
+            if result.fetched is not None:
+                with self._change:
+                    self._undecoded += 1
+            self._brought(result)  # before it stops being pending: nothing is lost between
+            with self._change:
+                host.busy -= 1
+                self._change.notify_all()
+
+    def _next(self) -> tuple[_Host, Due] | None:
+        """The file that comes first in the plan among those whose host is ready; waits for one."""
+        with self._change:
+            while not self._stopping:
+                now = clock.monotonic()
+                pause = SLOT_SECONDS
+                if self._undecoded < AHEAD:
+                    ready, pause = self._ready(now)
+                    if ready is not None:
+                        host = ready
+                        _, due = heapq.heappop(host.waiting)
+                        host.busy += 1
+                        host.ready = max(host.ready, now + host.interval)
+                        return host, due
+                self._change.wait(timeout=max(0.01, pause))
+            return None
+
+    def _ready(self, now: float) -> tuple[_Host | None, float]:
+        """The host to ask next, or None and how many seconds to wait for one."""
+        best: _Host | None = None
+        soonest = SLOT_SECONDS
+        for host in self._hosts.values():
+            if not host.waiting:
+                continue
+            if host.is_down(now):  # its files go back at once, without a request
+                return host, 0
+            if host.ready > now:
+                soonest = min(soonest, host.ready - now)
+                continue
+            if host.busy >= host.slots and not self._has_slot(host, now):
+                continue
+            if best is None or host.waiting[0][0] < best.waiting[0][0]:
+                best = host
+        return best, soonest
+
+    def _has_slot(self, host: _Host, now: float) -> bool:
+        """Whether one more file may be asked of the host; asks the ledger for slots."""
+        if not host.limit.host:
+            host.slots = host.limit.connections
+        elif host.slots < host.limit.connections:
+            host.slots = hosts.hold(
+                self._ledger, host.limit.host, host.limit.connections, self._holder
+            )
+            if host.slots <= host.busy:
+                host.ready = now + SLOT_SECONDS
+        return host.busy < host.slots
+
+    def _fetch(self, host: _Host, due: Due) -> Brought:
+        now = clock.monotonic()
+        if host.is_down(now):
+            pause = host.down_until - now
+            return Brought(due, error=UnavailableError("its host is down"), pause=pause)
+        order = due.order
+        partial = self._leftovers.partial.pop((order.source, order.path), None)
+        partial = partial or journal.begun(order.spool)
+        try:
+            fetched = fetch(
+                self._source(order.source),
+                order,
+                due.listed,
+                partial=partial,
+                traffic=self.traffic,
+                stopped=lambda: self._stopping,
+            )
+        except UnavailableError as error:
+            with self._change:
+                host.failed(clock.monotonic(), error.seconds)
+            return Brought(due, error=error, pause=max(error.seconds or 0.0, _pause(due.tries)))
+        except LongplayError as error:
+            return Brought(due, error=error)
+        except Exception as error:
+            words = f"{type(error).__name__}: {error}"[:300]
+            where = escape(order.path)
+            return Brought(due, error=UnavailableError(words, where=where), pause=_pause(due.tries))
+        with self._change:
+            host.failures = 0
+        return Brought(replace(due, order=replace(order, fetched=fetched)), fetched)
+
+
+def _pause(tries: int) -> float:
+    return min(FIRST_PAUSE * 2.0 ** max(0, tries), LONGEST_PAUSE)
+
+
+def is_final(error: LongplayError) -> bool:
+    """Whether the source refuses the file for good."""
+    return isinstance(error, SourceError) and not isinstance(error, UnavailableError)
