@@ -59,6 +59,7 @@ class Archive:
         self.catalogue = folder / "catalogue"
         self.evidence = folder / "evidence"
         self.plans = folder / "plans"
+        self.listings = folder / "listings"
         self.releases = folder / "releases"
         self.quarantine = folder / "quarantine"
         ledger.witness = standing.Witness(self.evidence)

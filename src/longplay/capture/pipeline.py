@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Future
 from contextlib import closing
 from dataclasses import dataclass, replace
@@ -39,14 +39,13 @@ WAIT_SECONDS = 120.0
 """How long a capture that has nothing else to do waits for files that were put off."""
 
 Progress = Callable[[Totals], None]
-Load = Callable[[int, int], Iterable[Item]]
+Load = Callable[[Sequence[int]], Iterable[Item]]
 
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """A capture of plan `plan` with `total` ordinals. `load(first, last)` gives the items of a
-    range, `folders` the location of each source that is a folder, `enough(totals)` says when to
-    stop early."""
+    """A capture of plan `plan` with `total` ordinals. `load(ordinals)` gives their items, `folders`
+    the location of each source that is a folder, `enough(totals)` says when to stop early."""
 
     plan: str
     total: int
@@ -109,10 +108,9 @@ def capture_range(places: Places, job: Job, crew: Crew, work: Work, totals: Tota
     Raises LedgerError when the lease was lost to somebody else: then nothing more is committed.
     """
     run = _Run(places, job, crew, work, totals)
-    items = {item.ordinal: item for item in job.load(*work.span)} if work.span else {}
     tries = {row.ordinal: row.tries for row in work.claimed}
-    for ordinal in tries:
-        items.update((item.ordinal, item) for item in job.load(ordinal, ordinal))
+    own = range(work.span[0], work.span[1] + 1) if work.span else range(0)
+    items = {item.ordinal: item for item in job.load(sorted({*tries, *own}))}
     due, counted = sort_out(places.ledger, job.folders, items.values())
     settled = set(tries) - {item.ordinal for item, _ in due}
     run.batch.settled |= settled
@@ -275,11 +273,9 @@ def _wait(places: Places, job: Job) -> bool:
 def _put_off(places: Places, job: Job) -> Totals:
     """Files that are still due, because their hosts gave nothing."""
     count, rows = postponing.waiting(places.ledger, job.plan, FAILURES_TOLD)
-    words = []
-    for row in rows:
-        for item in job.load(row.ordinal, row.ordinal):
-            words.append(f"{escape(item.path)}: {row.reason}")
-    return Totals(offered=count, failed=count, failures=tuple(words))
+    names = {item.ordinal: escape(item.path) for item in job.load([row.ordinal for row in rows])}
+    words = tuple(f"{names.get(row.ordinal, row.host)}: {row.reason}" for row in rows)
+    return Totals(offered=count, failed=count, failures=words)
 
 
 def _traffic(crew: Crew, before: tuple[int, int, int]) -> Totals:

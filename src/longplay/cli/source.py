@@ -8,7 +8,13 @@ import typer
 
 from longplay import settings
 from longplay.cli import output
-from longplay.cli.options import ArchiveOption, JsonOption, archive_folder
+from longplay.cli.options import (
+    ArchiveOption,
+    JsonOption,
+    WorkersOption,
+    archive_folder,
+    opened,
+)
 
 app = typer.Typer(no_args_is_help=True, help="Sources: where music lawfully comes from.")
 
@@ -16,12 +22,23 @@ app = typer.Typer(no_args_is_help=True, help="Sources: where music lawfully come
 @app.command()
 def add(
     name: Annotated[str, typer.Argument(help="Its short name: lower case, no spaces.")],
-    kind: Annotated[str, typer.Argument(help="Its kind: folder.")],
-    location: Annotated[str, typer.Argument(help="Where it is.")],
+    kind: Annotated[
+        str, typer.Argument(help="Its kind: folder, http, internetarchive, ddex, oai or s3.")
+    ],
+    location: Annotated[str, typer.Argument(help="Where it is: a folder, a list, an address.")],
     rights: Annotated[
         str, typer.Option(metavar="URI", help="The rights statement that holds for all of it.")
     ],
     evidence: Annotated[str, typer.Option(metavar="TEXT", help="What that rests on.")] = "",
+    connections: Annotated[
+        int | None, typer.Option(min=1, max=64, help="Files fetched from one host at a time.")
+    ] = None,
+    per_second: Annotated[
+        float | None, typer.Option(min=0.001, help="Requests to one host in a second.")
+    ] = None,
+    private: Annotated[
+        bool, typer.Option("--private", help="Fetch from private and loopback addresses, too.")
+    ] = False,
     archive: ArchiveOption = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -29,7 +46,11 @@ def add(
     from longplay.workflows import sources
 
     folder = archive_folder(archive)
-    added = sources.add_source(folder, name, kind, location, rights, evidence)
+    given = {"connections": connections, "per_second": per_second, "private": private or None}
+    politeness = settings.Politeness.model_validate(
+        {key: value for key, value in given.items() if value is not None}
+    )
+    added = sources.add_source(folder, name, kind, location, rights, evidence, politeness)
     if as_json:
         output.document(added.model_dump())
     else:
@@ -45,3 +66,24 @@ def list_sources(archive: ArchiveOption = None, as_json: JsonOption = False) -> 
         return
     names = ("name", "kind", "location", "rights", "keep")
     output.table(names, [[getattr(row, name) for name in names] for row in rows])
+
+
+@app.command()
+def refresh(
+    names: Annotated[
+        list[str] | None, typer.Argument(metavar="[NAME]...", help="Sources; else all of them.")
+    ] = None,
+    workers: WorkersOption = None,
+    archive: ArchiveOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Ask sources what they offer now, and put it into the catalogue."""
+    from longplay.workflows import refreshing
+
+    with opened(archive) as it, output.progress("refresh") as update:
+        done = refreshing.refresh(it, names or [], workers=workers, progress=update)
+    if as_json:
+        output.document([one.document() for one in done])
+        return
+    head = ("source", "files", "sound", "tracks", "rejected")
+    output.table(head, [[getattr(one, name) for name in head] for one in done])

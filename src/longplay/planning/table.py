@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import queue
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -116,6 +116,22 @@ def read_range(path: Path, first: int, last: int) -> pa.Table:
         table = file.read_row_groups(groups) if groups else file.schema_arrow.empty_table()
     begin = max(first - offset, 0)
     return table.slice(begin, max(last - offset - begin + 1, 0)).replace_schema_metadata(None)
+
+
+def read_rows(path: Path, ordinals: Sequence[int]) -> pa.Table:
+    """Rows of these ordinals, which rise, reading only their row groups; those beyond the plan are
+    left out. Raises PlanError."""
+    wanted = np.asarray(ordinals, np.int64)
+    found, start = [], 0
+    with _opened(path) as file:
+        for group in range(file.metadata.num_row_groups):
+            end = start + file.metadata.row_group(group).num_rows
+            mine = wanted[(wanted >= start) & (wanted < end)]
+            if len(mine):
+                found.append(file.read_row_group(group).take(pa.array(mine - start)))
+            start = end
+        empty = file.schema_arrow.empty_table()
+    return pa.concat_tables([*found, empty]).replace_schema_metadata(None)
 
 
 @contextmanager

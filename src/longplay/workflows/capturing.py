@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,19 +11,21 @@ import numpy as np
 
 from longplay import clock, engine
 from longplay.archive import Archive
-from longplay.capture import pipeline
+from longplay.capture import listings, pipeline
 from longplay.capture.batch import Carried
 from longplay.capture.due import Item
+from longplay.capture.fetching import Listed
 from longplay.capture.pipeline import Job
 from longplay.capture.totals import Totals
 from longplay.catalogue import popularity
 from longplay.catalogue.snapshot import open_current
 from longplay.ledger import queries
-from longplay.model import Action, Role
+from longplay.model import Action, Kind, Role
 from longplay.planning import Plan, table
 from longplay.workflows import planning, shares
 
 Progress = Callable[[int, int, str], None]
+AllListed = dict[tuple[str, bytes], tuple[Listed, Kind]]
 Parts = dict[tuple[str, bytes], list[tuple[int, int, int | None, str]]]
 
 
@@ -39,7 +41,7 @@ class Captured:
         """As `capture --json` prints it."""
         names = (
             *("offered", "captured", "already_held", "skipped", "quarantined", "failed"),
-            "bytes",
+            *("bytes", "fetched", "again", "rehashed", "recovered"),
         )
         counts = {name: getattr(self.totals, name) for name in names}
         share = round(self.share_of_listens, 6)
@@ -103,21 +105,43 @@ def _job(
     path = planning.plan_path(archive, plan.id)
     parts = _parts(archive)
 
-    def load(first: int, last: int) -> Iterator[Item]:
-        for row in table.read_range(path, first, last).to_pylist():
-            yield _item(row, parts)
+    def load(ordinals: Sequence[int]) -> Iterator[Item]:
+        rows = table.read_rows(path, ordinals).to_pylist()
+        listed = _listed(archive, rows)
+        for row in rows:
+            yield _item(row, parts, listed)
 
     return Job(
         plan=plan.id,
         total=plan.entries,
         load=load,
-        folders={source.name: source.location for source in archive.settings.sources},
+        folders=_folders(archive),
         settings=archive.settings,
         workers=workers,
         limit=limit,
         progress=lambda done: progress(done.offered, plan.entries, _words(done)),
         enough=drift,
+        folder=archive.folder,
     )
+
+
+def _folders(archive: Archive) -> dict[str, str]:
+    """Where the sources lie that are folders of files."""
+    return {one.name: one.location for one in archive.settings.sources if one.kind == "folder"}
+
+
+def _listed(archive: Archive, rows: list[dict[str, Any]]) -> AllListed:
+    """What other sources listed of the files of a plan."""
+    folders = _folders(archive)
+    wanted: dict[str, list[bytes]] = defaultdict(list)
+    for row in rows:
+        if row["source"] not in folders:
+            wanted[row["source"]].append(row["path"])
+    return {
+        (source, path): found
+        for source, paths in wanted.items()
+        for path, found in listings.look_up(archive.listings, source, paths).items()
+    }
 
 
 def _words(totals: Totals) -> str:
@@ -134,17 +158,20 @@ def _parts(archive: Archive) -> Parts:
     return found
 
 
-def _item(row: dict[str, Any], parts: Parts) -> Item:
+def _item(row: dict[str, Any], parts: Parts, listed: AllListed) -> Item:
     action = Action(row["action"])
     carried = parts.get((row["source"], row["path"]), [])
     if not carried and row["recording"] is not None:
         carried = [(row["recording"], 0, None, _role(row["role"], action))]
+    facts, kind = listed.get((row["source"], row["path"]), (None, None))
     return Item(
         ordinal=row["ordinal"],
         path=row["path"],
         action=action,
         expected_bytes=row["expected_bytes"],
         carried=Carried(row["source"], row["track"], row["album"], tuple(carried)),
+        listed=facts,
+        kind=kind,
     )
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
+from typing import cast, get_args
 
 from pydantic import ValidationError
 
@@ -11,34 +13,37 @@ from longplay import settings
 from longplay.archive import open_archive
 from longplay.errors import InputError, RightsError, UsageError
 from longplay.rights.reading import Unknown, read_statement
-from longplay.settings import Source
+from longplay.settings import Politeness, Source, SourceKind
 from longplay.workflows import keeping, rights
 
-KINDS = ("folder",)
+KINDS = get_args(SourceKind)
 
 
 def add_source(
-    folder: Path, name: str, kind: str, location: str, text: str, evidence: str
+    folder: Path,
+    name: str,
+    kind: str,
+    location: str,
+    text: str,
+    evidence: str,
+    politeness: Politeness | None = None,
 ) -> Source:
     """Write a source into the settings and its right into the ledger.
 
-    Raises UsageError for an unknown kind or a bad name, InputError for a folder that is not there,
-    RightsError for a right that the gate does not know.
+    Raises UsageError for an unknown kind, a bad name or a location that cannot be one, InputError
+    for a folder or a list that is not there, RightsError for a right that the gate does not know.
     """
     settings.load(folder)
     if kind not in KINDS:
         raise UsageError(f"there is no kind of source {kind!r}", hint=f"one of {', '.join(KINDS)}")
-    place = Path(location)
-    if not place.is_dir():
-        raise InputError("is not a folder", where=location, hint="name a folder of music")
-    keeping.refuse_nesting(place, folder)
     try:
         source = Source(
             name=name,
-            kind="folder",
-            location=keeping.utf8_location(place),
+            kind=cast(SourceKind, kind),
+            location=_location(kind, location, folder),
             rights=known_right(text),
             evidence=evidence,
+            politeness=politeness or Politeness(),
         )
     except ValidationError as error:
         message = error.errors()[0]["msg"]
@@ -47,6 +52,37 @@ def add_source(
     with open_archive(folder) as archive:
         rights.record_sources(archive)
     return source
+
+
+def _location(kind: str, location: str, folder: Path) -> str:
+    """A source's location as the settings keep it, if it can be one."""
+    pattern, example = _LOCATIONS.get(kind, ("", ""))
+    if kind in ("folder", "ddex"):
+        place = Path(location)
+        if not place.is_dir():
+            raise InputError("is not a folder", where=location, hint="name a folder of music")
+        keeping.refuse_nesting(place, folder)
+        return keeping.utf8_location(place)
+    if kind == "http" and not re.match(r"https?://", location):
+        place = Path(location)
+        if not place.is_file():
+            raise InputError("is not there", where=location, hint="name a list, or its address")
+        return str(place.resolve())
+    if pattern and not re.fullmatch(pattern, location):
+        raise UsageError(f"is no place for a source of kind {kind}", where=location, hint=example)
+    return location
+
+
+_LOCATIONS = {
+    "http": (r"https?://[^/]+.*", "e.g. https://label.example/list.csv, or a file"),
+    "oai": (r"https?://[^/]+.*", "e.g. https://library.example/oai"),
+    "s3": (r"s3://[^/]+(/.*)?", "e.g. s3://bucket/prefix"),
+    "internetarchive": (
+        r"(collection|item):[^,:]+(,(collection|item):[^,:]+)*",
+        "e.g. collection:netlabels, or item:IDENTIFIER",
+    ),
+}
+"""What a location looks like, by kind, with an example."""
 
 
 def known_right(text: str) -> str:
