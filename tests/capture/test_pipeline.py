@@ -16,8 +16,8 @@ import sqlalchemy as sa
 from longplay.archive import Archive, create
 from longplay.capture import pipeline
 from longplay.capture.batch import Carried
-from longplay.capture.orders import Order, Taken
 from longplay.capture.due import Item
+from longplay.capture.orders import Order, Taken
 from longplay.capture.pipeline import Job, capture
 from longplay.capture.totals import Totals
 from longplay.ledger import log, tables

@@ -99,14 +99,13 @@ def write(
                 "offers no sound", where=source, hint="check its location; nothing was changed"
             )
         with durable(target) as out, duckdb.connect() as connection:
-            rows = connection.execute(
+            rows = connection.sql(
                 "SELECT * EXCLUDE (again) FROM (SELECT *, row_number() OVER"
                 " (PARTITION BY path ORDER BY number) AS again FROM read_parquet(?))"
                 " WHERE again = 1 ORDER BY path",
-                [str(spool)],
+                params=[str(spool)],
             )
             kept, reader = 0, rows.to_arrow_reader(ROW_GROUP)
-            assert reader is not None
             with pq.ParquetWriter(out, SCHEMA, compression="zstd") as writer:
                 for batch in reader:
                     kept += batch.num_rows

@@ -30,7 +30,7 @@ def import_offers(
 
 _TRACKS = """
 SELECT number AS record, own_id, title, artists, NULL::VARCHAR[] AS artist_ids, album, album_id,
-    coalesce(array_to_string(album_artists, '; '), '') AS album_context,
+    NULL::VARCHAR AS album_mbid, nullif(array_to_string(album_artists, '; '), '') AS album_context,
     CASE WHEN len(album_artists) > 0 THEN album_artists END AS album_artists,
     disc_number, track_number, duration_ms, isrcs, upc, label, release_date, genres,
     popularity, listens, rights[1].text AS licence
