@@ -24,6 +24,7 @@ from longplay.files import durable
 from longplay.release import keys, minisign
 from longplay.release.feed import MAX_FEED_BYTES
 from longplay.release.following import Delivery
+from longplay.web import addresses
 
 SIGNATURE = ".minisig"
 
@@ -40,9 +41,6 @@ CHUNK = 256 * 1024
 SIGNING_READS, SIGNING_PAUSE = 4, 1.0
 """A feed and its signature change one after the other: who reads between them reads again, so many
 times, after so many seconds."""
-
-_TRANSLATED = ipaddress.ip_network("64:ff9b::/96")
-"""IPv6 addresses that stand for IPv4 ones (RFC 6052)."""
 
 _PRIVATE_NAMES = ("localhost", "localdomain", "local", "internal", "lan", "home.arpa")
 
@@ -130,7 +128,7 @@ class Web:
         except (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError) as error:
             late = f"takes longer than {watch.seconds:,.0f} s" if watch.over else ""
             words = late or f"{type(error).__name__}: {error}".rstrip(": ")
-            raise ReleaseError(words, where=_shown(url)) from error
+            raise ReleaseError(words, where=addresses.shown(url)) from error
 
     @contextmanager
     def _answer(self, url: httpx.URL, watch: _Watch) -> Iterator[httpx.Response]:
@@ -141,13 +139,15 @@ class Web:
             try:
                 if not answer.is_redirect:
                     if answer.status_code != 200:
-                        raise ReleaseError(f"answers {answer.status_code}", where=_shown(url))
+                        raise ReleaseError(
+                            f"answers {answer.status_code}", where=addresses.shown(url)
+                        )
                     yield answer
                     return
                 url = self._redirected(url, answer.headers.get("location", ""))
             finally:
                 answer.close()
-        raise ReleaseError(f"redirects more than {MAX_REDIRECTS} times", where=_shown(url))
+        raise ReleaseError(f"redirects more than {MAX_REDIRECTS} times", where=addresses.shown(url))
 
     def _redirected(self, url: httpx.URL, location: str) -> httpx.URL:
         target = url.join(location)
@@ -155,11 +155,11 @@ class Web:
             "https",
             "http",
         ):
-            raise ReleaseError("redirects to what is no safe address", where=_shown(url))
+            raise ReleaseError("redirects to what is no safe address", where=addresses.shown(url))
         if target.host != self.address.host:
             raise ReleaseError(
                 f"redirects to another host, {target.host[:200]}",
-                where=_shown(url),
+                where=addresses.shown(url),
                 hint="name the feed by that address if you trust it",
             )
         return target
@@ -210,11 +210,11 @@ def opened(location: str) -> Folder | Web:
     try:
         address = httpx.URL(location)
     except httpx.InvalidURL as error:
-        raise FeedError("is no web address", where=_shown(location)) from error
+        raise FeedError("is no web address", where=addresses.shown(location)) from error
     if address.scheme not in ("http", "https") or not address.host or address.userinfo:
         raise FeedError(
             "is no address of a feed",
-            where=_shown(location),
+            where=addresses.shown(location),
             hint="it begins with http:// or https://, or is the path of a feed.json",
         )
     return Web(address)
@@ -269,22 +269,14 @@ def may_be_asked(address: str, named: str) -> bool:
     if "://" in named and url.host == httpx.URL(named).host:
         return True
     try:
-        return _is_public(ipaddress.ip_address(url.host))
+        ipaddress.ip_address(url.host)
     except ValueError:
         host = url.host.lower().rstrip(".")
         # Resolvers take `127.1` and `127.0x1` for addresses; so does whoever reads a URL.
         odd = re.fullmatch(r"[0-9]+|0x[0-9a-f]*", host.rpartition(".")[2])
         private = any(host == name or host.endswith(f".{name}") for name in _PRIVATE_NAMES)
         return "." in host and not odd and not private
-
-
-def _is_public(address: ipaddress.IPv4Address | ipaddress.IPv6Address) -> bool:
-    """Whether it is somebody's on the Internet, and leads to no address of the older kind."""
-    if isinstance(address, ipaddress.IPv6Address) and (
-        address.ipv4_mapped or address.sixtofour or address.teredo or address in _TRANSLATED
-    ):
-        return False
-    return address.is_global and not address.is_multicast
+    return addresses.is_public(url.host)
 
 
 def _text(origin: Origin, name: str) -> str:
@@ -299,8 +291,3 @@ def _until(chunks: Iterator[bytes], most: int) -> Iterator[bytes]:
         yield chunk
         if count > most:
             return
-
-
-def _shown(url: httpx.URL | str) -> str:
-    text = str(url)
-    return text if len(text) <= 300 else f"{text[:299]}…"

@@ -71,7 +71,8 @@ class Handler(BaseHTTPRequestHandler):
         if span and proof in (None, CHANGED, self.host.etag(path) if self.host.etags else CHANGED):
             first = int(span[1])
             if first >= len(data):
-                self.answer(416, b"", ("Content-Range", f"bytes */{len(data)}"), *facts)
+                said = ("Content-Range", f"bytes */{len(data)}")
+                self.answer(416, b"<html>", ("Content-Type", "text/html"), said, *facts)
                 return
             said = ("Content-Range", f"bytes {first}-{len(data) - 1}/{len(data)}")
             self.answer(206, data[first:], said, *facts)

@@ -21,6 +21,7 @@ from longplay.catalogue.importers.oai import fetching, harvesting, replies
 from longplay.catalogue.importers.oai.fetching import Client, Manners
 from longplay.catalogue.importers.oai.harvesting import State
 from longplay.errors import ArchiveError, InputError, LockedError, UsageError
+from longplay.web import addresses
 from tests.catalogue.importers.repository import Answer, Repository, dc, serving
 
 XML = {"Content-Type": "text/xml"}
@@ -360,7 +361,7 @@ def test_a_redirect_into_the_own_network_is_refused(
     repository: Repository, url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     port = urlsplit(url).port
-    monkeypatch.setattr(fetching, "_public", lambda address: address == "127.0.0.1")
+    monkeypatch.setattr(addresses, "is_public", lambda address: address == "127.0.0.1")
     repository.faults = [answer(302, Location=f"http://127.0.0.2:{port}/oai")]
     with (
         Client(Asked().manners(allow_private=False)) as client,

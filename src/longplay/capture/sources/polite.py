@@ -127,7 +127,7 @@ class PoliteClient:
         return self._opened(address, replace(wanted, start=0))
 
     def _check(self, answer: httpx.Response, head: Head, *, sound: bool) -> None:
-        if sound and answers.is_page(answer.headers):
+        if sound and not head.ended and answers.is_page(answer.headers):
             raise SourceError("the host sent a web page instead of sound")
         most = self._manners.file_gb
         if (head.size or 0) > most * GB:

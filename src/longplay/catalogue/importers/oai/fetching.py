@@ -1,27 +1,21 @@
 """One request at a time, politely: pauses, retries as the server asks, bounded answers, and no
 address inside the own network unless that is allowed.
-
-The name is resolved here and the connection goes to the very address that was checked, so a name
-cannot point elsewhere between the check and the request.
 """
 
 from __future__ import annotations
 
-import email.utils
-import ipaddress
-import re
-import socket
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from importlib.metadata import version
 from types import TracebackType
 from typing import Self
 
 import httpx
 
 from longplay import clock
-from longplay.errors import InputError
+from longplay.errors import InputError, SourceError
+from longplay.web import addresses, manners
+from longplay.web.connecting import Transport
 
 MAX_REPLY_BYTES = 64 * 2**20
 """A longer reply is refused: servers send some hundred records a page, rarely more than 5 MB."""
@@ -41,12 +35,7 @@ FIRST_RETRY_SECONDS = 2.0
 MAX_WAIT_SECONDS = 600.0
 """A server that asks for a longer wait ends the harvest for now; the next run goes on."""
 
-MAX_ADDRESSES = 4
-"""Addresses of one name that are tried; names rarely have more than one of each kind."""
-
 MAX_REDIRECTS = 5
-RETRIED = (408, 425, 429, 500, 502, 503, 504)
-"""Answers after which the same request may succeed. OAI-PMH servers use 503 to slow down."""
 
 Sleep = Callable[[float], None]
 
@@ -68,18 +57,20 @@ class Client:
 
     manners: Manners = field(default_factory=Manners)
     _last: float | None = None
-    _client: httpx.Client = field(
-        default_factory=lambda: httpx.Client(
+    _client: httpx.Client = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._client = httpx.Client(
+            transport=Transport(allow_private=self.manners.allow_private),
             timeout=TIMEOUT,
             follow_redirects=False,
             trust_env=False,  # a proxy would connect to addresses that were not checked
             headers={
-                "User-Agent": f"longplay/{version('longplay')} (OAI-PMH harvester)",
+                "User-Agent": manners.user_agent(),
                 "Accept": "text/xml, application/xml;q=0.9, */*;q=0.1",
                 "Accept-Encoding": "gzip, identity",
             },
         )
-    )
 
     def __enter__(self) -> Self:
         return self
@@ -121,7 +112,9 @@ class Client:
                 return body
             except _BusyError as busy:
                 problem, asked = busy.problem, busy.wait
-            except (httpx.HTTPError, httpx.InvalidURL) as error:
+            except SourceError as refused:
+                raise _RefusedError(refused.message, refused.hint) from refused
+            except httpx.HTTPError as error:
                 problem, asked = f"{type(error).__name__}: {error}".rstrip(": "), None
             except InputError as error:
                 problem, asked = error.message, None
@@ -133,14 +126,15 @@ class Client:
                 wait *= 2
         raise InputError(
             problem,
-            where=_shown(url),
+            where=addresses.shown(url),
             hint="run the same command again later: it goes on from there",
         )
 
-    def _once(self, url: str) -> bytes:
+    def _once(self, text: str) -> bytes:
+        url = addresses.parsed(text)
         for _ in range(MAX_REDIRECTS + 1):
             self._pace()
-            found = self._ask(httpx.URL(url))
+            found = self._ask(url)
             if isinstance(found, bytes):
                 return found
             url = found
@@ -154,14 +148,16 @@ class Client:
                 self.manners.sleep(left)
         self._last = clock.monotonic()
 
-    def _ask(self, url: httpx.URL) -> bytes | str:
+    def _ask(self, url: httpx.URL) -> bytes | httpx.URL:
         """One request: the body, or the address that it redirects to."""
-        reply = self._connected(url)
+        reply = self._client.send(self._client.build_request("GET", url), stream=True)
         try:
             if reply.is_redirect:
-                return _redirected(url, reply.headers.get("location", ""))
-            if reply.status_code in RETRIED:
-                raise _BusyError(f"answers {reply.status_code}", _retry_after(reply))
+                return addresses.redirected(url, reply.headers.get("location", ""))
+            if manners.may_succeed_later(reply.status_code):
+                # OAI-PMH servers use 503 to slow down.
+                asked = manners.retry_after(reply.headers.get("retry-after", ""), clock.now())
+                raise _BusyError(f"answers {reply.status_code}", asked)
             if reply.status_code != 200:
                 raise _RefusedError(
                     f"answers {reply.status_code} {reply.reason_phrase}".strip(),
@@ -171,25 +167,6 @@ class Client:
         finally:
             reply.close()
             self._last = clock.monotonic()
-
-    def _connected(self, url: httpx.URL) -> httpx.Response:
-        """The beginning of a reply, from the first address that can be reached."""
-        *others, last = resolve(url, allow_private=self.manners.allow_private)[:MAX_ADDRESSES]
-        for address in others:
-            try:
-                return self._sent(url, address)
-            except (httpx.ConnectError, httpx.ConnectTimeout):
-                continue
-        return self._sent(url, last)
-
-    def _sent(self, url: httpx.URL, address: str) -> httpx.Response:
-        request = self._client.build_request(
-            "GET",
-            url.copy_with(host=address),
-            headers={"Host": url.netloc.decode("ascii")},
-            extensions={"sni_hostname": url.host} if url.scheme == "https" else {},
-        )
-        return self._client.send(request, stream=True)
 
 
 class _BusyError(Exception):
@@ -209,55 +186,7 @@ class _RefusedError(Exception):
 
     def told(self, url: str) -> InputError:
         """It as it is told to people."""
-        return InputError(self.problem, where=_shown(url), hint=self.hint)
-
-
-def resolve(url: httpx.URL, *, allow_private: bool) -> list[str]:
-    """The addresses to connect to for this URL. Raises for one that must not be asked."""
-    if url.scheme not in ("http", "https") or not url.host:
-        raise _RefusedError("is no web address")
-    if url.userinfo:
-        raise _RefusedError("carries a password", "harvests are for what is public")
-    try:
-        port = url.port or (443 if url.scheme == "https" else 80)
-        found = socket.getaddrinfo(url.host, port, type=socket.SOCK_STREAM)
-    except (OSError, UnicodeError) as error:
-        raise httpx.ConnectError(f"{url.host} has no address ({error})") from error
-    addresses = list(dict.fromkeys(str(each[4][0]) for each in found))
-    if not allow_private and not all(_public(each) for each in addresses):
-        raise _RefusedError(
-            f"{url.host} lies in a private network", "allow it explicitly if that is meant"
-        )
-    return addresses
-
-
-def _public(address: str) -> bool:
-    parsed = ipaddress.ip_address(address.partition("%")[0])
-    mapped = getattr(parsed, "ipv4_mapped", None)
-    return bool((mapped or parsed).is_global and not parsed.is_multicast)
-
-
-def _redirected(url: httpx.URL, location: str) -> str:
-    try:
-        target = url.join(location)
-    except httpx.InvalidURL as error:
-        raise _RefusedError("redirects to what is no address") from error
-    if not location or target.scheme not in ("http", "https"):
-        raise _RefusedError("redirects to what is no web address")
-    if url.scheme == "https" and target.scheme != "https":
-        raise _RefusedError("redirects from https to http")
-    return str(target)
-
-
-def _retry_after(reply: httpx.Response) -> float | None:
-    """Seconds that the server asks to wait (RFC 9110, 10.2.3: seconds, or a date)."""
-    text = reply.headers.get("retry-after", "").strip()
-    if re.fullmatch(r"[0-9]+", text):
-        return float(min(int(text[:12]), 10**9))
-    try:
-        return max(0.0, (email.utils.parsedate_to_datetime(text) - clock.now()).total_seconds())
-    except (ValueError, TypeError):
-        return None
+        return InputError(self.problem, where=addresses.shown(url), hint=self.hint)
 
 
 def _body(reply: httpx.Response) -> bytes:
@@ -269,7 +198,3 @@ def _body(reply: httpx.Response) -> bytes:
         if clock.monotonic() - started > MAX_REPLY_SECONDS:
             raise httpx.ReadTimeout(f"takes more than {MAX_REPLY_SECONDS:.0f} s for one reply")
     return bytes(body)
-
-
-def _shown(url: str) -> str:
-    return url if len(url) <= 300 else f"{url[:299]}…"

@@ -4,16 +4,10 @@ from __future__ import annotations
 
 from urllib.parse import urlsplit, urlunsplit
 
-from protego import Protego
-
 from longplay.catalogue.importers.oai.fetching import Client
 from longplay.errors import InputError
-
-AGENT = "longplay"
-"""The name by which rules are for us."""
-
-MAX_RULES_BYTES = 500 * 1024
-"""What is read of the rules: as much as the standard asks for."""
+from longplay.web import robots
+from longplay.web.manners import AGENT
 
 
 def require_allowed(client: Client, base_url: str) -> None:
@@ -24,8 +18,7 @@ def require_allowed(client: Client, base_url: str) -> None:
     body = client.find(address)
     if body is None:
         return
-    rules = Protego.parse(body[:MAX_RULES_BYTES].decode("utf-8", "replace"))
-    if not rules.can_fetch(f"{base_url}?verb=ListRecords", AGENT):
+    if not robots.read(body).allow(f"{base_url}?verb=ListRecords"):
         raise InputError(
             f"{address} forbids it to programmes",
             where=base_url,
