@@ -35,6 +35,7 @@ version = 1
 # name = "longplay"        what the torrents of its releases are called after
 # ledger = "sqlite:///ledger.sqlite3"
 # objects = "objects"
+# engine = "tcp://host:8786"   a Dask cluster that captures; without it this machine does
 
 [policy]
 # What to keep at best, by popularity (0-100): "original", "opus" or "skip"; highest band first.

@@ -15,6 +15,8 @@ LongplayError                    exit 1
 │   └── FeedError                         a feed that cannot be believed
 ├── StoreError                            the object store refused or lost something
 ├── LedgerError                           the ledger refused or lost something
+│   └── LeaseLostError                    somebody else captures this range by now
+├── EngineError                           the cluster that work is handed to
 └── IntegrityFoundError          exit 3   done, and stored bits were found wrong
 """
 
@@ -148,6 +150,16 @@ class LedgerError(LongplayError):
     """The ledger refused or lost something."""
 
     code = "ledger"
+
+
+class LeaseLostError(LedgerError):
+    """Somebody else captures this range of the plan by now; what was not committed counts not."""
+
+
+class EngineError(LongplayError):
+    """The cluster that work is handed to cannot be reached or used."""
+
+    code = "engine"
 
 
 class IntegrityFoundError(LongplayError):

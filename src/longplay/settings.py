@@ -180,6 +180,7 @@ class Settings(Model):
     name: str = Field("longplay", pattern=r"^[a-z0-9][a-z0-9-]{0,30}$")
     ledger: str = "sqlite:///ledger.sqlite3"
     objects: str = "objects"
+    engine: str = Field("", description="scheduler of a Dask cluster; empty: this machine alone")
     size_classes: Annotated[tuple[SizeClass, ...], Field(min_length=1)] = (
         SizeClass(up_to=64 * 2**20, piece_length=256 * 1024),
         SizeClass(up_to=2**30, piece_length=2**20),

@@ -6,6 +6,7 @@ import os
 import resource
 import signal
 import socket
+import threading
 import time
 from pathlib import Path
 
@@ -95,6 +96,15 @@ def test_an_endless_iterable_is_taken_as_needed_and_closing_stops_the_workers() 
     assert next(pairs)[1] in {"0", "1"}
     pairs.close()  # type: ignore[attr-defined]
     assert len(taken) < 10
+
+
+def test_the_thread_that_began_may_end_before_the_workers_do() -> None:
+    pairs = engine.run(behave, list("abcdef"), workers=1, seconds=lambda _: 20, memory_mb=512)
+    found: list[object] = []
+    first = threading.Thread(target=lambda: found.append(next(pairs)))
+    first.start()
+    first.join()
+    assert sorted(str(outcome) for _, outcome in [*found, *pairs]) == list("ABCDEF")  # type: ignore[misc]
 
 
 def test_this_process_is_left_unconfined() -> None:

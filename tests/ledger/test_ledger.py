@@ -1,10 +1,8 @@
-"""The ledger: one writer at a time, a chain that shows tampering, leases that are never lost."""
+"""The ledger: one writer at a time, a chain that shows tampering, ids with all their bits."""
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
-from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -12,30 +10,12 @@ import sqlalchemy as sa
 from hypothesis import given
 from hypothesis import strategies as st
 
-from longplay import clock
 from longplay.errors import ArchiveError, LedgerError
-from longplay.ledger import claims, leases, log, record, tables, upgrading
-from longplay.ledger.database import Ledger, create, holder, is_gone, open_ledger
+from longplay.ledger import claims, log, record, tables, upgrading
+from longplay.ledger.database import Ledger, create, open_ledger
 from longplay.model import ObjectKey
-from tests.postgres import Server
 
 URL = "sqlite:///ledger.sqlite3"
-
-
-@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.real)])
-def url(request: pytest.FixtureRequest) -> str:
-    """The address of a ledger that is not there yet, on every database that we support."""
-    if request.param == "sqlite":
-        return URL
-    server: Server = request.getfixturevalue("postgres")
-    return server.fresh()
-
-
-@pytest.fixture
-def ledger(url: str, tmp_path: Path) -> Iterator[Ledger]:
-    made = create(url, tmp_path)
-    yield made
-    made.close()
 
 
 def entries(ledger: Ledger, count: int) -> None:
@@ -109,45 +89,6 @@ def test_ids_keep_all_their_bits(key: int) -> None:
     assert column.process_result_value(stored, None) == key  # type: ignore[arg-type]
 
 
-def test_ranges_cover_the_plan_once(ledger: Ledger) -> None:
-    total = 2 * leases.RANGE + 7
-    me = holder()
-    spans = []
-    while span := leases.acquire(ledger, "p", total, me):
-        spans.append(span)
-        with ledger.write() as connection:
-            leases.renew(connection, "p", span[0], me, done=True)
-    covered = [ordinal for first, last in spans for ordinal in range(first, last + 1)]
-    assert covered == list(range(total))
-    leases.begin_pass(ledger, "p", total)
-    assert leases.acquire(ledger, "p", total, me) == (0, leases.RANGE - 1)
-
-
-def test_a_dead_holders_range_is_taken_over_and_a_live_ones_is_not(ledger: Ledger) -> None:
-    dead = holder().rsplit(":", 2)[0] + ":999999:1"
-    assert is_gone(dead)
-    assert not is_gone(holder())
-    assert not is_gone("another-host:1:1")
-    assert leases.acquire(ledger, "p", 10, dead) == (0, 9)
-    assert leases.acquire(ledger, "p", 10, holder()) == (0, 9)
-    assert leases.acquire(ledger, "p", 10, "another-host:2:2") is None
-
-
-def test_a_slow_holder_cannot_commit_what_was_taken_over(
-    ledger: Ledger, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    slow = "another-host:1:1"
-    assert leases.acquire(ledger, "p", 10, slow) == (0, 9)
-    later = clock.now() + 2 * leases.LEASE_TIME + timedelta(seconds=1)
-    monkeypatch.setattr(clock, "now", lambda: later)
-    assert leases.acquire(ledger, "p", 10, holder()) == (0, 9)
-    with pytest.raises(LedgerError, match="taken over"), ledger.write() as connection:
-        log.append(connection, "capture", "p", {})
-        leases.renew(connection, "p", 0, slow, done=False)
-    with ledger.read() as connection:
-        assert log.head(connection) == 0
-
-
 def test_a_stored_root_is_known_with_its_size(ledger: Ledger) -> None:
     key = ObjectKey(b"r" * 32, 64)
     with ledger.write() as connection:
@@ -175,6 +116,7 @@ def test_an_older_ledger_asks_for_an_upgrade_and_gets_one(url: str, tmp_path: Pa
     with made.write() as connection:
         for table in (tables.claims, tables.persons, tables.tombstones, tables.feed_heads):
             table.drop(connection)
+        connection.execute(sa.text("ALTER TABLE lease DROP COLUMN granter"))
         connection.execute(tables.meta.update().values(value="1"))
     made.close()
     with pytest.raises(ArchiveError, match="longplay upgrade"):
@@ -185,6 +127,7 @@ def test_an_older_ledger_asks_for_an_upgrade_and_gets_one(url: str, tmp_path: Pa
     with again.read() as connection:
         assert log.walk(connection) == log.LogState(3, True, None)
         assert claims.list_all(connection) == []
+        assert connection.execute(tables.leases.select()).all() == []
     again.close()
     if url == URL:
         assert (tmp_path / "ledger.sqlite3.version-1").stat().st_size > 0

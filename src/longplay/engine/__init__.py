@@ -11,6 +11,7 @@ import multiprocessing
 import os
 import queue
 import signal
+import threading
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import CancelledError, Future, TimeoutError
 from contextlib import suppress
@@ -82,15 +83,17 @@ class Pool(Generic[Task, Result]):
             max_workers=workers,
             max_tasks=TASKS_PER_WORKER,
             initializer=confinement.confine,
-            initargs=(memory_mb,),
+            initargs=(memory_mb, os.getpid()),
             context=multiprocessing.get_context("spawn"),
         )
 
     def __enter__(self) -> Self:
+        self._ended = _start(self._pool)
         return self
 
     def __exit__(self, kind: object, *_: object) -> None:
         _shut(self._pool, clean=kind is None)
+        self._ended.set()
 
     def submit(self, task: Task) -> None:
         """Hand a task to the workers."""
@@ -140,6 +143,22 @@ def run(
                 under_way += 1
             under_way -= 1
             yield task, outcome
+
+
+def _start(pool: ProcessPool) -> threading.Event:
+    """Start the pool's workers from a thread that lives until the event is set: the kernel takes
+    that thread for their parent, and ends them with it. Ours may end before they do."""
+    started, ended = threading.Event(), threading.Event()
+
+    def be_parent() -> None:
+        with suppress(Exception):  # the first task meets it again
+            pool.active  # noqa: B018 - asking starts it
+        started.set()
+        ended.wait()
+
+    threading.Thread(target=be_parent, name="parent of workers", daemon=True).start()
+    started.wait()
+    return ended
 
 
 def _shut(pool: ProcessPool, clean: bool) -> None:

@@ -33,8 +33,9 @@ _own: set[int] = set()
 """Descriptors that this process had when it was confined."""
 
 
-def confine(memory_mb: int) -> None:
-    """Confine this process for the rest of its life; called once as a worker starts."""
+def confine(memory_mb: int, parent: int) -> None:
+    """Confine this process for the rest of its life; called once as a worker starts. `parent` is
+    the process that started it: without that it ends."""
     os.environ["OPENBLAS_NUM_THREADS"] = "1"
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
@@ -43,12 +44,17 @@ def confine(memory_mb: int) -> None:
     _limit(resource.RLIMIT_CORE, 0)
     _own.update(filter(_is_open, range(OPEN_FILES)))
     die_with_parent(signal.SIGKILL)
+    if os.getppid() != parent:  # it died before it could be followed
+        os._exit(1)
     if sys.platform == "linux":
         _deny_network(ctypes.CDLL(None, use_errno=True))
 
 
 def die_with_parent(how: signal.Signals) -> None:
-    """Get a signal when the process that started this one ends, however it ends (Linux only)."""
+    """Get a signal when the process that started this one ends, however it ends (Linux only).
+
+    For the kernel the parent is the *thread* that started it (prctl(2), PR_SET_PDEATHSIG).
+    """
     if sys.platform == "linux":
         ctypes.CDLL(None, use_errno=True).prctl(PR_SET_PDEATHSIG, how, 0, 0, 0)
 

@@ -295,8 +295,9 @@ def holder() -> str:
 
 
 def is_gone(name: str) -> bool:
-    """Whether the process that `holder` named is known to have ended; another host's never is."""
-    host, pid, ticks = name.rsplit(":", 2)
+    """Whether the process that `holder` named is known to have ended; another host's never is.
+    What stands before an `@` is the name of a run within the process."""
+    host, pid, ticks = name.rpartition("@")[2].rsplit(":", 2)
     if host != os.uname().nodename:
         return False
     stat = Path(f"/proc/{pid}/stat")

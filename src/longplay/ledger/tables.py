@@ -173,10 +173,12 @@ leases = _table(
     Column("first", BigInteger, primary_key=True),
     Column("last", BigInteger, nullable=False),
     Column("holder", String, nullable=False),
+    Column("granter", String, nullable=False, server_default=""),
     Column("expires", String, nullable=False),
     Column("done", Integer, nullable=False),
 )
-"""Ranges of plan ordinals, both ends included, that somebody captures or has captured."""
+"""Ranges of plan ordinals, both ends included, that somebody captures or has captured: `holder`
+does it, `granter` handed it out, and is the same where that is one process."""
 
 postponed = _table(
     "postponed",

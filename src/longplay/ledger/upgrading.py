@@ -56,10 +56,14 @@ def _claims_and_feeds(connection: Connection) -> None:
 
 def _many_machines(connection: Connection) -> None:
     """Version 3 has versions of files, and what captures on many machines share."""
-    for table in ("holding", "quarantine"):
+    for table, column, kind in (
+        ("holding", "version", "VARCHAR"),
+        ("quarantine", "version", "VARCHAR"),
+        ("lease", "granter", "VARCHAR DEFAULT '' NOT NULL"),
+    ):
         columns = {column["name"] for column in sa.inspect(connection).get_columns(table)}
-        if "version" not in columns:
-            connection.execute(sa.text(f"ALTER TABLE {table} ADD COLUMN version VARCHAR"))
+        if column not in columns:
+            connection.execute(sa.text(f"ALTER TABLE {table} ADD COLUMN {column} {kind}"))
     names = ("postponed", "host_slot")
     tables.metadata.create_all(connection, [tables.metadata.tables[name] for name in names])
 
