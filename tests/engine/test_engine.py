@@ -38,6 +38,8 @@ def behave(task: str) -> str:
             with Path(path).open("wb") as out:
                 for _ in range(64):
                     out.write(bytes(MB))
+        case ["pid", _]:
+            return str(os.getpid())
         case ["open"]:
             return str([os.open(os.devnull, os.O_RDONLY) for _ in range(100)])
     return task.upper()
@@ -99,12 +101,14 @@ def test_an_endless_iterable_is_taken_as_needed_and_closing_stops_the_workers() 
 
 
 def test_the_thread_that_began_may_end_before_the_workers_do() -> None:
-    pairs = engine.run(behave, list("abcdef"), workers=1, seconds=lambda _: 20, memory_mb=512)
+    tasks = [f"pid:{number}" for number in range(20)]
+    pairs = engine.run(behave, tasks, workers=1, seconds=lambda _: 20, memory_mb=512)
     found: list[object] = []
-    first = threading.Thread(target=lambda: found.append(next(pairs)))
+    first = threading.Thread(target=lambda: found.append(next(pairs)[1]))
     first.start()
     first.join()
-    assert sorted(str(outcome) for _, outcome in [*found, *pairs]) == list("ABCDEF")  # type: ignore[misc]
+    found += [outcome for _, outcome in pairs]
+    assert (len(found), len(set(found))) == (20, 1)  # all of them in one process
 
 
 def test_this_process_is_left_unconfined() -> None:

@@ -20,13 +20,12 @@ import threading
 import uuid
 import warnings
 from collections.abc import Callable, Collection, Iterable, Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import astuple, dataclass, field
 from importlib import metadata
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 import longplay
-from longplay import clock
 from longplay.engine import Failure, default_workers
 from longplay.errors import EngineError, LongplayError
 
@@ -47,6 +46,9 @@ RESULT_SECONDS = 10
 
 PATIENCE_SECONDS = 300.0
 """How long a cluster may be without any worker: those that grow on demand take minutes."""
+
+MESSAGES = 1000
+"""Round trips to the scheduler within which it has taken note of a cancellation."""
 
 AGAIN = "what was captured is safe; run the command again"
 
@@ -101,10 +103,10 @@ class _Flight(Generic[Task]):
 
 @dataclass(slots=True)
 class _Flights(Generic[Task]):
-    """Tasks that the cluster has, by key, and the keys of those that came back."""
+    """Tasks that the cluster has, by key, and the keys of those that came back; None is a tick."""
 
     by_key: dict[str, _Flight[Task]] = field(default_factory=dict)
-    back: queue.SimpleQueue[str] = field(default_factory=queue.SimpleQueue)
+    back: queue.SimpleQueue[str | None] = field(default_factory=queue.SimpleQueue)
 
     def tasks(self) -> list[Task]:
         return [flight.task for flight in self.by_key.values() if not flight.hangs]
@@ -119,7 +121,6 @@ class Cluster:
     def __init__(self, address: str) -> None:
         self.address = address
         self._client = _connect(address)
-        self._idle_since: float | None = None
 
     def __enter__(self) -> Cluster:
         return self
@@ -149,33 +150,30 @@ class Cluster:
         """
         flights: _Flights[Task] = _Flights()
         waiting = iter(tasks)
-        polled = float("-inf")
-        room = 1
-        try:
-            while True:
-                if clock.monotonic() - polled >= POLL_SECONDS:
-                    room = self._room(bool(flights.by_key))
-                    self._give_up(flights, hanging(flights.tasks()))
-                    polled = clock.monotonic()
-                for task in itertools.islice(waiting, max(0, room - len(flights.by_key))):
-                    self._submit(flights, function, task)
-                if not flights.by_key:
-                    return
-                with suppress(queue.Empty):
-                    flight, outcome = self._next(flights)
-                    yield flight.task, outcome
-        finally:
-            self._cancel([flight.future for flight in flights.by_key.values()])
+        room = self._room(0)
+        idle_ticks = 0
+        with _ticking(flights.back):
+            try:
+                while True:
+                    for task in itertools.islice(waiting, max(0, room - len(flights.by_key))):
+                        self._submit(flights, function, task)
+                    if not flights.by_key:
+                        return
+                    key = flights.back.get()
+                    if key is None:
+                        idle_ticks = 0 if self.workers() else idle_ticks + 1
+                        room = self._room(idle_ticks)
+                        self._give_up(flights, hanging(flights.tasks()))
+                    elif (flight := self._landed(flights, key)) is not None:
+                        yield flight
+            finally:
+                self._cancel([flight.future for flight in flights.by_key.values()])
 
-    def _room(self, waits: bool) -> int:
+    def _room(self, idle_ticks: int) -> int:
         """How many tasks may be under way. Raises EngineError where no worker has come for long;
         a cluster that grows on demand gets a task to grow for."""
         count = self.workers()
-        if count or not waits:
-            self._idle_since = None
-        elif self._idle_since is None:
-            self._idle_since = clock.monotonic()
-        elif clock.monotonic() - self._idle_since > PATIENCE_SECONDS:
+        if idle_ticks * POLL_SECONDS > PATIENCE_SECONDS:
             raise EngineError(
                 "the cluster has no workers",
                 where=self.address,
@@ -192,20 +190,18 @@ class Cluster:
         flights.by_key[key] = _Flight(task, future)
         future.add_done_callback(lambda _: flights.back.put(key))
 
-    def _next(self, flights: _Flights[Task]) -> tuple[_Flight[Task], Any]:
-        """The next task that came back, with its outcome. Raises queue.Empty after a while."""
-        while True:
-            key = flights.back.get(timeout=POLL_SECONDS)
-            flight = flights.by_key.get(key)
-            if flight is None:
-                continue
-            try:
-                outcome = self._outcome(flight)
-            except TimeoutError:  # its worker died with the result: Dask makes it again
-                flight.future.add_done_callback(lambda _, key=key: flights.back.put(key))
-                raise queue.Empty from None
-            del flights.by_key[key]
-            return flight, outcome
+    def _landed(self, flights: _Flights[Task], key: str) -> tuple[Task, Any] | None:
+        """A task that came back, with its outcome; None where it has not, after all."""
+        flight = flights.by_key.get(key)
+        if flight is None:
+            return None
+        try:
+            outcome = self._outcome(flight)
+        except TimeoutError:  # its worker died with the result: Dask makes it again
+            flight.future.add_done_callback(lambda _: flights.back.put(key))
+            return None
+        del flights.by_key[key]
+        return flight.task, outcome
 
     def _outcome(self, flight: _Flight[Task]) -> Any:
         from distributed.client import FutureCancelledError
@@ -243,21 +239,28 @@ class Cluster:
         }
         if not given_up:
             return
-        processing = self._ask(self._client.processing)
+        processing = self._processing(given_up.keys())
         scheduler: Any = self._client.scheduler
         for flight in given_up.values():
             flight.hangs = True
         self._cancel([flight.future for flight in given_up.values()])
-        for worker, keys in processing.items():
-            if not given_up.keys().isdisjoint(keys):
-                self._ask(
-                    self._client.sync,
-                    scheduler.unregister,
-                    address=worker,
-                    stimulus_id=f"longplay-hangs-{uuid.uuid4().hex}",
-                )
+        for _ in range(MESSAGES):  # on the way to the scheduler the cancellation may be overtaken
+            if not self._processing(given_up.keys()):
+                break
+        for worker in processing:
+            self._ask(
+                self._client.sync,
+                scheduler.unregister,
+                address=worker,
+                stimulus_id=f"longplay-hangs-{uuid.uuid4().hex}",
+            )
         for key in given_up:
             flights.back.put(key)
+
+    def _processing(self, keys: Collection[str]) -> list[str]:
+        """The workers that have one of these tasks."""
+        found = self._ask(self._client.processing)
+        return [worker for worker, theirs in found.items() if not set(keys).isdisjoint(theirs)]
 
     def _cancel(self, futures: list[Future[Any]]) -> None:
         if futures:
@@ -278,6 +281,22 @@ class Cluster:
 
     def _lost(self) -> EngineError:
         return EngineError("the Dask scheduler is gone", where=self.address, hint=AGAIN)
+
+
+@contextmanager
+def _ticking(back: queue.SimpleQueue[str | None]) -> Iterator[None]:
+    """Put a tick into the queue every few seconds while the block runs."""
+    ended = threading.Event()
+
+    def tick() -> None:
+        while not ended.wait(POLL_SECONDS):
+            back.put(None)
+
+    threading.Thread(target=tick, name="ticks", daemon=True).start()
+    try:
+        yield
+    finally:
+        ended.set()
 
 
 @dataclass(frozen=True, slots=True)
