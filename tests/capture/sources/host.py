@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from urllib.parse import parse_qs
 
 CHANGED = "Sat, 01 Jun 2024 10:00:00 GMT"
 
@@ -28,6 +29,8 @@ class Host:
     robots: tuple[int, bytes] = (404, b"")
     asked: list[tuple[str, str | None, str | None]] = field(default_factory=list)
     agents: set[str] = field(default_factory=set)
+    pages: dict[str, Callable[[dict[str, str]], bytes]] = field(default_factory=dict)
+    """Documents that are made of a query, for GET and POST."""
     address: str = ""
     released: threading.Event = field(default_factory=threading.Event)
 
@@ -56,10 +59,16 @@ class Handler(BaseHTTPRequestHandler):
             self.answer(status, body)
         elif host.faults and host.faults.pop(0)(self):
             return
+        elif path in host.pages:
+            query = parse_qs(self.path.partition("?")[2], keep_blank_values=True)
+            self.answer(200, host.pages[path]({name: each[0] for name, each in query.items()}))
         elif path not in host.files:
             self.answer(404, b"<html>not here</html>", ("Content-Type", "text/html"))
         else:
             self.file(path)
+
+    def do_POST(self) -> None:
+        self.do_GET()
 
     def file(self, path: str) -> None:
         data, facts = self.host.files[path], [("Last-Modified", CHANGED)]

@@ -93,7 +93,7 @@ class PoliteClient:
             with _placed(address):
                 self._check(answer, head, sound=sound)
             until = started + self._manners.file_hours * HOUR
-            chunks = self._chunks(answer, head, address, until)
+            chunks = self._chunks(answer, head, address, until, wanted.size or 0)
             if sound and head.start == 0:
                 chunks = _sound_only(chunks, address)
             yield Stream(head.start, head.size, head.version, head.mtime_ns, chunks)
@@ -103,6 +103,11 @@ class PoliteClient:
     def read(self, address: str, most: int, *, method: str = "GET") -> bytes:
         """The whole of a small document of at most `most` bytes. Raises as `open` does."""
         return self._tried(address, lambda: self._body(address, most, method))
+
+    def wait(self, seconds: float) -> None:
+        """Let time pass, until `close`. Raises UnavailableError then."""
+        if seconds > 0:
+            self._pause(seconds)
 
     def close(self) -> None:
         """Break off what is under way, in all threads, and give back the connections."""
@@ -137,9 +142,10 @@ class PoliteClient:
             )
 
     def _chunks(
-        self, answer: httpx.Response, head: Head, address: str, until: float
+        self, answer: httpx.Response, head: Head, address: str, until: float, least: int
     ) -> Iterator[bytes]:
-        """The bytes as they come, within the limits of size and time."""
+        """The bytes as they come, within the limits of size and time. An answer that ends with its
+        connection says of no length; then fewer than `least`, which were listed, are a break."""
         if head.ended:
             return
         count, where = head.start, addresses.shown(address)
@@ -161,7 +167,7 @@ class PoliteClient:
                 yield piece
         except httpx.HTTPError as error:
             raise self._broken(error, count, address) from error
-        if head.size is not None and count < head.size:
+        if count < (least if head.size is None else head.size):
             raise self._broken(None, count, address)
 
     def _broken(self, error: httpx.HTTPError | None, count: int, address: str) -> UnavailableError:
