@@ -86,9 +86,9 @@ class Pool(Generic[Task, Result]):
             initargs=(memory_mb, os.getpid()),
             context=multiprocessing.get_context("spawn"),
         )
+        self._ended = _start(self._pool)
 
     def __enter__(self) -> Self:
-        self._ended = _start(self._pool)
         return self
 
     def __exit__(self, kind: object, *_: object) -> None:
