@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 from xml.sax.saxutils import escape
 
@@ -23,6 +24,24 @@ def dc(title: str, *more: str, kind: str = "Sound") -> str:
         ' xmlns:dcterms="http://purl.org/dc/terms/">'
         f"<dc:title>{escape(title)}</dc:title><dc:type>{kind}</dc:type>{''.join(more)}</oai_dc:dc>"
     )
+
+
+def real_items(data: Path) -> list[str]:
+    """An archive of recorded speech (LACITO): qualified Dublin Core in a wrapper of its own."""
+    text = (data / "formats" / "oai-pmh" / "lacito" / "metadata_others.xml").read_text()
+    spaces = {
+        "dc": "http://purl.org/dc/elements/1.1/",
+        "dcterms": "http://purl.org/dc/terms/",
+        "olac": "http://www.language-archives.org/OLAC/1.1/",
+        "crdo": "http://crdo.risc.cnrs.fr/schemas/",
+        "xsi": "http://www.w3.org/2001/XMLSchema-instance",
+    }
+    declared = " ".join(f'xmlns:{prefix}="{uri}"' for prefix, uri in spaces.items())
+    found = []
+    for part in text.split("<crdo:item ")[1:]:
+        whole = part[: part.rindex("</crdo:item>") + len("</crdo:item>")]
+        found.append(f"<crdo:item {declared} {whole}")
+    return found
 
 
 @dataclass

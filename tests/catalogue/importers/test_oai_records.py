@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from longplay.catalogue.importers.oai import dates, records, replies
 from longplay.catalogue.importers.oai.records import Item
 from longplay.errors import InputError
-from tests.catalogue.importers.repository import Repository, dc
+from tests.catalogue.importers.repository import Repository, dc, real_items
 
 
 def item(metadata: str | None) -> Item:
@@ -138,6 +138,8 @@ def test_dublin_core() -> None:
             "<dc:identifier>http://example.org/1</dc:identifier>",
             "<dcterms:license>https://creativecommons.org/licenses/by/4.0/</dcterms:license>",
             "<dc:rights>Free to use</dc:rights>",
+            "<dc:relation>https://example.org/1.flac</dc:relation>",
+            "<dcterms:hasPart>see HTTP://example.org/2.flac</dcterms:hasPart>",
         )
     )
     assert found == Item(
@@ -149,6 +151,8 @@ def test_dublin_core() -> None:
         label="A Label",
         release_date="1967",
         rights=["https://creativecommons.org/licenses/by/4.0/", "Free to use"],
+        links=["http://example.org/1", "https://example.org/1.flac"],
+        audio=True,
     )
 
 
@@ -167,6 +171,8 @@ MODS = """<mods xmlns="http://www.loc.gov/mods/v3" xmlns:xlink="http://www.w3.or
 <physicalDescription><extent>1 file (3:20)</extent></physicalDescription>
 <relatedItem type="host"><titleInfo><title>An Album</title></titleInfo></relatedItem>
 <identifier type="isrc">DEA619300020</identifier><identifier type="upc">036000291452</identifier>
+<location><url>https://example.org/1</url><physicalLocation>shelf</physicalLocation></location>
+<identifier type="uri">https://example.org/1.flac</identifier>
 <accessCondition xlink:href="http://rightsstatements.org/vocab/InC/1.0/">(c)</accessCondition>
 </mods>"""
 
@@ -184,6 +190,7 @@ def test_mods() -> None:
         release_date="1951",
         genres=["jazz"],
         rights=["http://rightsstatements.org/vocab/InC/1.0/"],
+        links=["https://example.org/1", "https://example.org/1.flac"],
     )
     assert item(MODS.replace("sound recording-musical", "notated music")).problem == "is not sound"
 
@@ -246,23 +253,12 @@ def test_the_sample_replies(data: Path) -> None:
 @pytest.mark.real
 def test_real_records_of_recorded_speech(data: Path) -> None:
     """The archive's own wrapper stands around Dublin Core: qualified, with roles."""
-    text = (data / "formats" / "oai-pmh" / "lacito" / "metadata_others.xml").read_text()
-    spaces = {
-        "dc": "http://purl.org/dc/elements/1.1/",
-        "dcterms": "http://purl.org/dc/terms/",
-        "olac": "http://www.language-archives.org/OLAC/1.1/",
-        "crdo": "http://crdo.risc.cnrs.fr/schemas/",
-        "xsi": "http://www.w3.org/2001/XMLSchema-instance",
-    }
-    declared = " ".join(f'xmlns:{prefix}="{uri}"' for prefix, uri in spaces.items())
-    items = [f"<crdo:item {part}" for part in text.split("<crdo:item ")[1:]]
     repository = Repository(page=10_000)
-    for number, each in enumerate(items):
-        whole = each[: each.rindex("</crdo:item>") + len("</crdo:item>")]
-        repository.put(number, whole.replace("<crdo:item ", f"<crdo:item {declared} ", 1))
+    for number, each in enumerate(real_items(data)):
+        repository.put(number, each)
     body = repository.answer({"verb": "ListRecords"})[2]
     found = replies.read(body, "page", records.item)[1]
-    assert len(found) == len(items) > 50
+    assert len(found) == 53
     sound = [each for each in found if each.problem is None]
     assert len(sound) > len(found) // 2
     first = sound[0]

@@ -15,8 +15,9 @@ from contextlib import AbstractContextManager
 from typing import Any, TypeVar
 from urllib.parse import quote
 
-from longplay import clock, settings
+from longplay import settings
 from longplay.capture.sources import Limit, Stream, Wanted, archive_items, kinds
+from longplay.capture.sources.pacing import Pace
 from longplay.capture.sources.polite import Pause, PoliteClient
 from longplay.errors import SourceError, UnavailableError
 from longplay.model import Offer
@@ -112,9 +113,8 @@ class _Library:
         from internetarchive import ArchiveSession
 
         logging.getLogger("internetarchive").addHandler(logging.NullHandler())
-        self._wire = _wire(client, self._pace)
-        self._client, self._base = client, base
-        self._last: float | None = None
+        self._base = base
+        self._wire = _wire(client, Pace(client))
         # No settings of a user who may have an account there: nobody is signed in.
         self._session = ArchiveSession({"general": {"secure": host is None}}, os.devnull)
         self._session.trust_env = False
@@ -162,15 +162,8 @@ class _Library:
     def _mount(self) -> None:
         self._session.mount(self._base, self._wire)
 
-    def _pace(self) -> None:
-        """Wait until the host may be asked again."""
-        if self._last is not None:
-            between = 1 / self._client.limit(self._base).per_second
-            self._client.wait(self._last + between - clock.monotonic())
-        self._last = clock.monotonic()
 
-
-def _wire(client: PoliteClient, pace: Callable[[], None]) -> Any:
+def _wire(client: PoliteClient, pace: Pace) -> Any:
     """An adapter by which the library's requests go through the polite client. Late, since the
     library of requests is loaded with the archive's alone."""
     from requests import PreparedRequest, Response
@@ -180,8 +173,8 @@ def _wire(client: PoliteClient, pace: Callable[[], None]) -> Any:
         failure: SourceError | None = None
 
         def send(self, request: PreparedRequest, *_: Any, **__: Any) -> Response:
-            pace()
             address = str(request.url)
+            pace.keep(address)
             try:
                 body = client.read(address, MAX_DOCUMENT_BYTES, method=str(request.method))
             except SourceError as error:

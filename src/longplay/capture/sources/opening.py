@@ -20,10 +20,12 @@ KINDS = {
 """Where each kind lives: loaded when it is used. `folder` is none of them: workers read it."""
 
 
-def open_source(settings: Settings, _folder: Path) -> Source:
-    """The source that the settings name. Raises UsageError for a kind that is not fetched from."""
+def open_source(settings: Settings, folder: Path) -> Source:
+    """The source that the settings of the archive in `folder` name. Raises UsageError for a kind
+    that is not fetched from."""
     if settings.kind not in KINDS:
         raise UsageError(f"a source of kind {settings.kind} is not fetched from")
     module, name = KINDS[settings.kind]
-    make: Callable[[Settings], Source] = getattr(import_module(module), name)
-    return make(settings)
+    make: Callable[..., Source] = getattr(import_module(module), name)
+    # Harvests are kept between runs, in the archive's catalogue.
+    return make(settings, folder) if settings.kind == "oai" else make(settings)

@@ -42,12 +42,15 @@ Sleep = Callable[[float], None]
 
 @dataclass(frozen=True, slots=True)
 class Manners:
-    """How to ask: the least pause between requests and before a first retry, in seconds, and
-    whether addresses of the own machine and network may be asked."""
+    """How to ask: the least pause between requests and before a first retry, in seconds; whether
+    addresses of the own machine and network may be asked; whether the server's robots.txt is kept
+    to; and where those who run the server reach us."""
 
     pause: float = 1.0
     retry: float = FIRST_RETRY_SECONDS
     allow_private: bool = False
+    robots: bool = True
+    contact: str = ""
     sleep: Sleep = time.sleep
 
 
@@ -66,7 +69,7 @@ class Client:
             follow_redirects=False,
             trust_env=False,  # a proxy would connect to addresses that were not checked
             headers={
-                "User-Agent": manners.user_agent(),
+                "User-Agent": manners.user_agent(self.manners.contact),
                 "Accept": "text/xml, application/xml;q=0.9, */*;q=0.1",
                 "Accept-Encoding": "gzip, identity",
             },

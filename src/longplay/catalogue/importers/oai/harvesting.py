@@ -121,7 +121,8 @@ def harvest(
         files.sweep(folder, set(), pattern=f"*{files.TEMPORARY}")
         state = None if fresh else load(folder)
         with Client(manners) as client:
-            robots.require_allowed(client, wanted.url)
+            if manners.robots:
+                robots.require_allowed(client, wanted.url)
             state = _begin(folder, client, wanted) if state is None else _again(state, wanted)
             while not state.done:
                 progress(state.records, state.declared or 0)

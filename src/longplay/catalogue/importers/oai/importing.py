@@ -6,40 +6,14 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-import pyarrow as pa
-
 from longplay.catalogue import imports, inline, schema
-from longplay.catalogue.database import Connection
-from longplay.catalogue.importers.oai import harvesting, records, replies
+from longplay.catalogue.importers.oai import harvesting, received
 from longplay.catalogue.importers.oai.fetching import Manners
 from longplay.catalogue.importers.oai.harvesting import State
-from longplay.catalogue.importers.oai.records import Item
 from longplay.catalogue.staging import Staging
 from longplay.errors import UsageError
 
 Progress = Callable[[int, int], None]
-
-BATCH = 200_000
-"""Rows that are handed on at once."""
-
-ITEMS = pa.schema(
-    [
-        ("place", pa.string()),
-        ("identifier", pa.string()),
-        ("problem", pa.string()),
-        ("title", pa.string()),
-        ("artists", pa.list_(pa.string())),
-        ("album", pa.string()),
-        ("duration_ms", pa.int32()),
-        ("isrcs", pa.list_(pa.string())),
-        ("upc", pa.string()),
-        ("label", pa.string()),
-        ("release_date", pa.string()),
-        ("genres", pa.list_(pa.string())),
-        ("rights", pa.list_(pa.string())),
-    ]
-)
-"""One row for each record as it was received, in the order of receiving."""
 
 
 def _quiet(_done: int, _total: int) -> None:
@@ -85,10 +59,10 @@ def import_oai(
     state = harvesting.harvest(kept, wanted, manners, progress, fresh=fresh)
 
     def fill(stage: Staging) -> imports.Staged:
-        received = _read_pages(stage.connection, kept, state, progress)
+        count = received.read_pages(stage.connection, kept, state, progress)
         _stage(stage)
         said = {} if state.declared is None else {"tracks": state.declared}
-        return imports.Staged(received, said)
+        return imports.Staged(count, said)
 
     return imports.run(
         folder,
@@ -102,58 +76,19 @@ def import_oai(
     )
 
 
-def _read_pages(connection: Connection, kept: Path, state: State, progress: Progress) -> int:
-    """Fill `items` with every record of every page; returns how many there are."""
-    connection.execute("CREATE SEQUENCE received")
-    connection.register("page_rows", ITEMS.empty_table())
-    connection.execute(
-        "CREATE TABLE items AS SELECT nextval('received') AS seq, * FROM page_rows LIMIT 0"
-    )
-    rows: list[Item] = []
-    places: list[str] = []
-    total = 0
-    for number in range(1, state.pages + 1):
-        name = harvesting.page_path(kept, number).name.removesuffix(".zst")
-        before = len(rows)
-        rows += replies.read(harvesting.page(kept, number), name, records.item)[1]
-        places += [f"{name}:{place}" for place in range(1, len(rows) - before + 1)]
-        if len(rows) >= BATCH // 20 or number == state.pages:
-            _append(connection, rows, places)
-            total += len(rows)
-            rows, places = [], []
-            progress(number, state.pages)
-    return total
-
-
-def _append(connection: Connection, rows: list[Item], places: list[str]) -> None:
-    columns = {
-        name: [getattr(row, name) for row in rows] for name in ITEMS.names if name != "place"
-    }
-    table = pa.table({"place": places, **columns}, schema=ITEMS)
-    connection.register("page_rows", table)
-    connection.execute("INSERT INTO items SELECT nextval('received'), * FROM page_rows")
-    connection.unregister("page_rows")
-
-
 def _stage(stage: Staging) -> None:
     """Hand on what stands of each record, and why others do not."""
     connection = stage.connection
-    connection.execute(_PREPARE)
+    connection.execute(received.PREPARE)
     # The last version first: the first row of an id is the one that is held.
     inline.stage(connection, f"{schema.empty(schema.STAGED)} UNION ALL BY NAME {_TRACKS}")
     for query, take in ((_RIGHTS, stage.rights), (_REJECTS, stage.rejects)):
         cursor = connection.cursor()
-        for batch in cursor.sql(query).to_arrow_reader(BATCH):
+        for batch in cursor.sql(query).to_arrow_reader(received.BATCH):
             take(batch)
         cursor.close()
 
 
-# Of the versions of a record the last one counts; what has no identifier stands for itself.
-_PREPARE = """
-CREATE TABLE last AS SELECT name, max(seq) AS seq, arg_max(problem IS NULL, seq) AS held
-    FROM (SELECT seq, problem, coalesce(nullif(identifier, ''), chr(0) || seq) AS name FROM items)
-    GROUP BY name
-"""
 _TRACKS = """
 SELECT -i.seq AS record, identifier AS own_id, title, artists, album, duration_ms, isrcs, upc,
     label, release_date, nullif(genres, []) AS genres, rights[1] AS licence

@@ -43,7 +43,9 @@ MAKERS = ("creator", "cre", "author", "aut", "composer", "cmp", "interviewee", "
 
 @dataclass(slots=True)
 class Item:
-    """One record as a row. `problem` says why it cannot be a track; `rights` are its statements."""
+    """One record as a row. `problem` says why it cannot be a track; `rights` are its statements,
+    `links` the web addresses that it names, of files or of pages; `audio` says that its format is
+    sound: then one of them may be the file, whatever it is called."""
 
     identifier: str
     problem: str | None = None
@@ -57,6 +59,8 @@ class Item:
     release_date: str | None = None
     genres: list[str] = field(default_factory=list)
     rights: list[str] = field(default_factory=list)
+    links: list[str] = field(default_factory=list)
+    audio: bool = False
 
 
 def item(header: Header, metadata: Element | None) -> Item:
@@ -124,10 +128,20 @@ def _from_dublin_core(metadata: Element, found: Item) -> bool:
         for text in _texts(metadata, DC + "identifier", TERMS + "identifier")
         if re.match(r"(?:urn:)?isrc\b", text, re.IGNORECASE)
     ]
+    found.links = _links(_texts(metadata, *(DC + each for each in _NAMING), *_LINKING))
+    found.audio = any(re.match(r"audio/", text, re.IGNORECASE) for text in formats)
     types = _texts(metadata, DC + "type", TERMS + "type")
     return any(map(_SOUND.fullmatch, types)) or any(
         re.match(r"audio/|sound\b", text, re.IGNORECASE) for text in formats
     )
+
+
+_NAMING = ("identifier", "relation", "source")
+_LINKING = tuple(TERMS + each for each in ("identifier", "hasFormat", "hasPart", "hasVersion"))
+
+
+def _links(texts: list[str]) -> list[str]:
+    return [text for text in texts if re.fullmatch(r"https?://\S+", text, re.IGNORECASE)]
 
 
 def _creators(metadata: Element) -> list[str]:
@@ -171,6 +185,12 @@ def _from_mods(mods: Element, found: Item) -> bool:
     found.rights = _distinct(
         each.get(XLINK + "href") or _text(each) for each in mods.findall(MODS + "accessCondition")
     )
+    places = [_text(each) for each in mods.findall(f"{MODS}location/{MODS}url")]
+    found.links = _links(
+        [*places, *(_text(each) for each in mods.findall(MODS + "identifier"))][:MAX_VALUES]
+    )
+    media = mods.findall(f"{MODS}physicalDescription/{MODS}internetMediaType")
+    found.audio = any(_text(each).lower().startswith("audio/") for each in media)
     kinds = [_text(each) for each in mods.findall(MODS + "typeOfResource")]
     return any(map(_SOUND.fullmatch, kinds))
 
