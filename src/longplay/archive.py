@@ -19,7 +19,11 @@ from longplay.release import keys
 from longplay.release.keys import Keys
 from longplay.settings import MAX_SETTINGS_BYTES, SETTINGS_FILE, Settings, Source
 from longplay.vault import standing
+from longplay.vault.bucket import SCHEME, Patience, open_bucket
+from longplay.vault.objects import ObjectStore
 from longplay.vault.replicas import ReplicaStore, open_replica
+from longplay.vault.s3store import S3Store
+from longplay.vault.shelves import Shelf
 from longplay.vault.store import FolderStore
 
 SETTINGS_LOCK = "settings.lock"
@@ -56,20 +60,42 @@ class Archive:
         self.folder = folder
         self.settings = settings
         self.ledger = ledger
-        self.store = FolderStore(folder / settings.objects)
+        self.store = open_store(folder, settings)
         self.catalogue = folder / "catalogue"
         self.evidence = folder / "evidence"
         self.plans = folder / "plans"
         self.listings = folder / "listings"
         self.releases = folder / "releases"
         self.quarantine = folder / "quarantine"
-        ledger.witness = standing.Witness(self.evidence)
+        ledger.witness = standing.Witness(self.evidence_files)
 
     def __enter__(self) -> Archive:
         return self
 
     def __exit__(self, *_: object) -> None:
         self.ledger.close()
+
+    @property
+    def folder_store(self) -> FolderStore:
+        """The store, for what works with files of this machine alone. Raises ArchiveError when it
+        is a bucket."""
+        if not isinstance(self.store, FolderStore):
+            raise ArchiveError(
+                "the objects lie in a bucket, and this needs them in a folder",
+                where=self.settings.objects,
+                hint="see docs/storage.md for what to do instead",
+            )
+        return self.store
+
+    @property
+    def evidence_files(self) -> Shelf:
+        """The evidence, wherever the archive keeps it; `evidence` is its local folder."""
+        return self.places.evidence_files
+
+    @property
+    def quarantined(self) -> Shelf:
+        """What is in quarantine, wherever the archive keeps it."""
+        return self.places.quarantined
 
     @property
     def places(self) -> Places:
@@ -79,6 +105,15 @@ class Archive:
     def replicas(self) -> list[ReplicaStore]:
         """The further stores that the settings name. Raises StoreError for an impossible one."""
         return [open_replica(one, self.folder) for one in self.settings.replicas]
+
+
+def open_store(folder: Path, settings: Settings) -> ObjectStore:
+    """The store of the archive in `folder`: a folder, or a bucket, of which nothing is asked yet.
+    Raises StoreError for an address that no bucket can have."""
+    if not settings.objects.startswith(SCHEME):
+        return FolderStore(folder / settings.objects)
+    bucket = open_bucket(settings.objects, "the object store", Patience())
+    return S3Store(bucket, settings.objects, folder / (settings.spool or "spool"))
 
 
 def open_archive(folder: Path) -> Archive:

@@ -181,6 +181,7 @@ class Settings(Model):
     ledger: str = "sqlite:///ledger.sqlite3"
     objects: str = "objects"
     engine: str = Field("", description="scheduler of a Dask cluster; empty: this machine alone")
+    spool: str = Field("", description="folder where files arrive; empty: one of the archive's own")
     size_classes: Annotated[tuple[SizeClass, ...], Field(min_length=1)] = (
         SizeClass(up_to=64 * 2**20, piece_length=256 * 1024),
         SizeClass(up_to=2**30, piece_length=2**20),

@@ -204,8 +204,9 @@ def test_a_lost_place_is_filled_from_what_a_dead_capture_left(
 ) -> None:
     folder = folder_of(tmp_path, {b"a.txt": b"held"})
     capture(archive.places, job(archive, folder, [b"a.txt"]))
-    [(root, place)] = list(archive.store.walk())
-    assert root
+    [lying] = list(archive.store.walk())
+    assert lying.root
+    place = archive.folder / lying.path
     place.rename(archive.store.incoming / f"{place.name}+999")
     capture(archive.places, job(archive, folder, [b"a.txt"]))
     assert place.read_bytes() == b"held"

@@ -14,10 +14,11 @@ from longplay.ledger.database import Ledger
 from longplay.model import ObjectKey
 from longplay.settings import Replica
 from longplay.vault import replicas
+from longplay.vault.objects import object_path
 from longplay.vault.replicas import FolderReplica, ObjectStoreReplica, ReplicaStore
 
 KEY = ObjectKey(bytes(range(32)), 10)
-PATH = replicas.object_path(KEY, ".ogg")
+PATH = object_path(KEY, ".ogg")
 FOLDER = PATH.rpartition("/")[0]
 
 

@@ -9,6 +9,7 @@ import pytest
 from longplay.errors import StoreError
 from longplay.model import ObjectKey
 from longplay.vault import evidence
+from longplay.vault.objects import Lying
 from longplay.vault.store import FolderStore
 
 ONE = ObjectKey(bytes(range(32)), 5)
@@ -34,14 +35,15 @@ def test_an_object_admitted_and_settled_lies_in_its_place_alone(store: FolderSto
     with store.open(ONE, ".ogg") as source:
         assert source.read() == b"sound"
     assert list(store.incoming.iterdir()) == []
-    assert list(store.walk()) == [(ONE.root, store.path(ONE, ".ogg"))]
+    place = f"objects/{ONE.hex[:2]}/{ONE.hex[2:4]}/{ONE.hex}.ogg"
+    assert list(store.walk()) == [Lying(ONE.root, ".ogg", place)]
 
 
 def test_sweeping_takes_what_the_ledger_does_not_name_and_nothing_else(store: FolderStore) -> None:
     store.admit([(arrive(store, "a.part"), ONE, ".ogg"), (arrive(store, "b.part"), TWO, "")])
     arrive(store, "1-7-main.part")
     assert store.sweep(lambda root: ".ogg" if root == ONE.root else None) == 3
-    assert [root for root, _ in store.walk()] == [ONE.root]
+    assert [one.root for one in store.walk()] == [ONE.root]
     assert list(store.incoming.iterdir()) == []
 
 
@@ -51,7 +53,10 @@ def test_strangers_are_walked_as_such(store: FolderStore) -> None:
     misplaced = store.folder / "aa" / f"{ONE.hex}.ogg"
     misplaced.parent.mkdir()
     misplaced.write_bytes(b"sound")
-    assert set(store.walk()) == {(None, stranger), (None, misplaced)}
+    assert set(store.walk()) == {
+        Lying(None, "", "objects/notes.txt"),
+        Lying(None, "", f"objects/aa/{misplaced.name}"),
+    }
 
 
 def test_a_missing_object_is_told_with_its_path(store: FolderStore) -> None:

@@ -13,6 +13,7 @@ from longplay.errors import InputError, StoreError, UsageError
 from longplay.ledger import claims, log, queries, tables
 from longplay.model import ObjectKey
 from longplay.vault import replicas
+from longplay.vault.objects import OBJECTS
 from longplay.vault.store import FolderStore
 from longplay.workflows import (
     forgetting,
@@ -172,7 +173,7 @@ def test_every_replica_lets_go_and_one_that_is_away_is_told(copied: Path, tmp_pa
         with pytest.raises(StoreError):
             forgetting.forget(archive, f"obj{root.hex()}", REASON)
         second.mkdir()
-        place = second / replicas.OBJECTS / root.hex()[:2] / root.hex()[2:4] / path.name
+        place = second / OBJECTS / root.hex()[:2] / root.hex()[2:4] / path.name
         place.parent.mkdir(parents=True)
         place.write_bytes(b"copy")
         done = forgetting.forget(archive, f"obj{root.hex()}", REASON)

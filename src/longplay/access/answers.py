@@ -12,10 +12,14 @@ from fastapi import Request
 from fastapi.responses import JSONResponse, Response, StreamingResponse
 
 from longplay import clock
+from longplay.errors import StoreError
 from longplay.rights.gate import Refusal
 
 CHUNK = 256 * 1024
 """Bytes read and sent at a time."""
+
+FAR_CHUNK = 1024 * 1024
+"""Bytes asked of another machine at a time, each with a request."""
 
 SMALL = 1024 * 1024
 """Up to so many bytes an answer is made in one piece, which is faster."""
@@ -32,13 +36,17 @@ def _always() -> bool:
     return True
 
 
+Reads = Callable[[int, int], bytes]
+
+
 @dataclass(frozen=True, slots=True)
 class Content:
-    """A file to be sent. `tag` names its bytes for ever; `size` is what it should have; `still`
-    says, while it is being sent, whether it may be. `reserved` is told to those who mine texts and
-    data (TDMRep, section 6.2); None where nothing is stated."""
+    """A file to be sent, or what gives parts of one (start, length) from elsewhere, raising
+    StoreError. `tag` names its bytes for ever; `size` is what it should have; `still` says, while
+    it is being sent, whether it may be. `reserved` is told to those who mine texts and data
+    (TDMRep, section 6.2); None where nothing is stated."""
 
-    path: Path
+    source: Path | Reads
     size: int
     tag: str
     media_type: str
@@ -64,16 +72,14 @@ def send(request: Request, content: Content) -> Response:
     if request.method == "HEAD":
         return Response(status_code=status, headers=headers, media_type=content.media_type)
     try:
-        source = os.open(content.path, os.O_RDONLY)
+        part = Part(content, first, length)
+        if length > SMALL:
+            return StreamingResponse(part.stream(), status, headers, content.media_type)
+        data = b"".join(part.stream())
     except OSError:
         return refuse(404, "missing", "the object is not where it should be")
-    if length > SMALL:
-        body = _stream(source, first, length, content.still)
-        return StreamingResponse(body, status, headers, content.media_type)
-    try:
-        data = os.pread(source, length, first)
-    finally:
-        os.close(source)
+    except StoreError:
+        return refuse(503, "unreachable", "the object cannot be had at this moment")
     if len(data) != length:
         return refuse(500, "damaged", "the object is shorter than it should be")
     return Response(data, status, headers, content.media_type)
@@ -143,19 +149,46 @@ def _tags(header: str) -> set[str]:
     return {part.strip().removeprefix("W/") for part in header.split(",")}
 
 
-def _stream(source: int, first: int, length: int, still: Callable[[], bool]) -> Iterator[bytes]:
-    asked = clock.monotonic()
-    try:
-        while length > 0:
-            if clock.monotonic() - asked >= ASK_SECONDS:
-                if not still():
-                    return  # withdrawn meanwhile: the connection breaks off
-                asked = clock.monotonic()
-            data = os.pread(source, min(CHUNK, length), first)
-            if not data:
-                return  # the connection breaks off: the length that was promised cannot be kept
-            first += len(data)
-            length -= len(data)
-            yield data
-    finally:
-        os.close(source)
+class Part:
+    """A part of some content on its way. Raises OSError for a file that cannot be opened, and
+    StoreError when the first bytes of what lies elsewhere do not come."""
+
+    def __init__(self, content: Content, first: int, length: int) -> None:
+        self._content, self._at, self._left = content, first, length
+        self._file = self._ahead = None
+        if isinstance(content.source, Path):
+            self._file = os.open(content.source, os.O_RDONLY)
+        else:
+            self._ahead = content.source(first, min(FAR_CHUNK, length))
+
+    def stream(self) -> Iterator[bytes]:
+        """The bytes. Where they end too soon the connection breaks off, because the length that
+        was promised cannot be kept; so it does when the content was withdrawn meanwhile."""
+        asked = clock.monotonic()
+        try:
+            while self._left > 0:
+                if clock.monotonic() - asked >= ASK_SECONDS:
+                    if not self._content.still():
+                        return
+                    asked = clock.monotonic()
+                data = self._next()
+                if not data:
+                    return
+                self._at += len(data)
+                self._left -= len(data)
+                yield data
+        finally:
+            if self._file is not None:
+                os.close(self._file)
+
+    def _next(self) -> bytes:
+        if self._file is not None:
+            return os.pread(self._file, min(CHUNK, self._left), self._at)
+        assert not isinstance(self._content.source, Path)
+        if self._ahead is not None:
+            data, self._ahead = self._ahead, None
+            return data
+        try:
+            return self._content.source(self._at, min(FAR_CHUNK, self._left))
+        except StoreError:
+            return b""

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import partial
+from pathlib import Path
 
 from fastapi import Request
 
@@ -53,6 +56,11 @@ class Context:
     _withdrawals: Memory = field(default_factory=Memory)
     _reservations: Memory = field(default_factory=Memory)
     _answers: dict[tuple[bytes, Act], Leave] = field(default_factory=dict)
+
+    def source(self, leave: Leave) -> Path | Callable[[int, int], bytes]:
+        """Where the bytes of an object are had: its file, or what asks the store for parts."""
+        store, key, suffix = self.archive.store, leave.key, leave.suffix
+        return store.local(key, suffix) or partial(store.read, key, suffix)
 
     def standing(self) -> Standing:
         """What is withdrawn at this moment: worked out again whenever the log or the catalogue

@@ -88,11 +88,10 @@ def stream(identity: str, request: Request) -> Response:
     if isinstance(found, Response):
         return found
     leave = found.leave
-    path = here.archive.store.path(leave.key, leave.suffix)
     kind = MEDIA_TYPES.get(leave.suffix, "application/octet-stream")
     root = leave.key.root
     content = answers.Content(
-        path,
+        here.source(leave),
         leave.key.size,
         leave.key.hex,
         kind,

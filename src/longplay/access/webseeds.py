@@ -122,9 +122,8 @@ def _object(request: Request, here: Context, root: bytes) -> Response:
         return answers.refuse(404, "missing", "the object is not held any more")
     if isinstance(leave.answer, Refusal):
         return answers.withheld(leave.answer)
-    path = here.archive.store.path(leave.key, leave.suffix)
     content = answers.Content(
-        path,
+        here.source(leave),
         leave.key.size,
         root.hex(),
         "application/octet-stream",

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import errno
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -20,13 +20,24 @@ from longplay import clock, files
 from longplay.capture import journal
 from longplay.capture.orders import Order, Part, Taken
 from longplay.capture.places import Places
-from longplay.errors import LedgerError
+from longplay.errors import LedgerError, StoreError
 from longplay.files import durable, escape, publish
-from longplay.ledger import batches, forgetting, leases, log, postponing, record, tables
+from longplay.ledger import (
+    batches,
+    forgetting,
+    leases,
+    log,
+    postponing,
+    record,
+    sweeping,
+    tables,
+)
 from longplay.ledger.batches import File, Inside
 from longplay.ledger.postponing import Postponed
 from longplay.model import Action, Kind, ObjectKey
 from longplay.vault import evidence, standing
+from longplay.vault.objects import Arrival, Beside, Note, root_of
+from longplay.vault.shelves import Shelf
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,19 +105,21 @@ def commit(places: Places, batch: Batch, grant: Grant, *, done: bool) -> Committ
     parts = list(_parts(batch))
     new = {part.hashes.key: part for part in reversed(parts) if part.hashes.root not in known}
     taken_in = _taken_in(batch, new, grant.plan)
-    markers = places.store.admit(
-        [(part.spool, key, part.suffix) for key, part in sorted(new.items())]
-    )
-    _set_aside(places.quarantine, batch)
     written = _write_evidence(places.evidence, batch, new, taken_in)
-    with places.ledger.write(alone=False) as connection:
+
+    def name(connection: Connection) -> None:
         record.add_evidence(connection, written.files)
         batches.add(connection, taken_in)
         if taken_in.files:
             batches.append(connection, taken_in, written.root, written.roots)
         _settle(connection, batch, grant, done)
-    places.store.settle(markers)
-    for part in parts:
+
+    arrivals = [(part.spool, key, part.suffix) for key, part in sorted(new.items())]
+    beside = places.evidence_files.beside(
+        (places.evidence / file.name, file.name) for file in written.files
+    )
+    _store(places, arrivals, beside + _set_aside(places, batch), name)
+    for part in (*parts, *_refused_parts(batch)):
         part.spool.unlink(missing_ok=True)
     for order in batch.orders():
         journal.forget(order.spool)
@@ -130,34 +143,95 @@ def _settle(connection: Connection, batch: Batch, grant: Grant, done: bool) -> N
         leases.renew(connection, grant.plan, grant.first, grant.holder, done=done)
 
 
-def sweep(places: Places) -> int:
-    """Remove what captures that died left behind; only while no other capture runs. Where the
-    ledger lacks evidence that it names, what it does not name stays (`evidence.leftovers`)."""
-    with places.ledger.read() as connection:
+def _store(
+    places: Places,
+    arrivals: Sequence[Arrival],
+    beside: Sequence[Beside],
+    name: Callable[[Connection], None],
+) -> None:
+    """Put files in the store, then `name` them in one transaction; all of it again when the store
+    was swept in between, which may have taken them."""
+    notes: list[Note] = []
+    named = False
+    while not named:
+        with places.ledger.read() as connection:
+            sweeps = sweeping.count(connection)
+        notes += places.store.admit(arrivals, beside)
+        with places.ledger.write(alone=False) as connection:
+            named = sweeping.holds(connection, sweeps)
+            if named:
+                name(connection)
+    places.store.settle(notes)
 
-        def named_suffix(root: bytes) -> str | None:
-            query = sa.select(tables.objects.c.suffix).where(tables.objects.c.root == root)
+
+def sweep(places: Places) -> int:
+    """Remove what captures that died left behind; only while no other capture of this machine runs.
+    Where the ledger lacks evidence that it names, what it does not name stays
+    (`evidence.leftovers`)."""
+
+    def named_suffix(root: bytes) -> str | None:
+        query = sa.select(tables.objects.c.suffix).where(tables.objects.c.root == root)
+        with places.ledger.read() as connection:
             return connection.scalar(query)
 
-        count = places.store.sweep(named_suffix)
-        named = set(connection.scalars(sa.select(tables.evidence_files.c.name)))
-        left = evidence.leftovers(places.evidence, named)
+    def keeps(path: str) -> bool:
+        shelf, _, name = path.rpartition("/")
+        with places.ledger.read() as connection:
+            if shelf == places.evidence_files.prefix:
+                e = tables.evidence_files.c
+                return connection.scalar(sa.select(e.name).where(e.name == name)) is not None
+            return shelf != places.quarantined.prefix or _is_aside(connection, name)
+
+    def begin() -> None:
+        with places.ledger.write(alone=False) as connection:
+            sweeping.begin(connection)
+
+    count = places.store.sweep(named_suffix, keeps, begin)
+    return count + _sweep_folders(places)
+
+
+def _sweep_folders(places: Places) -> int:
+    """Remove what no transaction names from evidence and quarantine on this machine; nobody writes
+    the ledger meanwhile, so nobody has just written what it is about to name."""
+    with places.ledger.write() as connection:
+        named = _named_evidence(connection)
+        if places.evidence_files.is_remote:
+            left: list[Path] | None = [
+                path for path in places.evidence.iterdir() if path.name not in named
+            ]
+        else:
+            left = evidence.leftovers(places.evidence, named)
         if left is None:
-            return count
+            return 0
         for path in left:
             path.unlink()
-        count += len(left)
-        q = tables.quarantine.c
-        rows = connection.execute(sa.select(q.root, q.size).where(q.root.is_not(None)))
-        aside = {set_aside_name(ObjectKey(root, size)) for root, size in rows}
-        count += len(files.sweep(places.quarantine, aside))
-    return count
+        aside = files.sweep(places.quarantine, _named_aside(connection))
+    return len(left) + len(aside)
+
+
+def _named_evidence(connection: Connection) -> set[str]:
+    return set(connection.scalars(sa.select(tables.evidence_files.c.name)))
+
+
+def _is_aside(connection: Connection, name: str) -> bool:
+    root = root_of(name)
+    query = sa.select(tables.quarantine.c.size).where(tables.quarantine.c.root == root)
+    return root is None or name in {
+        set_aside_name(ObjectKey(root, size)) for size in connection.scalars(query)
+    }
+
+
+def _named_aside(connection: Connection) -> set[str]:
+    q = tables.quarantine.c
+    rows = connection.execute(sa.select(q.root, q.size).where(q.root.is_not(None)))
+    return {set_aside_name(ObjectKey(root, size)) for root, size in rows}
 
 
 def merge_evidence(places: Places) -> None:
     """Make few large evidence files of many small ones, and close the log's last stretch; only
-    while no other capture runs."""
-    standing.close_log(places.ledger, places.evidence)
+    while no other capture of this machine runs."""
+    shelf = places.evidence_files
+    standing.close_log(places.ledger, shelf)
     table = tables.evidence_files
     with places.ledger.read() as connection:
         rows = connection.execute(
@@ -168,15 +242,29 @@ def merge_evidence(places: Places) -> None:
         [(name, kind, size) for name, kind, size, _ in rows]
     ).items():
         # What rots stays as it is, until `verify` finds it: merged, it would look sound.
-        names = [one for one in small if evidence.is_whole(places.evidence / one, digests[one])]
+        names = [one for one in small if _is_sound(shelf, one, digests[one])]
         if len(names) < evidence.MERGE_COUNT:
             continue
         merged = evidence.merge(places.evidence, kind, names)
+        gone = sorted(set(names) - {merged.name})
+        notes = shelf.upload([merged.name], gone)
+        mine = table.c.name.in_(names)
         with places.ledger.write() as connection:
-            connection.execute(table.delete().where(table.c.name.in_(names)))
+            there = connection.scalar(sa.select(sa.func.count()).where(mine))
+            if there != len(names):
+                continue  # another machine has merged them: ours is swept
+            connection.execute(table.delete().where(mine))
             record.add_evidence(connection, [merged])
-        for name in set(names) - {merged.name}:
-            (places.evidence / name).unlink(missing_ok=True)
+        shelf.drop(gone)
+        shelf.settle(notes)
+
+
+def _is_sound(shelf: Shelf, name: str, digest: bytes) -> bool:
+    try:
+        (path,) = shelf.fetch([name])
+    except StoreError:
+        return False
+    return evidence.is_whole(path, digest)
 
 
 def _parts(batch: Batch) -> Iterator[Part]:
@@ -238,12 +326,25 @@ def _file(order: Order, carried: Carried, taken: Taken | None, refusal: str | No
     )
 
 
-def _set_aside(folder: Path, batch: Batch) -> None:
+def _set_aside(places: Places, batch: Batch) -> list[Beside]:
+    """Give refused files their places in quarantine; what goes into a bucket instead."""
+    refused = [
+        (taken.main.spool, set_aside_name(taken.main.hashes.key))
+        for _, _, taken, _ in batch.refused
+        if taken is not None
+    ]
+    beside = places.quarantined.beside(refused)
+    if not beside:
+        for spool, name in refused:
+            _move(spool, places.quarantine / name)
+    return beside
+
+
+def _refused_parts(batch: Batch) -> Iterator[Part]:
     for _, _, taken, _ in batch.refused:
         if taken is not None:
-            _move(taken.main.spool, folder / set_aside_name(taken.main.hashes.key))
-            for part, _ in taken.pictures:
-                part.spool.unlink(missing_ok=True)
+            yield taken.main
+            yield from (part for part, _ in taken.pictures)
 
 
 @dataclass(frozen=True, slots=True)

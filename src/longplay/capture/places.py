@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from longplay.ledger.database import Ledger
-from longplay.vault.store import FolderStore
+from longplay.vault.objects import ObjectStore
+from longplay.vault.shelves import Shelf
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,9 +19,19 @@ class Places:
     """The parts of an archive that a capture fills."""
 
     ledger: Ledger
-    store: FolderStore
+    store: ObjectStore
     evidence: Path
     quarantine: Path
+
+    @property
+    def evidence_files(self) -> Shelf:
+        """The evidence, wherever the archive keeps it; `evidence` is its local folder."""
+        return Shelf(self.evidence, self.store)
+
+    @property
+    def quarantined(self) -> Shelf:
+        """What is in quarantine, wherever the archive keeps it."""
+        return Shelf(self.quarantine, self.store)
 
     def prepare(self) -> None:
         """Make the folders that a backup may have dropped because they were empty."""

@@ -14,7 +14,7 @@ from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchTableError
 from sqlalchemy.sql.dml import UpdateBase
 
 from longplay.errors import ArchiveError, LedgerError
-from longplay.ledger import tables
+from longplay.ledger import sweeping, tables
 from longplay.settings import SETTINGS_FILE
 
 BUSY_SECONDS = 30
@@ -158,7 +158,8 @@ def create(url: str, folder: Path) -> Ledger:
         tables.metadata.create_all(connection)
         if connection.scalar(sa.select(sa.func.count()).select_from(tables.meta)) == 0:
             version = str(tables.VERSION)
-            connection.execute(tables.meta.insert().values(key="version", value=version))
+            rows = [{"key": "version", "value": version}, {"key": sweeping.SWEEPS, "value": "0"}]
+            connection.execute(tables.meta.insert(), rows)
     ledger.guarded = True
     return ledger
 

@@ -9,7 +9,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from longplay.errors import ArchiveError
-from longplay.ledger import database, portable, tables
+from longplay.ledger import database, portable, sweeping, tables
 from longplay.ledger.database import Ledger
 
 
@@ -56,6 +56,10 @@ def _claims_and_feeds(connection: Connection) -> None:
 
 def _many_machines(connection: Connection) -> None:
     """Version 3 has versions of files, and what captures on many machines share."""
+    meta = tables.meta
+    known = sa.select(meta.c.value).where(meta.c.key == sweeping.SWEEPS)
+    if connection.scalar(known) is None:
+        connection.execute(meta.insert().values(key=sweeping.SWEEPS, value="0"))
     for table, column, kind in (
         ("holding", "version", "VARCHAR"),
         ("quarantine", "version", "VARCHAR"),

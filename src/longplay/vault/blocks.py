@@ -12,7 +12,8 @@ from typing import Protocol
 
 from longplay.errors import StoreError
 from longplay.model import ObjectKey
-from longplay.vault.replicas import ReplicaStore, object_path
+from longplay.vault.objects import object_path
+from longplay.vault.replicas import ReplicaStore
 
 PATIENCE = 3
 """Failures in a row after which a source is asked no more in this run: one that hangs costs its

@@ -149,11 +149,12 @@ def read_file(path: Path, size: int) -> Reading | None:
         os.close(descriptor)
 
 
-def read_by(read: Read, size: int) -> Reading:
-    """As `read_file`, of anything that gives bytes by their place."""
+def read_by(read: Read, size: int, *, at_once: int = READ_BYTES) -> Reading:
+    """As `read_file`, of anything that gives bytes by their place, `at_once` whole blocks of them;
+    what `read` raises but OSError is given on."""
     leaves: list[bytes] = []
-    for start in range(0, size, READ_BYTES):
-        length = min(READ_BYTES, size - start)
+    for start in range(0, size, at_once):
+        length = min(at_once, size - start)
         try:
             data = read(start, length)
         except OSError:

@@ -24,7 +24,7 @@ from longplay.torrent import merkle
 from longplay.vault import fixity
 from longplay.vault.blocks import Watched
 from longplay.vault.fixity import Finding
-from longplay.vault.store import FolderStore
+from longplay.vault.objects import ObjectStore
 
 RUN_BLOCKS = 64
 """Neighbouring blocks that are asked for at once: a megabyte, which is held in memory."""
@@ -48,7 +48,7 @@ Approve = Callable[[Mended], bool]
 
 
 def mend(
-    store: FolderStore,
+    store: ObjectStore,
     suffix: str,
     finding: Finding,
     sources: Sequence[Watched],
@@ -58,12 +58,13 @@ def mend(
 
     Raises OSError when the repaired file cannot be written; the damaged one is then as it was.
     """
-    staged = store.incoming / f"repair-{finding.key.hex}.{os.getpid()}{TEMPORARY}"
+    staged = store.staging / f"repair-{finding.key.hex}.{os.getpid()}{TEMPORARY}"
     try:
         if finding.leaves is None:
             mended = _bring_whole(staged, finding, sources)
         else:
-            mended = _bring_blocks(store.path(finding.key, suffix), staged, finding, sources)
+            with _opened(store, finding.key, suffix) as damaged:
+                mended = _bring_blocks(damaged, staged, finding, sources)
         if not mended.changed or not approve(mended):
             return Mended(finding.key, finding, lost=_wanted(finding))
         store.replace(staged, finding.key, suffix)
@@ -73,14 +74,14 @@ def mend(
 
 
 def _bring_blocks(
-    damaged: Path, staged: Path, finding: Finding, sources: Sequence[Watched]
+    old: IO[bytes], staged: Path, finding: Finding, sources: Sequence[Watched]
 ) -> Mended:
     """Write the object with the damaged blocks in place of which proved ones came."""
     key, leaves = finding.key, finding.leaves or b""
     wanted = set(_wanted(finding))
     given: dict[str, int] = {}
     lost: list[int] = []
-    with _opened(damaged) as old, staged.open("wb") as out:
+    with staged.open("wb") as out:
         for blocks in _runs(range(merkle.blocks_of(key.size)), wanted):
             start, length = _span(key, blocks)
             out.seek(start)
@@ -199,10 +200,13 @@ def _span(key: ObjectKey, blocks: Sequence[int]) -> tuple[int, int]:
     return start, min((blocks[-1] + 1) * BLOCK, key.size) - start
 
 
-def _opened(path: Path) -> IO[bytes]:
+def _opened(store: ObjectStore, key: ObjectKey, suffix: str) -> IO[bytes]:
     """The damaged file; where there is none, nothing."""
+    path = store.local(key, suffix)
+    if path is None and store.size(key, suffix) is not None:
+        return store.open(key, suffix)
     try:
-        return path.open("rb", buffering=0)
+        return (path or Path(os.devnull)).open("rb", buffering=0)
     except OSError:
         return Path(os.devnull).open("rb", buffering=0)
 

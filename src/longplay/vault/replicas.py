@@ -12,14 +12,11 @@ import os
 import shutil
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from datetime import timedelta
 from itertools import islice
 from pathlib import Path
 from typing import Protocol
 
-import obstore
-from obstore.exceptions import BaseError
-from obstore.store import ObjectStore, from_url
+import obstore.store
 
 from longplay.errors import StoreError
 from longplay.files import durable, sync_folder
@@ -28,14 +25,16 @@ from longplay.ledger.database import Ledger
 from longplay.model import ObjectKey
 from longplay.settings import Replica
 from longplay.vault import fixity
+from longplay.vault.bucket import SCHEME, Bucket, Patience, connect
 from longplay.vault.fixity import Finding, Reading
+from longplay.vault.objects import folder_of, object_path
 from longplay.vault.store import make_folders
 
-OBJECTS, EVIDENCE = "objects", "evidence"
-"""The two folders of a replica."""
+EVIDENCE = "evidence"
+"""The folder of a replica that is beside its objects."""
 
 REQUEST_SECONDS = 60
-"""Longest that one request to an S3 store may take; parts of a large object are 5 MB each."""
+"""Longest that one request to an S3 store may take; parts of a large object are 8 MiB each."""
 
 RETRY_SECONDS = 60
 """Longest that a failed request is tried again: a store that is down ends the run, not the day."""
@@ -154,95 +153,22 @@ class FolderReplica:
         )
 
 
-class ObjectStoreReplica:
+class ObjectStoreReplica(Bucket):
     """A replica in whatever obstore reaches: an S3 prefix, or memory in tests."""
 
-    def __init__(self, name: str, store: ObjectStore) -> None:
+    def __init__(self, name: str, store: obstore.store.ObjectStore) -> None:
+        super().__init__(f"the replica {name}", store)
         self.name = name
-        self._store = store
-
-    def size(self, path: str) -> int | None:
-        """Bytes of what lies there; None for nothing."""
-        try:
-            return int(obstore.head(self._store, path)["size"])
-        except FileNotFoundError:
-            return None
-        except (BaseError, OSError) as error:
-            raise self._refused(path, error) from error
-
-    def read(self, path: str, start: int, length: int) -> bytes | None:
-        """At most `length` bytes from `start`, fewer where it ends before; None for nothing."""
-        try:
-            return bytes(obstore.get_range(self._store, path, start=start, length=length))
-        except FileNotFoundError:
-            return None
-        except (BaseError, OSError) as error:
-            size = self.size(path)
-            if size is not None and size <= start:
-                return b""
-            raise self._refused(path, error) from error
-
-    def put(self, path: str, source: Path) -> None:
-        """Store a file's bytes, whole or not at all, in place of what is there."""
-        try:
-            obstore.put(self._store, path, source)
-        except (BaseError, OSError) as error:
-            raise self._refused(path, error) from error
-
-    def names(self, folder: str) -> list[str]:
-        """The names of what lies directly in a folder."""
-        try:
-            found = obstore.list_with_delimiter(self._store, folder)["objects"]
-        except FileNotFoundError:
-            return []
-        except (BaseError, OSError) as error:
-            raise self._refused(folder, error) from error
-        return sorted(one["path"].rpartition("/")[2] for one in found)
-
-    def remove(self, path: str) -> None:
-        """Destroy what lies there; nothing there is no error."""
-        try:
-            obstore.delete(self._store, path)
-        except FileNotFoundError:
-            return
-        except (BaseError, OSError) as error:
-            raise self._refused(path, error) from error
-
-    def _refused(self, path: str, error: Exception) -> StoreError:
-        return StoreError(
-            f"the replica {self.name} cannot be used: {str(error).splitlines()[0][:300]}",
-            where=path,
-            hint="check its address and its credentials in the environment",
-        )
 
 
 def open_replica(settings: Replica, archive: Path) -> ReplicaStore:
     """The store that the settings name; a relative folder is taken from the archive's. Nothing is
     asked of it yet. Raises StoreError for an address that no store can have."""
-    if not settings.location.startswith("s3://"):
+    if not settings.location.startswith(SCHEME):
         return FolderReplica(settings.name, archive / settings.location)
-    wait = timedelta(seconds=REQUEST_SECONDS)
-    try:
-        store = from_url(
-            settings.location,
-            client_options={"timeout": wait, "connect_timeout": wait / 4, "allow_http": True},
-            retry_config={
-                "max_retries": RETRIES,
-                "retry_timeout": timedelta(seconds=RETRY_SECONDS),
-            },
-        )
-    except (BaseError, ValueError) as error:
-        raise StoreError(
-            f"the replica {settings.name} cannot be opened: {str(error).splitlines()[0][:300]}",
-            where=settings.location,
-            hint="correct its location in longplay.toml",
-        ) from error
-    return ObjectStoreReplica(settings.name, store)
-
-
-def object_path(key: ObjectKey, suffix: str) -> str:
-    """Where a replica keeps an object."""
-    return f"{_folder(key)}/{key.hex}{suffix}"
+    called = f"the replica {settings.name}"
+    patience = Patience(REQUEST_SECONDS, RETRIES, RETRY_SECONDS)
+    return ObjectStoreReplica(settings.name, connect(settings.location, called, patience))
 
 
 def remove(replicas: Sequence[ReplicaStore], ledger: Ledger, key: ObjectKey) -> list[str]:
@@ -254,9 +180,9 @@ def remove(replicas: Sequence[ReplicaStore], ledger: Ledger, key: ObjectKey) -> 
     had, refused = [], None
     for store in replicas:
         try:
-            names = [name for name in store.names(_folder(key)) if name.startswith(key.hex)]
+            names = [name for name in store.names(folder_of(key)) if name.startswith(key.hex)]
             for name in names:
-                store.remove(f"{_folder(key)}/{name}")
+                store.remove(f"{folder_of(key)}/{name}")
         except StoreError as error:
             refused = refused or error
             continue
@@ -266,10 +192,6 @@ def remove(replicas: Sequence[ReplicaStore], ledger: Ledger, key: ObjectKey) -> 
     if refused is not None:
         raise refused
     return had
-
-
-def _folder(key: ObjectKey) -> str:
-    return f"{OBJECTS}/{key.hex[:2]}/{key.hex[2:4]}"
 
 
 def evidence_path(name: str) -> str:

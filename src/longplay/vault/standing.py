@@ -26,6 +26,8 @@ from longplay.ledger import log, record, tables
 from longplay.ledger.database import Ledger
 from longplay.ledger.record import EvidenceFile
 from longplay.vault import evidence
+from longplay.vault.objects import Note
+from longplay.vault.shelves import Shelf
 
 STANDING, LOG = "standing", "log"
 
@@ -59,7 +61,7 @@ _WATCHED = frozenset((*TABLES, tables.log.name))
 class Witness:
     """Writes `standing` before a transaction that changes what is in it is committed."""
 
-    folder: Path
+    shelf: Shelf
 
     def __call__(
         self, connection: Connection, changed: frozenset[str]
@@ -67,19 +69,18 @@ class Witness:
         """See `ledger.database.Witness`; what it gives removes the file that was replaced."""
         if not changed & _WATCHED:
             return None
-        if _open_entries(connection) > OPEN_ENTRIES:
-            _close(connection, self.folder)
-        return _write_standing(connection, self.folder)
+        closed = _open_entries(connection) > OPEN_ENTRIES
+        notes = _close(connection, self.shelf) if closed else []
+        return _write_standing(connection, self.shelf, notes)
 
 
-def close_log(ledger: Ledger, folder: Path) -> None:
+def close_log(ledger: Ledger, shelf: Shelf) -> None:
     """Write the entries of the log that no file of evidence has yet; of captures they come in
     thousands, and each batch's own evidence tells of it until then."""
     with ledger.write() as connection:
         if not _open_entries(connection):
             return
-        _close(connection, folder)
-        remove = _write_standing(connection, folder)
+        remove = _write_standing(connection, shelf, _close(connection, shelf))
     remove()
 
 
@@ -135,12 +136,14 @@ def _closed(connection: Connection) -> int:
     return connection.scalar(sa.select(sa.func.sum(e.rows)).where(e.kind == LOG)) or 0
 
 
-def _close(connection: Connection, folder: Path) -> None:
+def _close(connection: Connection, shelf: Shelf) -> list[Note]:
     closed = int(_closed(connection))
     rows = list(_entries(connection, closed))
-    file = evidence.write(folder, LOG, rows)
-    if file is not None:
-        record.add_evidence(connection, [file])
+    file = evidence.write(shelf.folder, LOG, rows)
+    if file is None:
+        return []
+    record.add_evidence(connection, [file])
+    return shelf.upload([file.name])
 
 
 def _entries(connection: Connection, after: int) -> Iterator[dict[str, Any]]:
@@ -149,7 +152,7 @@ def _entries(connection: Connection, after: int) -> Iterator[dict[str, Any]]:
         yield dict(row)
 
 
-def _write_standing(connection: Connection, folder: Path) -> Callable[[], None]:
+def _write_standing(connection: Connection, shelf: Shelf, notes: list[Note]) -> Callable[[], None]:
     head = {"time": clock.timestamp(), "entries": log.head(connection)}
     rows = [{"table": HEAD, "row": _text(head)}]
     for name, left_out in TABLES.items():
@@ -158,16 +161,17 @@ def _write_standing(connection: Connection, folder: Path) -> Callable[[], None]:
         {"table": LOG, "row": _text(row)} for row in _entries(connection, int(_closed(connection)))
     ]
     e = tables.evidence_files
-    before = list(connection.scalars(sa.select(e.c.name).where(e.c.kind == STANDING)))
-    file = evidence.write(folder, STANDING, rows)
+    before = set(connection.scalars(sa.select(e.c.name).where(e.c.kind == STANDING)))
+    file = evidence.write(shelf.folder, STANDING, rows)
     assert isinstance(file, EvidenceFile)
+    before.discard(file.name)
+    notes = [*notes, *shelf.upload([file.name], sorted(before))]
     connection.execute(e.delete().where(e.c.kind == STANDING))
     record.add_evidence(connection, [file])
 
     def remove() -> None:
-        for name in before:
-            if name != file.name:
-                (folder / name).unlink(missing_ok=True)
+        shelf.drop(before)
+        shelf.settle(notes)
 
     return remove
 

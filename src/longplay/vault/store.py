@@ -9,13 +9,16 @@ and tells which objects may have been linked and never named by the ledger.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import BinaryIO
 
 from longplay.errors import StoreError
-from longplay.files import TEMPORARY, publish, sync_folder
+from longplay.files import TEMPORARY, escape, publish, sync_folder
 from longplay.model import ObjectKey
+from longplay.vault import fixity
+from longplay.vault.fixity import Finding
+from longplay.vault.objects import Arrival, Beside, Lying, Note, root_of
 
 INCOMING = "incoming"
 SPOOL = "spool"
@@ -25,17 +28,30 @@ MARK = "+"
 
 
 class FolderStore:
-    """Objects below one local folder."""
+    """Objects below one local folder. What goes beside them has its place already."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.incoming = folder / INCOMING
         self.spool = folder / SPOOL
 
+    @property
+    def staging(self) -> Path:
+        """Where files are made that nobody goes on with."""
+        return self.incoming
+
     def prepare(self) -> None:
         """Make the store's own folders."""
         self.incoming.mkdir(parents=True, exist_ok=True)
         self.spool.mkdir(exist_ok=True)
+
+    def place(self, key: ObjectKey, suffix: str) -> str:
+        """Where an object lies, or would, for people."""
+        return str(self.path(key, suffix))
+
+    def local(self, key: ObjectKey, suffix: str) -> Path | None:
+        """The object's file, there or not."""
+        return self.path(key, suffix)
 
     def path(self, key: ObjectKey, suffix: str) -> Path:
         """Where the object lies, or would."""
@@ -52,12 +68,31 @@ class FolderStore:
                 f"cannot be read: {error.strerror}", where=str(path), hint="run `longplay verify`"
             ) from error
 
-    def admit(self, arrivals: list[tuple[Path, ObjectKey, str]]) -> list[Path]:
-        """Put synced files from `incoming/` in their places, durably: (file, key, suffix).
+    def read(self, key: ObjectKey, suffix: str, start: int, length: int) -> bytes:
+        """At most `length` bytes from `start`, fewer where the object ends before."""
+        with self.open(key, suffix) as source:
+            source.seek(start)
+            return source.read(length)
 
-        Returns the names left under `incoming/`, to be given to `settle` once the ledger names
-        the objects.
-        """
+    def size(self, key: ObjectKey, suffix: str) -> int | None:
+        """Bytes of what lies there; None for nothing."""
+        try:
+            return self.path(key, suffix).stat().st_size
+        except FileNotFoundError:
+            return None
+
+    def check(
+        self, objects: Iterable[tuple[ObjectKey, str, bytes]], *, workers: int
+    ) -> Iterator[Finding]:
+        """Re-read objects in several processes; findings as they come."""
+        rows = ((key, self.path(key, suffix), leaves) for key, suffix, leaves in objects)
+        return fixity.check(rows, workers=workers)
+
+    def admit(self, arrivals: Sequence[Arrival], beside: Sequence[Beside] = ()) -> list[Note]:
+        """Put synced files from the spool in their places, durably; they are moved. Their names
+        under `incoming/` stay until they are settled."""
+        if not arrivals:
+            return []
         named, folders = [], set()
         for temporary, key, suffix in arrivals:
             marker = self.incoming / f"{key.hex}{suffix}{MARK}{os.getpid()}"
@@ -70,7 +105,7 @@ class FolderStore:
             folders.add(place.parent)
         for folder in sorted(folders, reverse=True):
             sync_folder(folder)
-        return [marker for marker, _ in named]
+        return [str(marker) for marker, _ in named]
 
     def replace(self, staged: Path, key: ObjectKey, suffix: str) -> None:
         """Put a synced file from `incoming/` in the place of an object, durably and in one step."""
@@ -91,19 +126,22 @@ class FolderStore:
             sync_folder(folder)
         return len(found)
 
-    def settle(self, markers: list[Path]) -> None:
+    def settle(self, notes: Sequence[Note]) -> None:
         """Forget the arrival of objects that the ledger now names."""
-        for marker in markers:
-            marker.unlink(missing_ok=True)
+        for marker in notes:
+            Path(marker).unlink(missing_ok=True)
 
-    def sweep(self, named_suffix: Callable[[bytes], str | None]) -> int:
-        """Remove what captures that died left behind; no capture may run. Returns the count.
-
-        `named_suffix` gives the suffix of an object that the ledger names, None for any other.
-        """
+    def sweep(
+        self,
+        named_suffix: Callable[[bytes], str | None],
+        keeps: Callable[[str], bool] = lambda _: True,
+        begin: Callable[[], None] = lambda: None,
+    ) -> int:
+        """Remove what captures that died left behind. Nothing lies here but objects, and no other
+        machine has part in this folder."""
         count = 0
         for path in sorted(self.incoming.iterdir()) if self.incoming.is_dir() else []:
-            root = _root_of(path.name)
+            root = None if path.name.endswith(TEMPORARY) else root_of(path.name)
             if root:
                 suffix = path.name[64:].rpartition(MARK)[0]
                 place = self.path(ObjectKey(root, 0), suffix)
@@ -119,17 +157,18 @@ class FolderStore:
             count += 1
         return count
 
-    def walk(self) -> Iterator[tuple[bytes | None, Path]]:
-        """Every file of the store with the root that its name claims (None: not an object's)."""
+    def walk(self) -> Iterator[Lying]:
+        """Everything that lies where objects do."""
         for folder, folders, names in os.walk(self.folder):
             folders.sort()
             if folder == str(self.folder):
                 folders[:] = [name for name in folders if name not in (INCOMING, SPOOL)]
             for name in sorted(names):
                 path = Path(folder) / name
-                root = _root_of(name)
+                root = None if name.endswith(TEMPORARY) else root_of(name)
                 fits = root is not None and path == self.path(ObjectKey(root, 0), name[64:])
-                yield (root if fits else None), path
+                told = escape(os.fsencode(path.relative_to(self.folder.parent)))
+                yield Lying(root if fits else None, name[64:] if fits else "", told)
 
 
 def _link(marker: Path, place: Path) -> None:
@@ -139,15 +178,6 @@ def _link(marker: Path, place: Path) -> None:
     os.link(marker, temporary)
     temporary.replace(place)
     temporary.unlink(missing_ok=True)  # renaming one name of a file to another does nothing
-
-
-def _root_of(name: str) -> bytes | None:
-    try:
-        root = bytes.fromhex(name[:64])
-    except ValueError:
-        return None
-    is_object = len(root) == 32 and name[:64].islower() | name[:64].isdigit()
-    return root if is_object and not name.endswith(TEMPORARY) else None
 
 
 def make_folders(top: Path, folder: Path) -> set[Path]:

@@ -81,7 +81,7 @@ class _Bringing:
         self._asked = 0
         self.missing: set[str] = set()
         archive = choice.archive
-        self._mirror = Mirror(archive.ledger, archive.store, archive.evidence, choice.source)
+        self._mirror = Mirror(archive.ledger, archive.folder_store, archive.evidence, choice.source)
 
     def step(self, wanted: Iterator[Wanted]) -> bool:
         """Look once at what came; whether there is more to wait for."""

@@ -10,7 +10,6 @@ from longplay.archive import Archive
 from longplay.capture.batch import set_aside_name
 from longplay.catalogue import ids
 from longplay.errors import InputError, UsageError
-from longplay.files import sync_folder
 from longplay.ledger import forgetting as record
 from longplay.ledger import queries
 from longplay.ledger.claims import Tombstone
@@ -115,10 +114,4 @@ def _stones(archive: Archive, connection: Connection, roots: list[bytes]) -> lis
 
 def _destroy(archive: Archive, key: ObjectKey) -> int:
     """Remove an object's files here; returns how many there were."""
-    count = archive.store.destroy(key)
-    aside = archive.quarantine / set_aside_name(key)
-    if aside.exists():
-        aside.unlink()
-        sync_folder(archive.quarantine)
-        count += 1
-    return count
+    return archive.store.destroy(key) + archive.quarantined.drop([set_aside_name(key)])

@@ -26,6 +26,7 @@ from longplay.audio.tags import media_type_of
 from longplay.catalogue import ids
 from longplay.catalogue.describe import display
 from longplay.catalogue.snapshot import Snapshot, open_current
+from longplay.errors import StoreError
 from longplay.files import escape
 from longplay.ledger import claims, pages, queries, tables
 from longplay.ledger.pages import Entry, Held
@@ -124,9 +125,12 @@ class Gatherer:
 
     def _evidence(self, kind: str, columns: list[str]) -> _Stream[dict[str, Any]]:
         names = queries.evidence_names(self.connection, kind)
-        files = [self.archive.evidence / name for name in names]
-        self.lost_evidence += [path.name for path in files if not path.is_file()]
-        files = [path for path in files if path.is_file()]
+        files = []
+        for name in names:
+            try:
+                files += self.archive.evidence_files.fetch([name])
+            except StoreError:
+                self.lost_evidence.append(name)
         return _Stream(evidence.by_root(files, columns), lambda row: row["root"])
 
     def everything(self) -> Iterator[list[Judged]]:

@@ -21,7 +21,7 @@ from longplay.capture import places
 from longplay.catalogue import rebuild as indexes
 from longplay.errors import ArchiveError, LedgerError, LockedError, StoreError
 from longplay.files import durable, publish, sync_folder
-from longplay.ledger import batches, database, log, portable, tables
+from longplay.ledger import batches, database, log, portable, sweeping, tables
 from longplay.settings import Settings
 from longplay.vault import inventory, replicas
 from longplay.vault.inventory import Inventory
@@ -32,6 +32,9 @@ Progress = Callable[[int, int, str], None]
 
 READ_BYTES = 4 * 2**20
 """Bytes of evidence that are fetched at once."""
+
+KEPT = ("version", sweeping.SWEEPS)
+"""Rows of the meta table that are no matter of evidence."""
 
 ENDINGS = ("", "-wal", "-shm", "-journal")
 """The files of a SQLite database."""
@@ -245,7 +248,7 @@ def _in_place(folder: Path, settings: Settings, progress: Progress) -> tuple[Rep
                     connection.execute(table.delete())
             # What else it says, such as which rights have been read, is true no more.
             meta = tables.meta
-            connection.execute(meta.delete().where(meta.c.key != "version"))
+            connection.execute(meta.delete().where(meta.c.key.not_in(KEPT)))
             return refilling.refill(archive, connection, found, persons, progress), old
     finally:
         ledger.close()

@@ -219,7 +219,7 @@ def _old_objects(
         old.update((row["root"], row) for row in part.to_pylist() if row["root"] not in known)
     if not old:
         return
-    suffixes = {root: path.name[64:] for root, path in archive.store.walk() if root in old}
+    suffixes = {one.root: one.suffix for one in archive.store.walk() if one.root in old}
     verdicts: dict[bytes, str] = {}
     for part in evidence.read(found.paths(archive.evidence, "sounds"), ["root", "verdict"]):
         verdicts.update((row["root"], row["verdict"]) for row in part.to_pylist())
@@ -389,7 +389,7 @@ def _forget(archive: Archive, connection: Connection) -> None:
     rested = [
         key
         for key, suffix in queries.stored(connection)
-        if key.root in told and not archive.store.path(key, suffix).exists()
+        if key.root in told and archive.store.size(key, suffix) is None
     ]
     record.drop_objects(connection, rested)
 

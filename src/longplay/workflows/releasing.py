@@ -17,7 +17,6 @@ from longplay.release import cut as cutting
 from longplay.release.cut import Release, Request, Volume, read_release
 from longplay.release.describing import About
 from longplay.release.document import newest_by_stage
-from longplay.vault import evidence
 from longplay.workflows import followed
 from longplay.workflows.releasable import releasable
 
@@ -210,4 +209,4 @@ def _newest(archive: Archive) -> dict[int, Release]:
 def _evidence(archive: Archive) -> list[Any]:
     with archive.ledger.read() as connection:
         names = queries.evidence_names(connection, "hashes")
-    return evidence.paths(archive.evidence, names)
+    return list(archive.evidence_files.fetch(names))

@@ -157,6 +157,7 @@ def _bring_evidence(
                 raise StoreError("is not what the ledger names", where=name)
             with archive.ledger.write() as connection:
                 log.append(connection, "repair", name, {"bytes": size, "from": store.name})
+        archive.evidence_files.settle(archive.evidence_files.upload([name]))
     except StoreError:
         return False
     return True
@@ -244,12 +245,14 @@ def _record(archive: Archive, mended: Sequence[Mended]) -> None:
         for event in _events(one)
     ]
     file = evidence.write(archive.evidence, "events", rows)
+    notes = archive.evidence_files.upload([file.name] if file else [])
     with archive.ledger.write() as connection:
         record.add_evidence(connection, [file] if file else [])
         for one in done:
             if one.whole:
                 mine = o.root == one.key.root
                 connection.execute(tables.objects.update().where(mine).values(checked=time))
+    archive.evidence_files.settle(notes)
 
 
 def _events(one: Mended) -> Iterator[dict[str, str]]:

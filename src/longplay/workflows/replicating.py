@@ -12,8 +12,10 @@ from longplay.archive import Archive
 from longplay.errors import StoreError
 from longplay.ledger import copies, record, tables
 from longplay.model import ObjectKey
-from longplay.vault import evidence, fixity, replicas
+from longplay.vault import evidence, replicas
+from longplay.vault.objects import object_path
 from longplay.vault.replicas import AT_ONCE, ReplicaStore
+from longplay.vault.whole import whole
 
 BATCH = 64
 """Objects that are copied between two transactions."""
@@ -49,11 +51,10 @@ def write_again(archive: Archive, store: ReplicaStore, key: ObjectKey, suffix: s
 
     Raises StoreError when the replica cannot be written.
     """
-    path = archive.store.path(key, suffix)
-    reading = fixity.read_file(path, key.size)
-    if reading is None or reading.root != key.root or reading.longer:
-        return False
-    store.put(replicas.object_path(key, suffix), path)
+    with whole(archive.store, key, suffix) as path:
+        if path is None:
+            return False
+        store.put(object_path(key, suffix), path)
     return bool(_enter(archive, store, [(key, suffix)]))
 
 
@@ -67,7 +68,7 @@ def _enter(
         copies.add(connection, store.name, sorted(known))
     for key, suffix in made:
         if key.root not in known:
-            store.remove(replicas.object_path(key, suffix))
+            store.remove(object_path(key, suffix))
     return [key for key, _ in made if key.root in known]
 
 
@@ -116,13 +117,13 @@ def _next(
 
 def _copy(archive: Archive, store: ReplicaStore, key: ObjectKey, suffix: str) -> bool:
     """Copy an object that is whole, and is not there already."""
-    path = archive.store.path(key, suffix)
-    reading = fixity.read_file(path, key.size)
-    if reading is None or reading.root != key.root or reading.longer:
-        return False
     there = replicas.read_copy(store, key, suffix)
-    if there is None or there.root != key.root or there.longer:
-        store.put(replicas.object_path(key, suffix), path)
+    if there is not None and there.root == key.root and not there.longer:
+        return True
+    with whole(archive.store, key, suffix) as path:
+        if path is None:
+            return False
+        store.put(object_path(key, suffix), path)
     return True
 
 
@@ -134,11 +135,11 @@ def _bring_evidence(archive: Archive, store: ReplicaStore) -> None:
         named = {row.name: row.sha256 for row in connection.execute(sa.select(e.name, e.sha256))}
     there = set(store.names(replicas.EVIDENCE))
     for name, digest in sorted(named.items()):
-        path = archive.evidence / name
-        if name not in there and evidence.is_whole(path, digest):
+        if name not in there and archive.evidence_files.is_whole(name, digest):
+            (path,) = archive.evidence_files.fetch([name])
             store.put(replicas.evidence_path(name), path)
     if named.keys() <= set(store.names(replicas.EVIDENCE)):
-        here = {path.name for path in archive.evidence.iterdir()}
+        here = archive.evidence_files.names()
         for name in sorted(there - named.keys() - here):
             if evidence.NAME.fullmatch(name):
                 store.remove(replicas.evidence_path(name))

@@ -7,7 +7,9 @@ import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
+from typing import BinaryIO
 
 import sqlalchemy as sa
 
@@ -41,7 +43,7 @@ class _Entry:
     source_path: bytes
     path: bytes
     root: bytes
-    location: Path
+    opened: Callable[[], BinaryIO]
     size: int
     mtime_ns: int
     mode: int
@@ -106,8 +108,9 @@ def _entries(archive: Archive, source: str) -> Iterator[_Entry]:
         for row in rows:
             yield _held_entry(archive, row, names)
         for path, root, size, mtime_ns, mode in connection.execute(aside):
-            place = archive.quarantine / set_aside_name(ObjectKey(root, size))
-            yield _Entry(path, path, root, place, size, mtime_ns, mode, False, True)
+            name = set_aside_name(ObjectKey(root, size))
+            opened = partial(archive.quarantined.open, name)
+            yield _Entry(path, path, root, opened, size, mtime_ns, mode, False, True)
 
 
 def _held_entry(archive: Archive, row: sa.RowMapping, names: set[bytes]) -> _Entry:
@@ -119,12 +122,11 @@ def _held_entry(archive: Archive, row: sa.RowMapping, names: set[bytes]) -> _Ent
         path = row["path"] + b".opus" if path in names else path
         names.add(path)
     key = ObjectKey(row["root"], row["size"])
-    place = archive.store.path(key, row["suffix"])
     return _Entry(
         row["path"],
         path,
         key.root,
-        place,
+        partial(archive.store.open, key, row["suffix"]),
         key.size,
         row["mtime_ns"],
         row["mode"],
@@ -143,7 +145,7 @@ def _write(target: Path, entry: _Entry) -> int:
     descriptor, name = tempfile.mkstemp(prefix=".longplay-", suffix=TEMPORARY, dir=path.parent)
     temporary = Path(name)
     try:
-        with entry.location.open("rb") as stored, os.fdopen(descriptor, "wb") as out:
+        with os.fdopen(descriptor, "wb") as out, entry.opened() as stored:
             hasher = ObjectHasher(PIECE)
             while chunk := stored.read(PIECE):
                 hasher.update(chunk)

@@ -219,7 +219,7 @@ def _places(archive: Archive, releases: Iterable[Release]) -> dict[bytes, Path]:
         archive, pa.table(columns), clock.now(), standing.position, standing
     )
     return {
-        key.root: archive.store.path(key, suffix)
+        key.root: archive.folder_store.path(key, suffix)
         for (key, suffix), verdict in zip(held, verdicts, strict=True)
         if isinstance(verdict, Shareable)
     }

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
 import math
-import os
 from collections import defaultdict
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
@@ -14,13 +14,15 @@ import sqlalchemy as sa
 from longplay import clock, engine
 from longplay.archive import Archive
 from longplay.errors import StoreError
-from longplay.files import escape
-from longplay.ledger import copies, log, queries, tables
+from longplay.ledger import copies, log, queries, record, tables
 from longplay.ledger.log import LogState
+from longplay.ledger.record import QUERY_ROWS
 from longplay.model import ObjectKey
-from longplay.vault import evidence, fixity, replicas, rounds
+from longplay.vault import evidence, replicas, rounds
 from longplay.vault.fixity import Finding
+from longplay.vault.objects import OBJECTS, Lying
 from longplay.vault.replicas import ReplicaStore
+from longplay.vault.s3store import S3Store
 from longplay.workflows import repairing, replicating
 from longplay.workflows.repairing import Repairs
 from longplay.workflows.vouching import contradicted_entry, unvouched_batch
@@ -154,7 +156,7 @@ def _verify(archive: Archive, request: Request, progress: Progress) -> Verificat
         damaged=tuple(finding for finding in wrong if not finding.missing),
         missing=tuple(finding.key for finding in wrong if finding.missing),
         unvouched=tuple(sorted(unvouched)),
-        unknown_files=tuple(_strangers(archive)),
+        unknown_files=tuple(_strangers(archive)) if _is_listed(archive, request) else (),
         damaged_evidence=found_evidence,
         restored_evidence=tuple(sorted(brought)),
         log=state,
@@ -164,12 +166,19 @@ def _verify(archive: Archive, request: Request, progress: Progress) -> Verificat
     )
 
 
+def _is_listed(archive: Archive, request: Request) -> bool:
+    """Whether all names of the store are looked at: of one in a bucket only when all is checked,
+    for a list of 86 million takes hours."""
+    is_remote = isinstance(archive.store, S3Store)
+    return not is_remote or (request.share >= 1 and not request.due)
+
+
 def _reachable(archive: Archive) -> tuple[dict[str, ReplicaStore], list[CopiesChecked]]:
     """The replicas that answer, and what is to be said of the others."""
     stores, failed = {}, []
     for store in archive.replicas():
         try:
-            store.size(replicas.OBJECTS)
+            store.size(OBJECTS)
             stores[store.name] = store
         except StoreError as error:
             failed.append(CopiesChecked(store.name, 0, 0, (), (), str(error)))
@@ -223,12 +232,9 @@ def _own_findings(
     total: int,
 ) -> Iterator[Finding]:
     """Check the archive's own objects, and stamp those that are whole."""
-    rows = (
-        (key, archive.store.path(key, suffix), leaves)
-        for key, suffix, leaves in _rows(archive, wanted, suffixes, damaged_evidence)
-    )
+    rows = _rows(archive, wanted, suffixes, damaged_evidence)
     sound: list[bytes] = []
-    for number, finding in enumerate(fixity.check(rows, workers=engine.default_workers())):
+    for number, finding in enumerate(archive.store.check(rows, workers=engine.default_workers())):
         if finding.sound:
             sound.append(finding.key.root)
         yield finding
@@ -305,7 +311,8 @@ def _rows(
         names = queries.evidence_names(connection, "hashes")
     for name in sorted(names, key=lambda name: name in damaged):
         try:
-            for batch in evidence.read([archive.evidence / name], ["root", "size", "leaves"]):
+            files = archive.evidence_files.fetch([name])
+            for batch in evidence.read(files, ["root", "size", "leaves"]):
                 for row in batch.to_pylist():
                     key, suffix = suffixes.get(row["root"], (None, ""))
                     if key and key.size == row["size"] and key.root in due:
@@ -343,9 +350,7 @@ def _damaged_evidence(archive: Archive) -> tuple[str, ...]:
     with archive.ledger.read() as connection:
         e = tables.evidence_files.c
         rows = connection.execute(sa.select(e.name, e.sha256).order_by(e.name)).all()
-    damaged = [
-        name for name, digest in rows if not evidence.is_whole(archive.evidence / name, digest)
-    ]
+    damaged = [name for name, digest in rows if not archive.evidence_files.is_whole(name, digest)]
     if not damaged:
         return ()
     # What a rare event wrote anew meanwhile took the place of a file that we were about to read.
@@ -354,12 +359,18 @@ def _damaged_evidence(archive: Archive) -> tuple[str, ...]:
     return tuple(name for name in damaged if name in named)
 
 
-def _strangers(archive: Archive) -> Iterator[str]:
-    """Files of the store that the ledger does not name, as it is when they have been listed: what
+def _strangers(archive: Archive) -> list[str]:
+    """What lies in the store and the ledger does not name, as it is when all has been listed: what
     a capture beside us brings is no stranger."""
-    found = list(archive.store.walk())
+    walk = archive.store.walk()
+    found: list[Lying] = []
+    while page := list(itertools.islice(walk, QUERY_ROWS)):
+        found += _unnamed(archive, page)
+    return [one.path for one in _unnamed(archive, found)]
+
+
+def _unnamed(archive: Archive, lying: Sequence[Lying]) -> list[Lying]:
     with archive.ledger.read() as connection:
-        places = {archive.store.path(key, suffix) for key, suffix in queries.stored(connection)}
-    for _, path in found:
-        if path not in places:
-            yield escape(os.fsencode(path.relative_to(archive.folder)))
+        roots = [one.root for one in lying if one.root is not None]
+        known = record.known_places(connection, roots)
+    return [one for one in lying if known.get(one.root or b"", (0, None))[1] != one.suffix]

@@ -55,8 +55,9 @@ def contradicted_entry(archive: Archive, connection: Connection) -> int | None:
     )
     wrong = [entries for entries, signed, has in connection.execute(heads) if signed != has]
     last = log.head(connection)
-    stands = queries.evidence_names(connection, standing.STANDING)
-    entries = max((standing.read(archive.evidence / name).entries for name in stands), default=0)
+    names = queries.evidence_names(connection, standing.STANDING)
+    stands = archive.evidence_files.fetch(names)
+    entries = max((standing.read(path).entries for path in stands), default=0)
     if entries > last:
         wrong.append(last + 1)
     return min((min(int(entry), last + 1) for entry in wrong), default=None)
@@ -87,5 +88,5 @@ def _leaves(archive: Archive, connection: Connection, kind: str) -> Leaves:
 
 
 def _rows(archive: Archive, names: list[str], columns: list[str]) -> Iterator[dict[str, Any]]:
-    for batch in evidence.read(evidence.paths(archive.evidence, names), columns):
+    for batch in evidence.read(archive.evidence_files.fetch(names), columns):
         yield from batch.to_pylist()
