@@ -10,6 +10,8 @@ from pathlib import Path
 import pytest
 
 from tests.postgres import Server, running
+from tests.swift import Swift
+from tests.swift import running as s3_running
 
 DATA = Path(
     os.environ.get("LONGPLAY_TEST_DATA", Path(__file__).parents[2] / "shared" / "data")
@@ -47,4 +49,11 @@ def program() -> Callable[[str], str]:
 def postgres() -> Iterator[Server]:
     """A PostgreSQL server that lives as long as the tests."""
     with running() as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def swift() -> Iterator[Swift]:
+    """A real S3 server that lives as long as the tests."""
+    with s3_running() as server:
         yield server
