@@ -2,36 +2,36 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from datetime import date
 
 import pytest
+from lxml import etree
 
-from longplay.errors import RightsError
-from longplay.rights.ddex import Deal, read_deals
+from longplay.rights.ddex import Deal, Permission, permissions, read_deals, standing
 from longplay.rights.territories import TERRITORIES
 
-MESSAGE = """<?xml version="1.0" encoding="UTF-8"?>
-<ern:NewReleaseMessage xmlns:ern="http://ddex.net/xml/ern/43">
- <ResourceList><SoundRecording><ResourceReference>A1</ResourceReference>
-  <SoundRecordingEdition><ResourceId><ISRC>QZTST2600001</ISRC></ResourceId></SoundRecordingEdition>
- </SoundRecording></ResourceList>
- <ReleaseList><Release><ReleaseReference>R0</ReleaseReference><ResourceGroup>
-  <ReleaseResourceReference>A1</ReleaseResourceReference></ResourceGroup></Release></ReleaseList>
- <DealList><ReleaseDeal><DealReleaseReference>R0</DealReleaseReference>
-  <Deal><DealTerms>{terms}</DealTerms></Deal></ReleaseDeal></DealList>
-</ern:NewReleaseMessage>
-"""
 FREE = "<CommercialModelType>FreeOfChargeModel</CommercialModelType>"
 STREAM = "<Usage><UseType>OnDemandStream</UseType></Usage>"
+RELEASE = '<UseType Namespace="longplay" UserDefinedValue="Release">UserDefined</UseType>'
 WORLD = "<TerritoryCode>Worldwide</TerritoryCode>"
+TAKEN = "<TakeDown>true</TakeDown>"
+TODAY = date(2026, 6, 1)
 
 
-def deal(folder: Path, terms: str) -> Deal:
-    path = folder / "message.xml"
-    path.write_text(MESSAGE.format(terms=terms))
-    (found,) = read_deals(path)
-    assert found.isrc == "QZTST2600001"
-    return found
+def days(first: str = "", last: str = "", kind: str = "Date") -> str:
+    start = f"<Start{kind}>{first}</Start{kind}>" if first else ""
+    end = f"<End{kind}>{last}</End{kind}>" if last else ""
+    return f"<ValidityPeriod>{start}{end}</ValidityPeriod>"
+
+
+def read(*terms: str, effective: str = "") -> list[Deal]:
+    deals = "".join(f"<Deal><DealTerms>{one}</DealTerms></Deal>" for one in terms)
+    about = "<DealReleaseReference>R0</DealReleaseReference>"
+    return read_deals(etree.fromstring(f"<ReleaseDeal>{about}{deals}{effective}</ReleaseDeal>"))
+
+
+def permitted(*terms: str, effective: str = "") -> list[Permission]:
+    return permissions(read(*terms, effective=effective))
 
 
 @pytest.mark.parametrize(
@@ -39,78 +39,108 @@ def deal(folder: Path, terms: str) -> Deal:
     [
         (FREE + STREAM + WORLD, ("stream",)),
         (FREE + "<UseType>PermanentDownload</UseType>" + STREAM + WORLD, ("download", "stream")),
+        (FREE + RELEASE + WORLD, ("release",)),
+        (FREE + RELEASE.replace("longplay", "PADPIDA1") + WORLD, ("describe",)),
+        (FREE + RELEASE.replace("Release", "Burn") + WORLD, ("describe",)),
         (FREE + "<UseType>NonInteractiveStream</UseType>" + WORLD, ("describe",)),
         (FREE.replace("FreeOfCharge", "Subscription") + STREAM + WORLD, ("describe",)),
         (FREE + FREE.replace("FreeOfCharge", "PayAsYouGo") + STREAM + WORLD, ("describe",)),
         (STREAM + WORLD, ("describe",)),
         (FREE + STREAM, ("describe",)),
         (FREE + STREAM + "<TerritoryCode>2113</TerritoryCode>", ("describe",)),
-        (FREE + STREAM + WORLD + "<TakeDown>true</TakeDown>", ("describe",)),
-        (FREE + STREAM + WORLD
-         + "<ValidityPeriod><EndDate>soon</EndDate></ValidityPeriod>", ("describe",)),
+        (FREE + STREAM + WORLD + TAKEN, ("describe",)),
+        (FREE + STREAM + WORLD + "<TakeDown>false</TakeDown>", ("stream",)),
+        (FREE + STREAM + WORLD + "<AllDealsCancelled>true</AllDealsCancelled>", ("describe",)),
+        (FREE + STREAM + WORLD + days(last="soon"), ("describe",)),
+        (FREE + STREAM + WORLD + "<IsPreOrderDeal>true</IsPreOrderDeal>", ("describe",)),
+        (FREE + STREAM + WORLD + "<PriceInformation/>", ("describe",)),
+        (FREE + STREAM + WORLD + "<DistributionChannel/>", ("describe",)),
+        (FREE + STREAM + WORLD + "<NumberOfUsages>1</NumberOfUsages>", ("describe",)),
+        (FREE + WORLD + "<Usage><UseType>Stream</UseType><TechnicalInstantiation/></Usage>",
+         ("describe",)),
     ],
 )  # fmt: skip
-def test_only_what_is_free_and_understood_permits(
-    tmp_path: Path, terms: str, uses: tuple[str, ...]
-) -> None:
-    assert deal(tmp_path, terms).uses == uses
+def test_only_what_is_free_and_understood_permits(terms: str, uses: tuple[str, ...]) -> None:
+    (found,) = permitted(terms)
+    assert found.uses == uses
 
 
-def test_borders_and_days(tmp_path: Path) -> None:
-    period = (
-        "<ValidityPeriod><StartDateTime>2026-01-01T10:00:00</StartDateTime>"
-        "<EndDateTime>2026-12-31T10:00:00Z</EndDateTime></ValidityPeriod>"
-    )
+def test_a_deal_about_clips_or_some_files_alone_permits_nothing() -> None:
+    for beside in ("<ResourceUsage/>", "<DealTechnicalResourceDetailsReferenceList/>"):
+        text = (
+            "<ReleaseDeal><DealReleaseReference>R0</DealReleaseReference><Deal><DealTerms>"
+            f"{FREE}{STREAM}{WORLD}</DealTerms>{beside}</Deal></ReleaseDeal>"
+        )
+        (found,) = permissions(read_deals(etree.fromstring(text)))
+        assert found.uses == ("describe",)
+
+
+def test_borders_and_days() -> None:
+    period = days("2026-01-01T10:00:00", "2026-12-31T10:00:00Z", "DateTime")
     two = "<TerritoryCode>DE</TerritoryCode><TerritoryCode>AT</TerritoryCode>"
-    found = deal(tmp_path, FREE + STREAM + two + period)
+    (found,) = permitted(FREE + STREAM + two + period)
     assert (found.territories, found.start, found.end) == (("AT", "DE"), "2026-01-02", "2026-12-30")
-    days = "<ValidityPeriod><StartDate>2026-01-01</StartDate><EndDate>2026-12-31</EndDate></ValidityPeriod>"  # noqa: E501
-    found = deal(tmp_path, FREE + STREAM + WORLD + days)
+    (found,) = permitted(FREE + STREAM + WORLD + days("2026-01-01", "2026-12-31"))
     assert (found.territories, found.start, found.end) == ((), "2026-01-01", "2026-12-31")
     but = "<ExcludedTerritoryCode>US</ExcludedTerritoryCode>"
-    assert set(deal(tmp_path, FREE + STREAM + but).territories) == TERRITORIES - {"US"}
+    (found,) = permitted(FREE + STREAM + but)
+    assert set(found.territories) == TERRITORIES - {"US"}
+    effective = "<EffectiveDate>2027-05-01</EffectiveDate>"
+    (found,) = permitted(FREE + STREAM + WORLD + days("2026-01-01"), effective=effective)
+    assert found.start == "2027-05-01"
+    (found,) = permitted(FREE + STREAM + WORLD + days("0001-01-01T00:00:00", kind="DateTime"))
+    assert found.start == "0001-01-02"
+    (found,) = permitted(FREE + STREAM + WORLD + days("9999-12-31T00:00:00", kind="DateTime"))
+    assert found.start == "9999-12-31"
+
+
+def test_deals_of_several_countries_are_one_permission() -> None:
+    here = [FREE + STREAM + f"<TerritoryCode>{code}</TerritoryCode>" for code in ("FR", "DE")]
+    (found,) = permitted(*here)
+    assert (found.uses, found.territories) == (("stream",), ("DE", "FR"))
+    (found,) = permitted(*here, FREE + STREAM + WORLD)
+    assert found.territories == ()
+    later = here[0] + days("2027-01-01")
+    assert [(one.start, one.territories) for one in permitted(*here, later)] == [
+        ("", ("DE", "FR")),
+        ("2027-01-01", ("FR",)),
+    ]
+
+
+def test_a_take_down_takes_from_the_deals_beside_it() -> None:
+    deal = FREE + STREAM + WORLD
+    (found,) = permitted(deal, "<TerritoryCode>DE</TerritoryCode>" + TAKEN)
+    assert set(found.territories) == TERRITORIES - {"DE"}
+    (found,) = permitted(deal, WORLD + TAKEN)
+    assert found.uses == ("describe",)
+    (found,) = permitted(deal, WORLD + TAKEN + days("2027-03-01T08:00:00Z", kind="DateTime"))
+    assert (found.uses, found.end) == (("stream",), "2027-02-28")
+    (found,) = permitted(
+        FREE + STREAM + "<TerritoryCode>DE</TerritoryCode>",
+        "<TerritoryCode>DE</TerritoryCode>" + TAKEN,
+    )
+    assert found.uses == ("describe",)
 
 
 @pytest.mark.parametrize(
-    ("text", "words"),
+    ("terms", "stands"),
     [
-        ("", "is no XML"),
-        ("not XML", "is no XML"),
-        ("<a><b></a>", "is no XML"),
-        ("<rss/>", "no message of releases, but 'rss'"),
-        ('<!DOCTYPE a [<!ENTITY x SYSTEM "file:///etc/passwd">]><NewRelease>&x;</NewRelease>',
-         "no message of releases"),
-        ("<a>" * 5000, "is no XML"),
+        ([], False),
+        ([FREE + STREAM + WORLD], True),
+        ([FREE.replace("FreeOfCharge", "Subscription") + STREAM + WORLD], True),
+        ([WORLD + days("2026-01-01", "2026-05-31")], False),
+        ([WORLD + days("2026-01-01", "2026-06-01")], True),
+        ([WORLD + days("2026-01-01", "2026-06-01T09:00:00Z", "DateTime")], True),
+        ([WORLD + days("2027-01-01")], True),
+        ([WORLD + days("2026-01-01", "2026-05-31") + days("2027-01-01")], True),
+        ([WORLD + days("2026-01-01", "2026-05-31"), WORLD], True),
+        ([WORLD + days(last="soon")], True),
+        ([WORLD + TAKEN], False),
+        ([WORLD, WORLD + TAKEN], False),
+        ([WORLD, WORLD + TAKEN + days("2026-06-01")], False),
+        ([WORLD, WORLD + TAKEN + days("2026-06-02")], True),
+        ([WORLD, "<TerritoryCode>DE</TerritoryCode>" + TAKEN], True),
     ],
 )  # fmt: skip
-def test_what_is_no_message_is_refused(tmp_path: Path, text: str, words: str) -> None:
-    (tmp_path / "odd.xml").write_text(text)
-    with pytest.raises(RightsError, match=words) as caught:
-        read_deals(tmp_path / "odd.xml")
-    assert "\n" not in str(caught.value)
-
-
-def test_no_entity_is_followed(tmp_path: Path) -> None:
-    secret = tmp_path / "secret"
-    secret.write_text("QZTST2600009")
-    text = MESSAGE.format(terms=FREE + STREAM + WORLD).replace("QZTST2600001", "&x;")
-    entity = f'<!DOCTYPE x [<!ENTITY x SYSTEM "file://{secret}">]>\n<ern:New'
-    (tmp_path / "message.xml").write_text(text.replace("<ern:New", entity, 1))
-    assert read_deals(tmp_path / "message.xml") == []
-
-
-@pytest.mark.real
-def test_real_messages_open_what_is_free_alone(data: Path) -> None:
-    permitted, counted = {}, 0
-    for path in sorted((data / "formats" / "ddex").rglob("*.xml")):
-        try:
-            found = read_deals(path)
-        except RightsError:
-            continue
-        counted += len(found)
-        for one in found:
-            if one.uses != ("describe",):
-                permitted.setdefault(path.name, set()).add((one.isrc, *one.uses))
-                assert one.words.startswith("FreeOfChargeModel")
-    assert counted > 1000
-    assert ("USRC12345678", "download", "stream") in permitted["track_basic.xml"]
+def test_what_stands_and_what_is_taken_down(terms: list[str], stands: bool) -> None:
+    assert standing(read(*terms), TODAY) is stands

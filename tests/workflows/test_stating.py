@@ -15,7 +15,7 @@ from longplay.rights.gate import Refusal
 from longplay.rights.statements import Act
 from longplay.workflows import judging, stating
 from longplay.workflows.withdrawing import Standing
-from tests.rights.test_ddex import FREE, MESSAGE, STREAM, WORLD
+from tests.ddex_made import FREE, STREAM, WORLD, Delivery, Recording
 from tests.workflows.archives import Made, made
 
 NOW = datetime(2026, 11, 28, tzinfo=UTC)
@@ -74,7 +74,8 @@ def test_a_table_of_rights(world: Made) -> None:
 def test_a_ddex_message(world: Made) -> None:
     key = world.hold(1)
     path = world.folder / "message.xml"
-    path.write_text(MESSAGE.format(terms=FREE + STREAM + WORLD))
+    made = Delivery(terms=(FREE + STREAM + WORLD,), recordings=[Recording(1, "QZTST2600001")])
+    path.write_text(made.xml())
     assert stating.import_rights(world.archive, path).statements == 1
     assert reason(world, key.root, Act.STREAM, signed_in=True) == ""
     assert reason(world, key.root, Act.STREAM) == "sign-in"

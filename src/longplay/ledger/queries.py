@@ -11,7 +11,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from longplay.ledger import tables
-from longplay.model import ObjectKey, Role, Statement, Verdict
+from longplay.model import Kind, ObjectKey, Role, Statement, Verdict
 
 Provenance = tuple[bytes, str, int | None, int | None, str]
 """(root, source, track, album, action) of one path that led to an object."""
@@ -180,6 +180,40 @@ def statements_about(connection: Connection, subjects: Sequence[str]) -> list[St
         query = sa.select(r).where(r.c.subject.in_(part)).order_by(r.c.uri, r.c.evidence)
         found += [_statement(row) for row in connection.execute(query)]
     return found
+
+
+def statements_of(connection: Connection, origin: str) -> list[Statement]:
+    """The rights statements that one origin made."""
+    r = tables.rights_statements
+    query = sa.select(r).where(r.c.origin == origin).order_by(r.c.subject, r.c.uri, r.c.evidence)
+    return [_statement(row) for row in connection.execute(query)]
+
+
+def held_from(connection: Connection, source: str) -> pa.Table:
+    """Music and pictures that files of a source led to: `root`, `track`, `album` (both may be
+    null), and `others`, how many other sources led to the same object."""
+    h, o = tables.holdings.c, tables.objects.c
+    other = tables.holdings.alias()
+    others = (
+        sa.select(sa.func.count(sa.distinct(other.c.source)))
+        .where(other.c.root == h.root, other.c.source != source)
+        .scalar_subquery()
+    )
+    query = (
+        sa.select(h.root, h.track, h.album, others)
+        .join(tables.objects, o.root == h.root)
+        .where(h.source == source, o.kind.in_((Kind.AUDIO.value, Kind.IMAGE.value)))
+        .distinct()
+    )
+    rows = connection.execute(query).all()
+    return pa.table(
+        {
+            "root": pa.array([row[0] for row in rows], pa.binary()),
+            "track": pa.array([row[1] for row in rows], pa.uint64()),
+            "album": pa.array([row[2] for row in rows], pa.uint64()),
+            "others": pa.array([row[3] for row in rows], pa.int32()),
+        }
+    )
 
 
 def object_of(connection: Connection, root: bytes) -> tuple[ObjectKey, str, str] | None:

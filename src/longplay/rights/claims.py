@@ -99,11 +99,17 @@ def reasons(case: Case, step: Step, words: str, day: str) -> str:
         f"Evidence given: {case.evidence or 'none'}",
         *(f"Answer received: {answer}" for answer in case.answers),
         f"Why it was decided so: {words or 'the ground and the evidence were found sufficient'}",
-        "A person decided; nothing was decided by a machine alone.",
+        _BY_RULE if words.startswith(BY_MESSAGE) else _BY_PERSON,
         "You can answer this decision at any time, and it can be taken back.",
     ]
     return "\n".join(lines)
 
+
+BY_MESSAGE = "as the rights holder's own message asks"
+"""How the words of a decision begin that carries out what a label's delivery says by itself."""
+
+_BY_PERSON = "A person decided; nothing was decided by a machine alone."
+_BY_RULE = "It was decided by rule: the rights holder's own message asks for it."
 
 _EFFECT = {
     (Step.UPHOLD, Asks.WITHDRAW): (

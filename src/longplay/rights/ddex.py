@@ -1,32 +1,26 @@
-"""The terms of DDEX messages (ERN 3.4 to 4.3): what their deals let an archive do with recordings.
+"""The deals of DDEX messages (ERN 3.3 to 4.3): what they let an archive do with recordings.
 
 Rules of this module:
 - A deal speaks to the message's recipient. Only deals free of charge say something to an archive,
   which sells nothing: the others, and what cannot be read, let it describe the recording.
-- A deal reads downward: a use, territory or date that is not understood narrows it.
-- No network, no entities, one pass over a bounded file.
+- A deal reads downward: a use, a territory, a date or a condition that is not understood narrows
+  it. Whatever is taken down is taken from all deals beside it.
+- Elements have their local names, whatever their namespace was. No I/O and no clock.
 
 https://kb.ddex.net/implementing-each-standard/electronic-release-notification-message-suite-(ern)/
 """
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from datetime import date, timedelta
-from pathlib import Path
 from typing import TypeAlias
 
 from lxml import etree
 
-from longplay.errors import RightsError
-from longplay.files import read_bounded
 from longplay.rights.statements import Act
 from longplay.rights.territories import TERRITORIES
-
-MAX_BYTES = 64 * 1024 * 1024
-"""Of one message: the largest real ones, of box sets with a deal for each country, have some MB."""
 
 FREE = "FreeOfChargeModel"
 USES = {
@@ -36,15 +30,49 @@ USES = {
 }
 """What a use means here; the others (radio-like, for a time, by users' uploads) mean nothing."""
 
+OWN_NAMESPACE = "longplay"
+OWN_USES = {"release": Act.RELEASE}
+"""Uses that DDEX has no word for, said as `UserDefined` in our namespace: to hand a recording on
+to everybody, who may hand it on in turn."""
+
+UNDERSTOOD = frozenset({
+    "CommercialModelType", "Usage", "UseType", "TerritoryCode", "ExcludedTerritoryCode",
+    "ValidityPeriod", "IsExclusive", "ReleaseDisplayStartDate", "ReleaseDisplayStartDateTime",
+    "TrackListingPreviewStartDate", "TrackListingPreviewStartDateTime", "CoverArtPreviewStartDate",
+    "CoverArtPreviewStartDateTime",
+})  # fmt: skip
+"""What may stand in a deal that permits something. Anything else is a condition (a price, a
+channel, a number of usages, a quality, clips only), which an archive does not know how to keep."""
+
+TAKEN_AWAY = ("TakeDown", "AllDealsCancelled")
+WORLD = "Worldwide"
+
 Element: TypeAlias = etree._Element
 
 
 @dataclass(frozen=True, slots=True)
 class Deal:
-    """What one deal says of one recording. Without `uses` it permits but to describe it; `words`
-    are the deal in one line."""
+    """One deal. `releases` are the references of what it is about; `uses` what it permits of all
+    acts, empty for none; `start` and `end` its first and last whole day, `last` the last day on
+    which it holds at all, all of them ISO dates or empty; `territories` ISO 3166 codes, empty for
+    the world. `cancelled` says that it takes away instead of giving; `words` are the deal in one
+    line."""
 
-    isrc: str
+    releases: tuple[str, ...]
+    uses: tuple[str, ...]
+    start: str
+    end: str
+    last: str
+    territories: tuple[str, ...]
+    cancelled: bool
+    words: str
+    line: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Permission:
+    """What deals together permit, as a rights statement has it; `words` are the deals'."""
+
     uses: tuple[str, ...]
     start: str
     end: str
@@ -52,131 +80,187 @@ class Deal:
     words: str
 
 
-def read_deals(path: Path) -> list[Deal]:
-    """Every deal of a message, once for each recording with an ISRC that it is about.
+NOTHING = Permission((Act.DESCRIBE.value,), "", "", (), "no deal permits anything")
 
-    Raises RightsError for a file that is no such message.
+
+def read_deals(group: Element) -> list[Deal]:
+    """The deals of one `ReleaseDeal`."""
+    releases = tuple(filter(None, map(_text, group.iterfind("DealReleaseReference"))))
+    effective = _day(group.findtext("EffectiveDate") or "")
+    found = [replace(_read(deal), releases=releases) for deal in group.iterfind("Deal")]
+    if effective is None:
+        return found
+    first = effective.isoformat()
+    return [replace(one, start=max(one.start, first)) for one in found]
+
+
+def permissions(deals: Sequence[Deal]) -> list[Permission]:
+    """What these deals about one recording permit together; never nothing, if only to describe it.
+
+    Deals that differ in their territories only become one.
     """
-    parser = etree.XMLParser(
-        resolve_entities=False, no_network=True, load_dtd=False, remove_comments=True
-    )
-    try:
-        root = etree.fromstring(read_bounded(path, MAX_BYTES), parser)
-    except etree.XMLSyntaxError as error:
-        raise RightsError(f"is no XML: {error.msg}", where=str(path)) from error
-    if not _name(root).startswith(("NewReleaseMessage", "PurgeReleaseMessage")):
-        raise RightsError(
-            f"is no message of releases, but {_name(root)[:60]!r}",
-            where=str(path),
-            hint="a DDEX ERN file begins with NewReleaseMessage",
-        )
-    codes = _codes(root)
-    releases = _releases(root)
+    limit, gone = _taken(deals)
+    merged: dict[tuple[tuple[str, ...], str, str], list[Deal]] = {}
+    for deal in deals:
+        if deal.cancelled or not deal.uses or limit == "":
+            continue
+        here = _without(deal.territories, gone)
+        if here is None:
+            continue
+        end = min(filter(None, (deal.end, limit)), default="")
+        merged.setdefault((deal.uses, deal.start, end), []).append(replace(deal, territories=here))
     found = []
-    for group in _all(root, "ReleaseDeal"):
-        about = [text for one in _all(group, "DealReleaseReference") if (text := _text(one))]
-        resources = dict.fromkeys(code for one in about for code in releases.get(one, ()))
-        isrcs = dict.fromkeys(codes[one] for one in resources if one in codes)
-        for deal in _all(group, "Deal"):
-            terms = _terms(deal)
-            found += [Deal(isrc, *terms) for isrc in isrcs]
-    return found
+    for (uses, start, end), alike in merged.items():
+        world = any(not deal.territories for deal in alike)
+        where = set() if world else {code for deal in alike for code in deal.territories}
+        words = "; ".join(dict.fromkeys(deal.words for deal in alike))
+        found.append(Permission(uses, start, end, tuple(sorted(where)), words))
+    if found:
+        return sorted(found, key=lambda one: (one.uses, one.start, one.end))
+    words = "; ".join(dict.fromkeys(deal.words for deal in deals))
+    return [replace(NOTHING, words=words or "no deal")]
 
 
-def _codes(root: Element) -> dict[str, str]:
-    """The ISRC of each recording by its reference within the message."""
-    found = {}
-    for one in _all(root, "SoundRecording"):
-        reference = next((_text(it) for it in _all(one, "ResourceReference")), "")
-        isrc = next((_text(it) for it in _all(one, "ISRC")), "")
-        if reference and isrc:
-            found[reference] = isrc
-    return found
+def standing(deals: Sequence[Deal], today: date) -> bool:
+    """Whether any deal holds now or will: a recording without is taken down. Deals of all models
+    count, also those that permit an archive nothing."""
+    limit, _ = _taken(deals)
+    if limit is not None and (not limit or limit < today.isoformat()):
+        return False
+    return any(not one.cancelled and (not one.last or one.last >= today.isoformat())
+               for one in deals)  # fmt: skip
 
 
-def _releases(root: Element) -> dict[str, list[str]]:
-    """The resources of each release by its reference."""
-    return {
-        _text(reference): [
-            _text(it) for it in one.iter() if _name(it) in _RESOURCE_REFERENCES and _text(it)
-        ]
-        for one in root.iter()
-        if _name(one) in ("Release", "TrackRelease")
-        for reference in list(_all(one, "ReleaseReference"))[:1]
-    }
+def _taken(deals: Sequence[Deal]) -> tuple[str | None, frozenset[str]]:
+    """The last day before everything is taken down (empty: none ever was, None: nothing is), and
+    the territories where it is."""
+    limits = []
+    gone: set[str] = set()
+    for deal in deals:
+        if deal.cancelled and deal.territories:
+            gone.update(deal.territories)
+        elif deal.cancelled:
+            first = _day(deal.start)
+            limits.append((first - timedelta(days=1)).isoformat() if first else "")
+    return min(limits, default=None), frozenset(gone)
 
 
-_RESOURCE_REFERENCES = ("ReleaseResourceReference",)
+def _without(territories: tuple[str, ...], gone: frozenset[str]) -> tuple[str, ...] | None:
+    """Territories but for those; None where nothing is left. Empty is the world."""
+    if not gone:
+        return territories
+    left = (frozenset(territories) or TERRITORIES) - gone
+    return tuple(sorted(left)) or None
 
 
-def _terms(deal: Element) -> tuple[tuple[str, ...], str, str, tuple[str, ...], str]:
-    """Uses, first and last day, territories, and the deal in words."""
-    models = [_text(it) for it in _all(deal, "CommercialModelType")]
-    named = [_text(it) for it in _all(deal, "UseType")]
-    start, end = _period(deal)
-    territories = _territories(deal)
-    taken_down = any(_text(it).lower() == "true" for it in _all(deal, "TakeDown"))
-    free = bool(models) and all(model == FREE for model in models) and not taken_down
-    uses = sorted({USES[use].value for use in named if use in USES}) if free else []
-    if territories is None or start is None or end is None:
-        uses = []
-    words = f"{', '.join(models) or 'no model'}: {', '.join(named) or 'no use'}"
-    words += "; taken down" if taken_down else ""
-    return (
-        tuple(uses or (Act.DESCRIBE.value,)),
+def _read(deal: Element) -> Deal:
+    terms = deal.find("DealTerms")
+    if terms is None:
+        return Deal((), (), "", "", "", (), False, "no terms", deal.sourceline or 0)
+    models = [_text(it) for it in terms.iterfind("CommercialModelType")]
+    uses = list(_uses(terms))
+    cancelled = any(
+        _text(it).lower() in ("true", "1") for name in TAKEN_AWAY for it in terms.iterfind(name)
+    )
+    start, end, last = _period(terms, whole=not cancelled)
+    territories = _territories(terms)
+    readable = territories is not None and start is not None and end is not None
+    free = bool(models) and all(model == FREE for model in models)
+    conditions = _conditions(deal, terms)
+    acts: list[str] = []
+    if free and readable and not conditions and not cancelled:
+        acts = sorted({act.value for _, act in uses if act is not None})
+    words = f"{', '.join(models) or 'no model'}: {', '.join(name for name, _ in uses) or 'no use'}"
+    words += f"; {', '.join(conditions)}" if conditions else ""
+    words += "; taken down" if cancelled else ""
+    return Deal(
+        (),
+        tuple(acts),
         start or "",
         end or "",
+        last,
         territories or (),
+        cancelled,
         words[:200],
+        deal.sourceline or 0,
     )
 
 
-def _period(deal: Element) -> tuple[str | None, str | None]:
-    """First and last whole day; None for what cannot be read."""
+def _uses(terms: Element) -> Iterator[tuple[str, Act | None]]:
+    """Each use by its name, and the act that it means."""
+    for one in terms.iter("UseType"):
+        name = _text(one)
+        act = USES.get(name)
+        if name == "UserDefined":
+            name = one.get("UserDefinedValue", "").strip() or name
+            if one.get("Namespace", "").strip().lower() == OWN_NAMESPACE:
+                act = OWN_USES.get(name.lower())
+        yield name[:60], act
+
+
+def _conditions(deal: Element, terms: Element) -> list[str]:
+    """What stands in a deal beside what is understood."""
+    beside = [_name(one) for one in terms if _name(one) not in UNDERSTOOD]
+    within = (one for usage in terms.iterfind("Usage") for one in usage)
+    beside += [_name(one) for one in within if _name(one) != "UseType"]
+    beside += [
+        name
+        for name in ("ResourceUsage", "DealTechnicalResourceDetailsReferenceList")
+        if deal.find(name) is not None
+    ]
+    return sorted({name for name in beside if name not in TAKEN_AWAY})
+
+
+def _period(terms: Element, whole: bool) -> tuple[str | None, str | None, str]:
+    """First and last day, None for what cannot be read; and the last one that is touched at all,
+    empty for none. `whole` counts whole days only: a deal that begins during a day holds from the
+    next one for certain."""
     start: str | None = ""
     end: str | None = ""
-    for period in _all(deal, "ValidityPeriod"):
+    lasts = []
+    for period in terms.iterfind("ValidityPeriod"):
+        last = ""
         for one in period:
-            name, text = _name(one), _text(one)
-            day = _day(text)
+            name, day = _name(one), _day(_text(one))
+            shift = timedelta(days=1 if whole and name.endswith("DateTime") else 0)
             if name in ("StartDate", "StartDateTime"):
-                # A deal that begins during a day holds from the next one for certain.
-                later = timedelta(days=1 if name == "StartDateTime" else 0)
-                start = max(start or "", (day + later).isoformat()) if day else None
+                start = max(start or "", _moved(day, shift)) if day else None
             elif name in ("EndDate", "EndDateTime"):
-                sooner = timedelta(days=1 if name == "EndDateTime" else 0)
-                last = (day - sooner).isoformat() if day else None
-                end = last if last is None or not end else min(end, last)
-    return start, end
+                before = _moved(day, -shift) if day else None
+                end = before if before is None or not end else min(end, before)
+                last = day.isoformat() if day else ""
+        lasts.append(last)
+    return start, end, max(lasts) if lasts and all(lasts) else ""
+
+
+def _moved(day: date, by: timedelta) -> str:
+    try:
+        return (day + by).isoformat()
+    except OverflowError:
+        return day.isoformat()
 
 
 def _day(text: str) -> date | None:
     try:
-        return date.fromisoformat(text[:10])
+        return date.fromisoformat(text.strip()[:10])
     except ValueError:
         return None
 
 
-def _territories(deal: Element) -> tuple[str, ...] | None:
+def _territories(terms: Element) -> tuple[str, ...] | None:
     """Where a deal holds: empty for the world, None where that cannot be read."""
-    named = {_text(it) for it in _all(deal, "TerritoryCode")}
-    excluded = {_text(it) for it in _all(deal, "ExcludedTerritoryCode")}
-    if (not named and not excluded) or (named | excluded) - TERRITORIES - {"Worldwide"}:
+    named = {_text(it) for it in terms.iterfind("TerritoryCode")}
+    excluded = {_text(it) for it in terms.iterfind("ExcludedTerritoryCode")}
+    if (not named and not excluded) or (named | excluded) - TERRITORIES - {WORLD}:
         return None
-    world = not named or "Worldwide" in named
+    world = not named or WORLD in named
     if world and not excluded:
         return ()
     return tuple(sorted((TERRITORIES if world else named) - excluded)) or None
 
 
-def _all(element: Element, name: str) -> Iterator[Element]:
-    """The elements of this name below one, in whatever namespace."""
-    return (one for one in element.iter() if _name(one) == name)
-
-
 def _name(element: Element) -> str:
-    tag = element.tag
-    return re.sub(r"^\{.*\}", "", tag) if isinstance(tag, str) else ""
+    return element.tag if isinstance(element.tag, str) else ""
 
 
 def _text(element: Element) -> str:

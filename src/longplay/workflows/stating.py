@@ -12,6 +12,7 @@ import pyarrow as pa
 
 from longplay import clock
 from longplay.archive import Archive
+from longplay.capture.sources.ddex import offering, reading
 from longplay.catalogue import identifiers, ids
 from longplay.catalogue.snapshot import open_current
 from longplay.errors import InputError, RightsError
@@ -99,11 +100,18 @@ def _table(path: Path, when: str) -> Iterator[Statement]:
 
 
 def _message(path: Path, when: str) -> Iterator[Statement]:
-    for number, deal in enumerate(ddex.read_deals(path), 1):
-        said = rows.evidence(f"deal {number} in {path.name}", when, deal.words)
-        yield Statement(
-            deal.isrc, AGREEMENT, said, deal.start, deal.end, deal.territories, deal.uses
-        )
+    message = reading.read(path, str(path))
+    for release in message.main:
+        for track in offering.tracks(release.ids[0], message, release):
+            if not track.edition.isrc:
+                continue
+            deals = message.deals_for(release, track.place.resource)
+            for one in ddex.permissions(deals) if deals else ():
+                said = rows.evidence(f"deals in {path.name}", when, one.words)
+                yield Statement(
+                    track.edition.isrc, AGREEMENT, said, one.start, one.end, one.territories,
+                    one.uses,
+                )  # fmt: skip
 
 
 def _resolved(

@@ -1,0 +1,88 @@
+"""Deliveries of labels in DDEX's ERN: messages in XML, with the files that they name.
+
+A source is a folder (a label's SFTP drop, say). It offers what the newest message about each
+release names, and no recording that is purged or of which no deal stands.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from longplay import clock
+from longplay.capture.sources import Limit, Stream, Wanted
+from longplay.capture.sources.ddex import deliveries, naming, offering
+from longplay.capture.sources.ddex.contents import Problem
+from longplay.capture.sources.ddex.deliveries import Survey
+from longplay.errors import InputError, UnavailableError
+from longplay.files import escape
+from longplay.model import Offer
+from longplay.settings import Source
+
+CHUNK = 1024 * 1024
+"""Bytes read at a time."""
+
+
+class DdexSource:
+    """A folder of deliveries. `problems` is what was amiss when it was last listed."""
+
+    def __init__(self, source: Source) -> None:
+        self.location = Path(source.location)
+        self.problems: list[Problem] = []
+
+    def offers(self) -> Iterator[Offer]:
+        """The files of all releases that stand. Raises UnavailableError for a folder that is not
+        there, InputError when there are messages and none of them can be read."""
+        found = deliveries.survey(self.location)
+        self.problems = found.problems
+        refuse_ruins(found)
+        today = clock.now().date()
+        for group, message, release in found.current():
+            if release is not None:
+                told = self.problems.append
+                yield from offering.offers(found, group, message, release, today, told)
+
+    def limit(self, path: bytes) -> Limit:
+        """A local folder needs no sparing."""
+        return Limit()
+
+    @contextmanager
+    def open(self, wanted: Wanted) -> Iterator[Stream]:
+        """Open a file of a delivery, from `wanted.start` on if it is still the same."""
+        descriptor = naming.open_inside(os.fsencode(self.location), wanted.path)
+        with os.fdopen(descriptor, "rb", buffering=0) as file:
+            facts = os.fstat(descriptor)
+            version = offering.version(facts.st_size, facts.st_mtime_ns)
+            start = wanted.start if version == wanted.version and wanted.start else 0
+            start = min(start, facts.st_size)
+            file.seek(start)
+            chunks = _chunks(descriptor, version, escape(wanted.path))
+            yield Stream(start, facts.st_size, version, facts.st_mtime_ns, chunks)
+
+    def close(self) -> None:
+        """There is nothing to give back."""
+
+
+def _chunks(descriptor: int, version: str, where: str) -> Iterator[bytes]:
+    while True:
+        try:
+            data = os.read(descriptor, CHUNK)
+            facts = os.fstat(descriptor)
+        except OSError as error:
+            raise UnavailableError(f"cannot be read: {error.strerror}", where=where) from error
+        if offering.version(facts.st_size, facts.st_mtime_ns) != version:
+            raise UnavailableError("changed while it was read", where=where)
+        if not data:
+            return
+        yield data
+
+
+def refuse_ruins(found: Survey) -> None:
+    """Raise InputError when there are messages and none of them can be read."""
+    refused = [one for one in found.problems if one.grave == "message"]
+    if refused and not found.messages:
+        more = f" (and {len(refused) - 1:,} more)" if len(refused) > 1 else ""
+        first = refused[0]
+        raise InputError(f"{first.what}{more}", where=first.where, hint=first.remedy)

@@ -1,0 +1,99 @@
+"""What the deals of a label's deliveries permit, as rights statements of tracks and albums.
+
+The newest message about a release counts, wholly. A recording that no deal permits anything, that
+is purged or no longer on its release, is stated so: else the right of the whole source would hold
+for it. What was stated of a release stays when its delivery is cleared away.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from longplay.archive import Archive
+from longplay.capture.sources.ddex import deliveries, offering, refuse_ruins
+from longplay.capture.sources.ddex.contents import Message, Release
+from longplay.capture.sources.ddex.deliveries import Group
+from longplay.catalogue import ids
+from longplay.files import escape
+from longplay.ledger import queries, record
+from longplay.model import Statement
+from longplay.rights import ddex, rows
+from longplay.rights.ddex import Deal
+from longplay.rights.statements import AGREEMENT
+from longplay.settings import Source
+
+ORIGIN = "deals:"
+"""What stands before a source's name as the origin of these statements."""
+
+
+@dataclass(frozen=True, slots=True)
+class Stated:
+    """What was stated: releases and recordings that messages speak of, and statements about
+    them."""
+
+    releases: int
+    recordings: int
+    statements: int
+
+
+def state_deals(archive: Archive, source: Source) -> Stated:
+    """Write what the deals of `source` (of kind `ddex`) permit into the ledger; what they said
+    before of the same releases goes. Nothing is written where nothing changed.
+
+    Raises UnavailableError for a folder that is not there, InputError when no message in it can be
+    read.
+    """
+    found = deliveries.survey(Path(source.location))
+    refuse_ruins(found)
+    releases = recordings = statements = 0
+    with archive.ledger.write() as connection:
+        for group, message, release in found.current():
+            said = list(_about(source.name, group, message, release))
+            origin = f"{ORIGIN}{source.name} {group.key}"
+            spoken = {one.subject for one in said}
+            before = {one.subject for one in queries.statements_of(connection, origin)}
+            place = _place(group, message)
+            for subject in sorted(before - spoken):
+                said += _permitted(subject, (), place, message)
+            record.replace_statements(connection, origin, said)
+            releases += release is not None
+            recordings += sum(subject.startswith("tr") for subject in spoken)
+            statements += len(said)
+    return Stated(releases, recordings, statements)
+
+
+def track_id(source: str, own_id: str) -> str:
+    """What the catalogue calls a recording of a delivery."""
+    return ids.text("tr", ids.row_key("tr", source, own_id))
+
+
+def album_id(source: str, group: Group) -> str:
+    """What the catalogue calls a release."""
+    return ids.text("al", ids.row_key("al", source, group.key))
+
+
+def _about(
+    source: str, group: Group, message: Message, release: Release | None
+) -> Iterator[Statement]:
+    """The statements that a message makes: about the release, for pictures and booklets, and about
+    each recording. A purge speaks of the release alone."""
+    place = _place(group, message)
+    whole = () if release is None else message.deals_for(release, "")
+    yield from _permitted(album_id(source, group), whole, place, message)
+    for track in () if release is None else offering.tracks(group.key, message, release):
+        deals = message.deals_for(release, track.place.resource) if release else ()
+        yield from _permitted(track_id(source, track.own_id), deals, place, message)
+
+
+def _place(group: Group, message: Message) -> str:
+    return f"deals in {escape(group.newest.path)}, message {message.key}"
+
+
+def _permitted(
+    subject: str, deals: Iterable[Deal], place: str, message: Message
+) -> Iterator[Statement]:
+    for one in ddex.permissions(tuple(deals)):
+        said = rows.evidence(place, message.created.isoformat(timespec="seconds"), one.words)
+        yield Statement(subject, AGREEMENT, said, one.start, one.end, one.territories, one.uses)

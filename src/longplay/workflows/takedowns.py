@@ -1,0 +1,266 @@
+"""Takedowns of a label as claims: purged releases, and recordings of which no deal stands.
+
+A takedown ends what this label delivered: the claim names the objects that its files led to, not
+their recordings wherever else they came from; who claims those, too, says so in a claim of their
+own. What another source led to as well stays under that source's right, and is counted.
+
+The claim is upheld at once, since it is the label's own instruction, and restored when a later
+message gives a deal again. A person's decision about it stands: the same message claims nothing
+twice.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pyarrow as pa
+
+from longplay import clock
+from longplay.archive import Archive
+from longplay.capture.sources.ddex import deliveries, offering, refuse_ruins
+from longplay.capture.sources.ddex.contents import Message, Release
+from longplay.capture.sources.ddex.deliveries import Group, Survey
+from longplay.capture.sources.ddex.offering import Track
+from longplay.catalogue import ids
+from longplay.errors import InputError
+from longplay.files import escape
+from longplay.ledger import claims as record
+from longplay.ledger import queries
+from longplay.ledger.claims import Claim
+from longplay.rights.claims import BY_MESSAGE, State, Step
+from longplay.settings import Source
+from longplay.workflows import claims
+from longplay.workflows.claims import MAX_SUBJECTS, Request
+
+BACK = f"{BY_MESSAGE}: it stands again"
+"""How the words begin by which a takedown is taken back here, not by a person."""
+
+Keys = frozenset[int]
+
+
+@dataclass(frozen=True, slots=True)
+class Applied:
+    """What takedowns did: claims upheld and restored, objects withdrawn by the ones and given back
+    by the others, and objects that stay because other sources led to them, too."""
+
+    upheld: int
+    restored: int
+    withdrawn: int
+    returned: int
+    elsewhere: int
+
+
+@dataclass(frozen=True, slots=True)
+class _Down:
+    """What one message takes down: recordings and, where the whole release goes, the album."""
+
+    message: Message
+    place: str
+    words: str
+    tracks: Keys
+    album: int | None
+
+
+@dataclass(slots=True)
+class _Said:
+    """What the messages of a source say today, by the catalogue's keys."""
+
+    downs: list[_Down] = field(default_factory=list)
+    tracks: set[int] = field(default_factory=set)
+    albums: set[int] = field(default_factory=set)
+    reasons: dict[int, str] = field(default_factory=dict)
+
+
+def apply_takedowns(archive: Archive, source: Source) -> Applied:
+    """Withdraw what the messages of `source` (of kind `ddex`) take down, and give back what they
+    deliver again. Running it again changes nothing. Who publishes does so afterwards.
+
+    Raises UnavailableError for a folder that is not there, InputError when no message in it can be
+    read.
+    """
+    found = deliveries.survey(Path(source.location))
+    refuse_ruins(found)
+    said = _said(source.name, found)
+    with archive.ledger.read() as connection:
+        held = queries.held_from(connection, source.name)
+        ours = [one for one in record.list_all(connection) if _is_ours(one, source.name)]
+    standing = _led_to(held, said.tracks, said.albums)
+    restored, returned = _give_back(archive, ours, standing, held, said)
+    with archive.ledger.read() as connection:
+        ours = [one for one in record.list_all(connection) if _is_ours(one, source.name)]
+    upheld = withdrawn = 0
+    elsewhere: set[bytes] = set()
+    for down in said.downs:
+        roots = _led_to(held, down.tracks, {down.album} if down.album is not None else set())
+        elsewhere |= {root for root in roots - standing if _others(held, root)}
+        roots -= standing | elsewhere
+        mark = _mark(source.name, down.message)
+        upheld += _uphold_open(archive, ours, mark)
+        fresh = sorted(roots - _named(ours, mark))
+        for first in range(0, len(fresh), MAX_SUBJECTS):
+            some = fresh[first : first + MAX_SUBJECTS]
+            made = claims.add(archive, _request(mark, down, some))
+            withdrawn += claims.decide(archive, made.id, Step.UPHOLD, _why(down)).objects
+            upheld += 1
+    return Applied(upheld, restored, withdrawn, returned, len(elsewhere))
+
+
+def _said(source: str, found: Survey) -> _Said:
+    """What stands and what is taken down, by the newest message about each release."""
+    said = _Said()
+    today = clock.now().date()
+    for group, message, release in found.current():
+        before = _before(found, group)
+        now = [] if release is None else offering.tracks(group.key, message, release)
+        up = [] if release is None else offering.standing(group.key, message, release, today)
+        keys = _keys(source, up)
+        album = ids.row_key("al", source, group.key)
+        if up:
+            said.albums.add(album)
+        said.tracks |= keys
+        why = f"message {message.key}, {escape(group.newest.path)}"
+        said.reasons |= dict.fromkeys((*keys, album), why)
+        gone = frozenset(_keys(source, now) | _keys(source, before)) - keys
+        if gone or not up:
+            words = _words(group, message, release)
+            whole = None if up else album
+            said.downs.append(_Down(message, escape(group.newest.path), words, gone, whole))
+    said.downs = [
+        _Down(it.message, it.place, it.words, it.tracks - said.tracks, it.album)
+        for it in said.downs
+    ]
+    return said
+
+
+def _before(found: Survey, group: Group) -> list[Track]:
+    """The recordings of the delivery before the newest message, if it is still there."""
+    for entry in group.entries[1:]:
+        if entry.release is None:
+            continue
+        try:
+            message = found.message(entry)
+        except InputError:  # cleared away or written over meanwhile
+            continue
+        if entry.release < len(message.main):
+            return offering.tracks(group.key, message, message.main[entry.release])
+    return []
+
+
+def _keys(source: str, tracks: list[Track]) -> set[int]:
+    return {ids.row_key("tr", source, one.own_id) for one in tracks}
+
+
+def _words(group: Group, message: Message, release: Release | None) -> str:
+    """What is taken down, for people."""
+    if release is None:
+        return f"purged: {', '.join(message.purged[:3])}"
+    title = f"{', '.join(release.artists[:3])}: {release.title}" if release.title else group.key
+    return f"no deal stands for {title} ({release.ids[0]})"
+
+
+def _led_to(held: pa.Table, tracks: set[int] | Keys, albums: set[int]) -> set[bytes]:
+    """The objects that files of these recordings and albums led to."""
+    rows = zip(
+        held["root"].to_pylist(), held["track"].to_pylist(), held["album"].to_pylist(), strict=True
+    )
+    return {
+        root
+        for root, track, album in rows
+        if (track in tracks if track is not None else album in albums)
+    }
+
+
+def _others(held: pa.Table, root: bytes) -> bool:
+    """Whether another source led to this object, too."""
+    return any(
+        others and mine == root
+        for mine, others in zip(held["root"].to_pylist(), held["others"].to_pylist(), strict=True)
+    )
+
+
+def _mark(source: str, message: Message) -> str:
+    """What a claim's evidence begins with: by it the claim of a message is known again."""
+    return f"{_SOURCE}{source}, message {message.key}; "
+
+
+_SOURCE = "ddex source "
+
+
+def _is_ours(claim: Claim, source: str) -> bool:
+    return claim.evidence.startswith(f"{_SOURCE}{source}, message ")
+
+
+def _named(ours: list[Claim], mark: str) -> set[bytes]:
+    """What claims of a message were about. Those that were taken back here may be made again."""
+    return {
+        root
+        for claim in ours
+        if claim.evidence.startswith(mark) and not _taken_back_here(claim)
+        for root in _objects(claim)
+    }
+
+
+def _taken_back_here(claim: Claim) -> bool:
+    last = claim.steps[-1]
+    return claim.state == State.RESTORED and last.words.startswith(BACK)
+
+
+def _objects(claim: Claim) -> set[bytes]:
+    return {bytes.fromhex(value) for kind, value in claim.subjects if kind == "object"}
+
+
+def _uphold_open(archive: Archive, ours: list[Claim], mark: str) -> int:
+    """Uphold what was added, and not decided because the process ended between the two."""
+    waiting = [it for it in ours if it.state == State.OPEN and it.evidence.startswith(mark)]
+    for claim in waiting:
+        claims.decide(archive, claim.id, Step.UPHOLD, f"{BY_MESSAGE}: {claim.ground}")
+    return len(waiting)
+
+
+def _give_back(
+    archive: Archive, ours: list[Claim], standing: set[bytes], held: pa.Table, said: _Said
+) -> tuple[int, int]:
+    """Restore upheld claims of which something stands again. What of it does not is claimed anew
+    by the message that takes it down."""
+    restored = returned = 0
+    why = _reasons(held, said)
+    for claim in ours:
+        again = _objects(claim) & standing
+        if claim.state != State.UPHELD or not again:
+            continue
+        by = sorted({why[root] for root in again if root in why})
+        words = f"{BACK}, by {'; '.join(by)}"
+        claims.decide(archive, claim.id, Step.RESTORE, words[: claims.MAX_CHARACTERS])
+        restored += 1
+        returned += len(again)
+    return restored, returned
+
+
+def _reasons(held: pa.Table, said: _Said) -> dict[bytes, str]:
+    """By which message each object stands."""
+    found: dict[bytes, str] = {}
+    for row in held.select(["root", "track", "album"]).to_pylist():
+        key = row["track"] if row["track"] is not None else row["album"]
+        if key in said.reasons:
+            found[row["root"]] = said.reasons[key]
+    return found
+
+
+def _request(mark: str, down: _Down, roots: list[bytes]) -> Request:
+    message = down.message
+    return Request(
+        who=message.sender_name or message.sender or "the label",
+        contact=f"DDEX party {message.sender}" if message.sender else "by its deliveries",
+        ground=_ground(down),
+        evidence=f"{mark}{down.place}, sha256:{message.sha256}",
+        objects=tuple(root.hex() for root in roots),
+    )
+
+
+def _ground(down: _Down) -> str:
+    return f"takedown by the label, message {down.message.key}: {down.words}"[:2_000]
+
+
+def _why(down: _Down) -> str:
+    return f"{BY_MESSAGE}: {_ground(down)}"
