@@ -275,7 +275,8 @@ def test_when_nothing_can_be_read_the_first_reason_is_told(tmp_path: Path) -> No
     with pytest.raises(UnavailableError, match="cannot be looked at"):
         list(source(tmp_path / "gone").offers())
     (tmp_path / "empty").mkdir()
-    assert list(source(tmp_path / "empty").offers()) == []
+    with pytest.raises(InputError, match="has no DDEX message in it"):
+        list(source(tmp_path / "empty").offers())
 
 
 def test_old_versions_are_told_once(tmp_path: Path) -> None:

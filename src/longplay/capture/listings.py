@@ -83,18 +83,20 @@ def write(
     source: str,
     offers: Iterable[Offer],
     progress: Callable[[int], None] = lambda _: None,
+    *,
+    may_be_empty: bool = False,
 ) -> Written:
     """Replace the listing of a source by what it offers now, whole or not at all.
 
-    Raises InputError where it offers no sound, whatever is there then stays; and whatever the
-    source raises.
+    Raises InputError where it offers no sound, whatever is there then stays, unless it
+    `may_be_empty`; and whatever the source raises.
     """
     folder.mkdir(exist_ok=True)
     target = path_of(folder, source)
     spool = folder / f"{source}.offers.part"
     try:
         count, sound = _spool(spool, offers, progress)
-        if not sound:
+        if not sound and not may_be_empty:
             raise InputError(
                 "offers no sound", where=source, hint="check its location; nothing was changed"
             )

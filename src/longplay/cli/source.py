@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -15,6 +16,11 @@ from longplay.cli.options import (
     archive_folder,
     opened,
 )
+from longplay.cli.release import warn_unpublished
+from longplay.errors import LongplayError
+
+if TYPE_CHECKING:
+    from longplay.workflows.refreshing import Refreshed
 
 app = typer.Typer(no_args_is_help=True, help="Sources: where music lawfully comes from.")
 
@@ -78,12 +84,55 @@ def refresh(
     as_json: JsonOption = False,
 ) -> None:
     """Ask sources what they offer now, and put it into the catalogue."""
-    from longplay.workflows import refreshing
+    from longplay.workflows import publishing, refreshing
 
     with opened(archive) as it, output.progress("refresh") as update:
         done = refreshing.refresh(it, names or [], workers=workers, progress=update)
+        changed = any(one.withdrawn or one.returned for one in done)
+        told = publishing.renew(it) if changed else None
+    _tell_problems(done)
+    warn_unpublished(told)
     if as_json:
         output.document([one.document() for one in done])
         return
-    head = ("source", "files", "sound", "tracks", "rejected")
+    head = ["source", "files", "sound", "tracks", "rejected"]
+    if any(one.withdrawn or one.returned for one in done):
+        head += ["withdrawn", "returned"]
     output.table(head, [[getattr(one, name) for name in head] for one in done])
+
+
+@app.command()
+def check(
+    folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="A folder of DDEX deliveries.")],
+    as_json: JsonOption = False,
+) -> None:
+    """Read a label's deliveries, and say what is amiss in them; needs no archive."""
+    from longplay.workflows import checking
+
+    done = checking.check_deliveries(str(folder))
+    if as_json:
+        output.document(done)
+    else:
+        for one in done.problems:
+            output.line(f"{_GRAVE[one.grave]}: {one}")
+        output.line(
+            f"{done.messages:,} messages about {done.releases:,} releases;"
+            f" {done.recordings:,} recordings in {done.files:,} files would be fetched"
+        )
+    if not done.sound:
+        raise typer.Exit(LongplayError.exit_status)
+
+
+_GRAVE = {"message": "not read", "part": "left out", "note": "note"}
+
+TOLD = 20
+"""Lines of what is amiss in deliveries that `refresh` prints; `check` prints all."""
+
+
+def _tell_problems(done: list[Refreshed]) -> None:
+    for one in done:
+        for said in one.problems[:TOLD]:
+            output.err.print(f"{one.source}: {said}", markup=False)
+        if len(one.problems) > TOLD:
+            more = f"{len(one.problems) - TOLD:,} more: `longplay source check` tells all"
+            output.err.print(f"{one.source}: {more}", markup=False)

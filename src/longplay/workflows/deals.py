@@ -9,12 +9,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from pathlib import Path
+from itertools import islice
 
 from longplay.archive import Archive
-from longplay.capture.sources.ddex import deliveries, offering, refuse_ruins
+from longplay.capture.sources.ddex import offering, whole_survey
 from longplay.capture.sources.ddex.contents import Message, Release
-from longplay.capture.sources.ddex.deliveries import Group
+from longplay.capture.sources.ddex.deliveries import Group, Survey
 from longplay.catalogue import ids
 from longplay.files import escape
 from longplay.ledger import queries, record
@@ -23,6 +23,8 @@ from longplay.rights import ddex, rows
 from longplay.rights.ddex import Deal
 from longplay.rights.statements import AGREEMENT
 from longplay.settings import Source
+
+Current = tuple[Group, Message, Release | None]
 
 ORIGIN = "deals:"
 """What stands before a source's name as the origin of these statements."""
@@ -38,30 +40,42 @@ class Stated:
     statements: int
 
 
-def state_deals(archive: Archive, source: Source) -> Stated:
+def state_deals(archive: Archive, source: Source, found: Survey | None = None) -> Stated:
     """Write what the deals of `source` (of kind `ddex`) permit into the ledger; what they said
     before of the same releases goes. Nothing is written where nothing changed.
 
-    Raises UnavailableError for a folder that is not there, InputError when no message in it can be
-    read.
+    `found` is what lies in its folder, where the caller knows. Raises UnavailableError for a folder
+    that is not there, InputError when no message in it can be read.
     """
-    found = deliveries.survey(Path(source.location))
-    refuse_ruins(found)
+    found = found or whole_survey(source)
     releases = recordings = statements = 0
-    with archive.ledger.write() as connection:
-        for group, message, release in found.current():
-            said = list(_about(source.name, group, message, release))
-            origin = f"{ORIGIN}{source.name} {group.key}"
-            spoken = {one.subject for one in said}
-            before = {one.subject for one in queries.statements_of(connection, origin)}
-            place = _place(group, message)
-            for subject in sorted(before - spoken):
-                said += _permitted(subject, (), place, message)
-            record.replace_statements(connection, origin, said)
-            releases += release is not None
-            recordings += sum(subject.startswith("tr") for subject in spoken)
-            statements += len(said)
+    for some in _parts(found.current()):
+        # Messages are read outside of the transaction, which others wait for.
+        read = [(_place(*it[:2]), it[1], list(_about(source.name, *it)), it) for it in some]
+        with archive.ledger.write() as connection:
+            for place, message, said, (group, _, release) in read:
+                origin = f"{ORIGIN}{source.name} {group.key}"
+                spoken = {one.subject for one in said}
+                before = {one.subject for one in queries.statements_of(connection, origin)}
+                gone = [
+                    statement
+                    for subject in sorted(before - spoken)
+                    for statement in _permitted(subject, (), place, message)
+                ]
+                record.replace_statements(connection, origin, [*said, *gone])
+                releases += release is not None
+                recordings += sum(subject.startswith("tr") for subject in spoken)
+                statements += len(said) + len(gone)
     return Stated(releases, recordings, statements)
+
+
+PART = 200
+"""Releases whose statements one transaction writes."""
+
+
+def _parts(current: Iterator[Current]) -> Iterator[list[Current]]:
+    while some := list(islice(current, PART)):
+        yield some
 
 
 def track_id(source: str, own_id: str) -> str:

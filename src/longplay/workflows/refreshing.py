@@ -8,25 +8,31 @@ from typing import Any
 
 from longplay.archive import Archive
 from longplay.capture import listings
+from longplay.capture.sources.ddex import DdexSource
 from longplay.capture.sources.opening import open_source
 from longplay.catalogue.importers.offers import import_offers
 from longplay.errors import UsageError
 from longplay.files import writer_lock
 from longplay.settings import Source
-from longplay.workflows import importing, rights
+from longplay.workflows import deals, importing, rights, takedowns
 
 Progress = Callable[[int, int, str], None]
 
 
 @dataclass(frozen=True, slots=True)
 class Refreshed:
-    """What a source offers now: files, how many of them are sound, tracks of the catalogue."""
+    """What a source offers now: files, how many of them are sound, tracks of the catalogue; of a
+    label's deliveries also how many objects are withdrawn by takedowns, or given back, and what
+    is amiss in them."""
 
     source: str
     files: int
     sound: int
     tracks: int
     rejected: int
+    withdrawn: int = 0
+    returned: int = 0
+    problems: tuple[str, ...] = ()
 
     def document(self) -> dict[str, Any]:
         """As `source refresh --json` prints it."""
@@ -68,10 +74,29 @@ def _refresh(
                 source.name,
                 opened.offers(),
                 lambda count: progress(count, 0, source.name),
+                may_be_empty=isinstance(opened, DdexSource),
             )
     finally:
         opened.close()
+    followed = takedowns.NOTHING
+    problems: tuple[str, ...] = ()
+    if isinstance(opened, DdexSource):
+        # Before the layer is there: no track may stand in it by the source's right alone.
+        followed = takedowns.apply_takedowns(archive, source, opened.survey)
+        deals.state_deals(archive, source, opened.survey)
+        problems = tuple(map(str, opened.problems))
     path = listings.path_of(archive.listings, source.name)
-    imported = import_offers(archive.catalogue, source.name, path)
+    imported = import_offers(
+        archive.catalogue, source.name, path, may_be_empty=isinstance(opened, DdexSource)
+    )
     rights.record_layer(archive, source.name)
-    return Refreshed(source.name, written.files, written.sound, imported.tracks, imported.rejected)
+    return Refreshed(
+        source.name,
+        written.files,
+        written.sound,
+        imported.tracks,
+        imported.rejected,
+        followed.withdrawn,
+        followed.returned,
+        problems,
+    )

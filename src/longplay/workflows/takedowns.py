@@ -12,13 +12,12 @@ twice.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from pathlib import Path
 
 import pyarrow as pa
 
 from longplay import clock
 from longplay.archive import Archive
-from longplay.capture.sources.ddex import deliveries, offering, refuse_ruins
+from longplay.capture.sources.ddex import offering, whole_survey
 from longplay.capture.sources.ddex.contents import Message, Release
 from longplay.capture.sources.ddex.deliveries import Group, Survey
 from longplay.capture.sources.ddex.offering import Track
@@ -51,6 +50,9 @@ class Applied:
     elsewhere: int
 
 
+NOTHING = Applied(0, 0, 0, 0, 0)
+
+
 @dataclass(frozen=True, slots=True)
 class _Down:
     """What one message takes down: recordings and, where the whole release goes, the album."""
@@ -72,15 +74,14 @@ class _Said:
     reasons: dict[int, str] = field(default_factory=dict)
 
 
-def apply_takedowns(archive: Archive, source: Source) -> Applied:
+def apply_takedowns(archive: Archive, source: Source, found: Survey | None = None) -> Applied:
     """Withdraw what the messages of `source` (of kind `ddex`) take down, and give back what they
     deliver again. Running it again changes nothing. Who publishes does so afterwards.
 
-    Raises UnavailableError for a folder that is not there, InputError when no message in it can be
-    read.
+    `found` is what lies in its folder, where the caller knows. Raises UnavailableError for a folder
+    that is not there, InputError when no message in it can be read.
     """
-    found = deliveries.survey(Path(source.location))
-    refuse_ruins(found)
+    found = found or whole_survey(source)
     said = _said(source.name, found)
     with archive.ledger.read() as connection:
         held = queries.held_from(connection, source.name)
@@ -123,7 +124,7 @@ def _said(source: str, found: Survey) -> _Said:
         said.reasons |= dict.fromkeys((*keys, album), why)
         gone = frozenset(_keys(source, now) | _keys(source, before)) - keys
         if gone or not up:
-            words = _words(group, message, release)
+            words = _words(group, message, release, len(gone) if up else 0)
             whole = None if up else album
             said.downs.append(_Down(message, escape(group.newest.path), words, gone, whole))
     said.downs = [
@@ -151,12 +152,13 @@ def _keys(source: str, tracks: list[Track]) -> set[int]:
     return {ids.row_key("tr", source, one.own_id) for one in tracks}
 
 
-def _words(group: Group, message: Message, release: Release | None) -> str:
-    """What is taken down, for people."""
+def _words(group: Group, message: Message, release: Release | None, some: int) -> str:
+    """What is taken down, for people; `some` counts recordings where others stand."""
     if release is None:
         return f"purged: {', '.join(message.purged[:3])}"
     title = f"{', '.join(release.artists[:3])}: {release.title}" if release.title else group.key
-    return f"no deal stands for {title} ({release.ids[0]})"
+    part = f"{some:,} recordings of " if some else ""
+    return f"no deal stands for {part}{title} ({release.ids[0]})"
 
 
 def _led_to(held: pa.Table, tracks: set[int] | Keys, albums: set[int]) -> set[bytes]:

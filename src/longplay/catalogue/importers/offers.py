@@ -12,9 +12,15 @@ from longplay.catalogue.staging import Staging
 
 
 def import_offers(
-    folder: Path, source: str, listing: Path, *, licence: str | None = None
+    folder: Path,
+    source: str,
+    listing: Path,
+    *,
+    licence: str | None = None,
+    may_be_empty: bool = False,
 ) -> imports.Imported:
-    """Import a listing as the layer of `source`. Raises InputError where no track is in it."""
+    """Import a listing as the layer of `source`. Raises InputError where no track is in it, unless
+    it `may_be_empty`: a source that says so means it."""
 
     def fill(stage: Staging) -> imports.Staged:
         connection = stage.connection
@@ -25,7 +31,15 @@ def import_offers(
         count = database.one(connection, "SELECT count(*) FROM staged")
         return imports.Staged(count, {"tracks": count})
 
-    return imports.run(folder, source, fill, kind="offers", licence=licence, origin=[listing])
+    return imports.run(
+        folder,
+        source,
+        fill,
+        kind="offers",
+        licence=licence,
+        origin=[listing],
+        may_be_empty=may_be_empty,
+    )
 
 
 _TRACKS = """
@@ -33,7 +47,8 @@ SELECT number AS record, own_id, title, artists, NULL::VARCHAR[] AS artist_ids, 
     NULL::VARCHAR AS album_mbid, nullif(array_to_string(album_artists, '; '), '') AS album_context,
     CASE WHEN len(album_artists) > 0 THEN album_artists END AS album_artists,
     disc_number, track_number, duration_ms, isrcs, upc, label, release_date, genres,
-    popularity, listens, rights[1].text AS licence
+    popularity, listens, list_filter(rights,
+        lambda one: one.field NOT IN ('copyright', 'phonographic'))[1].text AS licence
 FROM listing WHERE kind = 'audio'
     QUALIFY row_number() OVER (PARTITION BY own_id ORDER BY number) = 1
 """

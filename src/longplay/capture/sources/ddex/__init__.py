@@ -26,22 +26,28 @@ CHUNK = 1024 * 1024
 
 
 class DdexSource:
-    """A folder of deliveries. `problems` is what was amiss when it was last listed."""
+    """A folder of deliveries. Once it was listed, `survey` is what lay in it, and `problems` what
+    was amiss."""
 
     def __init__(self, source: Source) -> None:
         self.location = Path(source.location)
-        self.problems: list[Problem] = []
+        self.survey: Survey | None = None
+
+    @property
+    def problems(self) -> list[Problem]:
+        """What was amiss when it was last listed, in the order of being found."""
+        return self.survey.problems if self.survey else []
 
     def offers(self) -> Iterator[Offer]:
-        """The files of all releases that stand. Raises UnavailableError for a folder that is not
-        there, InputError when there are messages and none of them can be read."""
-        found = deliveries.survey(self.location)
-        self.problems = found.problems
+        """The files of all releases that stand: maybe none, when all are taken down. Raises
+        UnavailableError for a folder that is not there, InputError for one without a message that
+        can be read."""
+        found = self.survey = deliveries.survey(self.location)
         refuse_ruins(found)
         today = clock.now().date()
         for group, message, release in found.current():
             if release is not None:
-                told = self.problems.append
+                told = found.problems.append
                 yield from offering.offers(found, group, message, release, today, told)
 
     def limit(self, path: bytes) -> Limit:
@@ -79,10 +85,23 @@ def _chunks(descriptor: int, version: str, where: str) -> Iterator[bytes]:
         yield data
 
 
+def whole_survey(source: Source) -> Survey:
+    """What lies in the folder of a source. Raises UnavailableError when it cannot be looked at,
+    InputError when no message in it can be read: a folder that was emptied, or is not mounted,
+    must not look like one in which all is taken down."""
+    found = deliveries.survey(Path(source.location))
+    refuse_ruins(found)
+    return found
+
+
 def refuse_ruins(found: Survey) -> None:
-    """Raise InputError when there are messages and none of them can be read."""
+    """Raise InputError for a survey in which no message could be read."""
+    if found.messages:
+        return
     refused = [one for one in found.problems if one.grave == "message"]
-    if refused and not found.messages:
-        more = f" (and {len(refused) - 1:,} more)" if len(refused) > 1 else ""
-        first = refused[0]
-        raise InputError(f"{first.what}{more}", where=first.where, hint=first.remedy)
+    if not refused:
+        hint = "is it mounted? A delivery is a folder with a message in XML"
+        raise InputError("has no DDEX message in it", where=escape(found.root), hint=hint)
+    more = f" (and {len(refused) - 1:,} more)" if len(refused) > 1 else ""
+    first = refused[0]
+    raise InputError(f"{first.what}{more}", where=first.where, hint=first.remedy)
