@@ -206,7 +206,7 @@ class Bucket:
 
     def _refused(self, path: str, error: Exception) -> StoreError:
         return StoreError(
-            f"{self.called} cannot be used: {_told(error)}",
+            f"{self.called} cannot be used: {told(error)}",
             where=path,
             hint="check its address, and its credentials in the environment",
         )
@@ -233,7 +233,7 @@ def connect(location: str, called: str, patience: Patience) -> ObjectStore:
         )
     except (BaseError, ValueError) as error:
         raise StoreError(
-            f"{called} cannot be opened: {_told(error)}",
+            f"{called} cannot be opened: {told(error)}",
             where=location,
             hint="correct its location in longplay.toml",
         ) from error
@@ -248,7 +248,7 @@ def _broke_off(error: Exception) -> bool:
     return not refused and any(word in str(error) for word in BROKEN)
 
 
-def _told(error: Exception) -> str:
+def told(error: Exception) -> str:
     """One line of an error: what the server said, or what became of the request."""
     text = str(error)
     status = re.search(r"status code: (\d{3}[A-Za-z ]*)", text)
