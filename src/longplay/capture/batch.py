@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import errno
 import shutil
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -164,8 +164,9 @@ def _store(
     places.store.settle(notes)
 
 
-def sweep(places: Places) -> int:
+def sweep(places: Places, wanted: Mapping[bytes, Path] | None = None) -> int:
     """Remove what captures that died left behind; only while no other capture of this machine runs.
+    Bytes whose way into the store had begun go back to the spool files that are `wanted`, by root.
     Where the ledger lacks evidence that it names, what it does not name stays
     (`evidence.leftovers`)."""
 
@@ -186,7 +187,7 @@ def sweep(places: Places) -> int:
         with places.ledger.write(alone=False) as connection:
             sweeping.begin(connection)
 
-    count = places.store.sweep(named_suffix, keeps, begin)
+    count = places.store.sweep(named_suffix, keeps, begin, wanted)
     return count + _sweep_folders(places)
 
 

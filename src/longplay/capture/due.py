@@ -50,11 +50,12 @@ class _Known:
 
 
 def sort_out(
-    ledger: Ledger, folders: dict[str, str], items: Iterable[Item]
+    ledger: Ledger, folders: dict[str, str], items: Iterable[Item], retry: bool = False
 ) -> tuple[list[tuple[Item, State]], Totals]:
-    """The items that are due, with the state of each; the others are counted."""
+    """The items that are due, with the state of each; the others are counted. With `retry` those
+    are due, too, which their source refused."""
     items = list(items)
-    known = _known(ledger, items)
+    known = _known(ledger, items, retry)
     missing = {name for name, place in folders.items() if not Path(place).is_dir()}
     due, totals, told = [], Totals(), set()
     for item in items:
@@ -105,7 +106,9 @@ def _counted(item: Item, state: State, known: _Known) -> Totals | None:
     if held is not None and is_same(state, held) and not better:
         return Totals(offered=1, already_held=1)
     refused = known.refused.get(item.name)
-    if refused is not None and is_same(state, refused):
+    # What is told anew of a file that was refused is worth a try.
+    told = refused is not None and state[2] is not None and state[2] != refused[2]
+    if refused is not None and is_same(state, refused) and not told:
         return Totals(offered=1, quarantined=1)
     return None
 
@@ -115,7 +118,7 @@ def is_same(now: State, then: State) -> bool:
     return all(a is None or b is None or a == b for a, b in zip(now, then, strict=True))
 
 
-def _known(ledger: Ledger, items: Iterable[Item]) -> _Known:
+def _known(ledger: Ledger, items: Iterable[Item], retry: bool) -> _Known:
     """What is held, in quarantine, and forgotten, of the items' paths."""
     by_source: dict[str, list[bytes]] = {}
     for item in items:
@@ -134,7 +137,9 @@ def _known(ledger: Ledger, items: Iterable[Item]) -> _Known:
                     known.held[source, path] = ((state[0], state[1], state[2]), action)
                 for path, *state in connection.execute(
                     sa.select(q.path, q.size, q.mtime_ns, q.version).where(
-                        q.source == source, q.path.in_(chunk)
+                        q.source == source,
+                        q.path.in_(chunk),
+                        q.root.is_not(None) if retry else sa.true(),
                     )
                 ):
                     known.refused[source, path] = (state[0], state[1], state[2])

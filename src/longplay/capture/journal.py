@@ -20,11 +20,11 @@ from pathlib import Path
 from typing import Any, Literal
 
 from longplay import clock
-from longplay.capture.orders import Fetched, Part, Taken
+from longplay.capture.orders import Fetched, Taken
 from longplay.errors import LongplayError
 from longplay.files import read_bounded
 from longplay.ledger.database import holder, is_gone
-from longplay.model import Action
+from longplay.model import Action, ObjectHashes
 
 LOCK = "adopt.lock"
 KEPT_SECONDS = 7 * 86_400
@@ -68,11 +68,14 @@ class Step:
 
 @dataclass(slots=True)
 class Leftovers:
-    """What dead captures left that can be gone on with, by source and path."""
+    """What dead captures left that can be gone on with, by source and path. `missing` are spool
+    files that they tell of and that are not there, by the root of their bytes: their way into the
+    store may have begun already, and was then taken back."""
 
     taken: dict[Name, Step] = field(default_factory=dict)
     fetched: dict[Name, Step] = field(default_factory=dict)
     partial: dict[Name, Partial] = field(default_factory=dict)
+    missing: dict[bytes, Path] = field(default_factory=dict)
 
 
 def prefix() -> str:
@@ -125,12 +128,12 @@ def adopt(folder: Path) -> Leftovers:
     return found
 
 
-def clear(folder: Path, left: Leftovers) -> None:
+def clear(left: Leftovers) -> None:
     """Remove what dead captures left that nobody wanted."""
-    steps = [step.done for step in (*left.taken.values(), *left.fetched.values())]
-    spools = [done.spool if isinstance(done, Fetched) else done.main.spool for done in steps]
-    for spool in [*spools, *(one.spool for one in left.partial.values())]:
-        for path in folder.glob(f"{spool.name.rpartition('-')[0]}[-.]*"):
+    for step in (*left.taken.values(), *left.fetched.values()):
+        _remove(step.done)
+    for partial in left.partial.values():
+        for path in partial.spool.parent.glob(f"{partial.spool.name.rpartition('-')[0]}[-.]*"):
             path.unlink(missing_ok=True)
 
 
@@ -165,9 +168,7 @@ def _revive(sidecar: Path, suffix: str, renamed: dict[Path, Path], found: Leftov
         return True
     if not isinstance(step, Step):
         return False
-    done = _moved(step.done, renamed)
-    if done is None:
-        return False
+    done = _Moved(sidecar, renamed, found.missing).of(step.done)
     kept = replace(step, done=done)
     _write(sidecar, kept)
     steps = found.taken if isinstance(done, Taken) else found.fetched
@@ -175,26 +176,58 @@ def _revive(sidecar: Path, suffix: str, renamed: dict[Path, Path], found: Leftov
     return True
 
 
-def _moved(done: Fetched | Taken, renamed: dict[Path, Path]) -> Fetched | Taken | None:
-    """The same under the new names; None where a file is missing or not as long as it was."""
+@dataclass(frozen=True, slots=True)
+class _Moved:
+    """The files of a step under their new names; where one is missing, what it would be called."""
+
+    sidecar: Path
+    renamed: dict[Path, Path]
+    missing: dict[bytes, Path]
+
+    def of(self, done: Fetched | Taken) -> Fetched | Taken:
+        if isinstance(done, Fetched):
+            return replace(done, spool=self._place(done.spool, done.hashes))
+        main = replace(done.main, spool=self._place(done.main.spool, done.main.hashes))
+        pictures = tuple(
+            (replace(part, spool=self._place(part.spool, part.hashes)), role)
+            for part, role in done.pictures
+        )
+        return replace(done, main=main, pictures=pictures)
+
+    def _place(self, spool: Path, hashes: ObjectHashes) -> Path:
+        there = self.renamed.get(spool)
+        if there is None:
+            there = self.sidecar.with_name(f"{self.sidecar.stem}-{spool.name.rpartition('-')[2]}")
+            self.missing[hashes.root] = there
+        return there
+
+
+def settle(left: Leftovers) -> None:
+    """Let go of steps whose files are not there, or not as long as they were."""
+    for steps in (left.taken, left.fetched):
+        for name in [name for name, step in steps.items() if not _is_there(step.done)]:
+            _remove(steps.pop(name).done)
+
+
+def _is_there(done: Fetched | Taken) -> bool:
+    return all(
+        spool.exists() and spool.stat().st_size == hashes.size for spool, hashes in _spools(done)
+    )
+
+
+def _spools(done: Fetched | Taken) -> list[tuple[Path, ObjectHashes]]:
+    """The spool files of a step, with what is in them."""
     if isinstance(done, Fetched):
-        there = _place(done.spool, done.hashes.size, renamed)
-        return replace(done, spool=there) if there else None
-    main = _part(done.main, renamed)
-    pictures = tuple((_part(part, renamed), role) for part, role in done.pictures)
-    if main is None or any(part is None for part, _ in pictures):
-        return None
-    return replace(done, main=main, pictures=tuple((p, role) for p, role in pictures if p))
+        return [(done.spool, done.hashes)]
+    parts = [done.main, *(part for part, _ in done.pictures)]
+    return [(part.spool, part.hashes) for part in parts]
 
 
-def _part(part: Part, renamed: dict[Path, Path]) -> Part | None:
-    there = _place(part.spool, part.hashes.size, renamed)
-    return replace(part, spool=there) if there else None
-
-
-def _place(spool: Path, size: int, renamed: dict[Path, Path]) -> Path | None:
-    there = renamed.get(spool)
-    return there if there and there.exists() and there.stat().st_size == size else None
+def _remove(done: Fetched | Taken) -> None:
+    """Remove a step's files, and what was noted of it."""
+    [(first, _), *_] = _spools(done)
+    for path in first.parent.glob(f"{first.name.rpartition('-')[0]}[-.]*"):
+        path.unlink(missing_ok=True)
 
 
 class _Reader(pickle.Unpickler):

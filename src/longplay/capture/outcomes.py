@@ -20,7 +20,8 @@ RETRIED = ("timeout", "crash", "memory")
 """Failures of decoding, after which a file's bytes are still taken, into quarantine."""
 
 GIVE_WAY_SECONDS = 2.0
-"""How long a range waits for busy hosts alone, before the next range begins."""
+"""Seconds that the workers may have nothing to do in one range, before the files that wait for
+their hosts are put off and the next range begins."""
 
 LOOK_SECONDS = 0.25
 """How often something is looked for that nobody tells of."""
@@ -70,7 +71,7 @@ def outcomes(
     crew.fetchers.add(prepared.fetches)
     broken: dict[int, str] = {}
     again: list[Order] = []
-    under_way, idle_since = 0, clock.monotonic()
+    under_way, starved = 0, 0.0
     while True:
         while waiting and under_way < 2 * crew.workers:
             crew.pool.submit(heapq.heappop(waiting)[1])
@@ -80,14 +81,13 @@ def outcomes(
                 break
             waiting, again = [(order.ordinal, order) for order in again], []
             continue
+        before, busy = clock.monotonic(), under_way > 0
         event = _next_event(crew)
+        starved += 0.0 if busy else clock.monotonic() - before
+        if more and starved >= GIVE_WAY_SECONDS:
+            yield from _withdrawn(crew)
         if event is None:
-            if under_way or crew.fetchers.under_way or not more:
-                idle_since = clock.monotonic()
-            elif clock.monotonic() - idle_since >= GIVE_WAY_SECONDS:
-                yield from _withdrawn(crew)
             continue
-        idle_since = clock.monotonic()
         if isinstance(event, Brought):
             if event.fetched is None:
                 yield event.due.order, _not_brought(crew, event)

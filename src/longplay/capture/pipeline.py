@@ -35,6 +35,9 @@ BATCH_SECONDS = 1.0
 CLAIMED = 256
 """Files that had been put off which are taken up with one range."""
 
+PUT_OFF_MOST = 10_000
+"""Files put off at most, so that hosts which are slow throughout do not put off the whole plan."""
+
 WAIT_SECONDS = 120.0
 """How long a capture that has nothing else to do waits for files that were put off."""
 
@@ -45,7 +48,8 @@ Load = Callable[[Sequence[int]], Iterable[Item]]
 @dataclass(frozen=True, slots=True)
 class Job:
     """A capture of plan `plan` with `total` ordinals. `load(ordinals)` gives their items, `folders`
-    the location of each source that is a folder, `enough(totals)` says when to stop early."""
+    the location of each source that is a folder, `enough(totals)` says when to stop early;
+    with `retry` what sources refused is asked for again."""
 
     plan: str
     total: int
@@ -53,6 +57,7 @@ class Job:
     folders: dict[str, str]
     settings: Settings
     workers: int
+    retry: bool = False
     limit: int | None = None
     progress: Progress = lambda _: None
     enough: Callable[[Totals], bool] = lambda _: False
@@ -72,11 +77,14 @@ def capture(places: Places, job: Job) -> Totals:
         Crew(places, job.settings, job.folder, take, job.workers) as crew,
     ):
         if sharing.alone():
-            sweep(places)
+            sweep(places, crew.leftovers.missing)
             sharing.share()
+        journal.settle(crew.leftovers)
         leases.begin_pass(places.ledger, job.plan, job.total)
         while not _finished(job, totals):
-            span = leases.acquire(places.ledger, job.plan, job.total, crew.me)
+            span = leases.acquire(
+                places.ledger, job.plan, job.total, crew.me, leases.MAX_RANGE
+            )
             claimed = postponing.claim(places.ledger, job.plan, CLAIMED, crew.me)
             if span is None and not claimed:
                 if not _wait(places, job):
@@ -85,7 +93,7 @@ def capture(places: Places, job: Job) -> Totals:
             totals = capture_range(places, job, crew, Work(span, crew.me, tuple(claimed)), totals)
         if not _finished(job, totals):
             totals += _put_off(places, job)
-            journal.clear(places.store.spool, crew.leftovers)
+            journal.clear(crew.leftovers)
         if sharing.alone():
             sweep(places)
             merge_evidence(places)
@@ -111,7 +119,7 @@ def capture_range(places: Places, job: Job, crew: Crew, work: Work, totals: Tota
     tries = {row.ordinal: row.tries for row in work.claimed}
     own = range(work.span[0], work.span[1] + 1) if work.span else range(0)
     items = {item.ordinal: item for item in job.load(sorted({*tries, *own}))}
-    due, counted = sort_out(places.ledger, job.folders, items.values())
+    due, counted = sort_out(places.ledger, job.folders, items.values(), job.retry)
     settled = set(tries) - {item.ordinal for item, _ in due}
     run.batch.settled |= settled
     run.totals += counted
@@ -119,6 +127,7 @@ def capture_range(places: Places, job: Job, crew: Crew, work: Work, totals: Tota
     due.sort(key=lambda pair: pair[0].ordinal)
     prepared = run.prepare(due[:allowed], tries)
     more = work.span is not None and work.span[1] < job.total - 1
+    more = more and postponing.waiting(places.ledger, job.plan, 0)[0] < PUT_OFF_MOST
     before = _seen(crew)
     with closing(outcomes(crew, prepared, more)) as found:
         try:

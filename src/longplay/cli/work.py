@@ -47,6 +47,9 @@ def plan(
 def capture(
     limit: Annotated[int | None, typer.Option(min=1, help="Take at most so many files.")] = None,
     workers: WorkersOption = None,
+    retry: Annotated[
+        bool, typer.Option("--retry", help="Ask again for what sources refused.")
+    ] = False,
     archive: ArchiveOption = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -54,7 +57,7 @@ def capture(
     from longplay.workflows import capturing
 
     with opened(archive) as it, output.progress("capture") as update:
-        done = capturing.capture(it, limit=limit, workers=workers, progress=update)
+        done = capturing.capture(it, limit=limit, workers=workers, progress=update, retry=retry)
     if as_json:
         output.document(done.document())
     else:

@@ -86,17 +86,20 @@ class Pool(Generic[Task, Result]):
             initargs=(memory_mb, os.getpid()),
             context=multiprocessing.get_context("spawn"),
         )
-        self._ended = _start(self._pool)
+        self._ended: threading.Event | None = None
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, kind: object, *_: object) -> None:
         _shut(self._pool, clean=kind is None)
-        self._ended.set()
+        if self._ended is not None:
+            self._ended.set()
 
     def submit(self, task: Task) -> None:
-        """Hand a task to the workers."""
+        """Hand a task to the workers, which the first one starts."""
+        if self._ended is None:
+            self._ended = _start(self._pool)
         allowed = self._seconds(task)
         job = _Job(self._function, task, allowed, self._written(task))
         future: Future[Result] = self._pool.schedule(_call, args=(job,), timeout=allowed)

@@ -8,7 +8,7 @@ after its writer died, is swept.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, Protocol
@@ -104,6 +104,7 @@ class ObjectStore(Protocol):
         named_suffix: Callable[[bytes], str | None],
         keeps: Callable[[str], bool],
         begin: Callable[[], None],
+        wanted: Mapping[bytes, Path] | None = None,
     ) -> int:
         """Remove what captures that died left behind, but for what lies in the spool; no capture of
         this machine may run. Returns the count.
@@ -111,7 +112,8 @@ class ObjectStore(Protocol):
         `named_suffix` gives the suffix of an object that the ledger names, None for any other;
         `keeps` says whether something beside objects is to stay, by its path in the store. `begin`
         is called before the first removal from a place that other machines see, and before either
-        of the others is asked.
+        of the others is asked. Bytes that were moved out of the spool, with a root that is `wanted`
+        and that the ledger does not name, become that file again.
         """
 
     def walk(self) -> Iterator[Lying]:

@@ -11,7 +11,7 @@ from __future__ import annotations
 import io
 import json
 import uuid
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import timedelta
@@ -158,8 +158,10 @@ class S3Store:
         named_suffix: Callable[[bytes], str | None],
         keeps: Callable[[str], bool],
         begin: Callable[[], None],
+        wanted: Mapping[bytes, Path] | None = None,
     ) -> int:
-        """Remove what captures that died left behind, in the staging folder and in the bucket.
+        """Remove what captures that died left behind, in the staging folder and in the bucket. Spool
+        files are not moved, so none is `wanted` back.
 
         What a living one has noted too stays, whoever else noted it: it has perhaps just come.
         """

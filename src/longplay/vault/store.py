@@ -9,7 +9,7 @@ and tells which objects may have been linked and never named by the ledger.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import BinaryIO
 
@@ -136,9 +136,11 @@ class FolderStore:
         named_suffix: Callable[[bytes], str | None],
         keeps: Callable[[str], bool] = lambda _: True,
         begin: Callable[[], None] = lambda: None,
+        wanted: Mapping[bytes, Path] | None = None,
     ) -> int:
         """Remove what captures that died left behind. Nothing lies here but objects, and no other
-        machine has part in this folder."""
+        machine has part in this folder. Bytes with a root that is `wanted` and that the ledger does
+        not name become that file."""
         count = 0
         for path in sorted(self.incoming.iterdir()) if self.incoming.is_dir() else []:
             root = None if path.name.endswith(TEMPORARY) else root_of(path.name)
@@ -153,7 +155,9 @@ class FolderStore:
                 elif not place.exists():
                     make_folders(self.folder, place.parent)
                     _link(path, place)
-            path.unlink()
+                if named is None and wanted and root in wanted and not wanted[root].exists():
+                    path.rename(wanted[root])
+            path.unlink(missing_ok=True)
             count += 1
         return count
 

@@ -49,7 +49,12 @@ class Captured:
 
 
 def capture(
-    archive: Archive, *, limit: int | None, workers: int | None, progress: Progress
+    archive: Archive,
+    *,
+    limit: int | None,
+    workers: int | None,
+    progress: Progress,
+    retry: bool = False,
 ) -> Captured:
     """Carry out the archive's plan, and what it is replaced by on the way."""
     started = clock.monotonic()
@@ -65,6 +70,7 @@ def capture(
             workers=workers or engine.default_workers(),
             limit=left,
             progress=progress,
+            retry=retry,
         )
         totals += pipeline.capture(archive.places, job)
         if not drift.seen:
@@ -101,6 +107,7 @@ def _job(
     workers: int,
     limit: int | None,
     progress: Progress,
+    retry: bool,
 ) -> Job:
     path = planning.plan_path(archive, plan.id)
     parts = _parts(archive)
@@ -122,6 +129,7 @@ def _job(
         progress=lambda done: progress(done.offered, plan.entries, _words(done)),
         enough=drift,
         folder=archive.folder,
+        retry=retry,
     )
 
 
