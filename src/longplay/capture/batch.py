@@ -121,6 +121,7 @@ def commit(places: Places, batch: Batch, grant: Grant, *, done: bool) -> Committ
     _store(places, arrivals, beside + _set_aside(places, batch), name)
     for part in (*parts, *_refused_parts(batch)):
         part.spool.unlink(missing_ok=True)
+        journal.forget(journal.stem_of(part.spool))
     for order in batch.orders():
         journal.forget(order.spool)
     left_out = sum(taken.main.hashes.root in gone for _, _, taken in batch.taken)

@@ -55,7 +55,8 @@ class Crew:
         self.me = holder()
         self.workers = workers
         self.events: queue.SimpleQueue[Event] = queue.SimpleQueue()
-        self.leftovers: Leftovers = journal.adopt(places.store.spool)
+        self._adopted = journal.adopted(places.store.spool)
+        self.leftovers: Leftovers = self._adopted.__enter__()
         self.pool = engine.Pool(
             function,
             workers=workers,
@@ -85,6 +86,7 @@ class Crew:
         self._committer.shutdown(wait=True)
         for source in self._sources.values():
             source.close()
+        self._adopted.__exit__(None, None, None)
 
     def source(self, name: str) -> Source:
         """The source of that name, opened once."""

@@ -74,8 +74,7 @@ def fetch(
     """
     transfer = _Transfer(source, order, listed, traffic, stopped)
     if partial is not None:
-        partial.spool.replace(transfer.spool)
-        transfer.have, transfer.version = transfer.spool.stat().st_size, partial.version
+        transfer.go_on_with(partial)
     try:
         fetched = _whole(transfer)
     except UnavailableError:
@@ -111,6 +110,21 @@ class _Transfer:
     @property
     def where(self) -> str:
         return escape(self.order.path)
+
+    def go_on_with(self, partial: Partial) -> None:
+        """Begin with what came of the file before. At every moment one of the two names has both
+        the bytes and the note that tells of them."""
+        self.note(partial.version)
+        if partial.spool != self.spool:
+            partial.spool.replace(self.spool)
+            journal.forget(journal.stem_of(partial.spool))
+        self.have, self.version = self.spool.stat().st_size, partial.version
+
+    def note(self, version: str) -> None:
+        """Write down which state of the file is on its way."""
+        order = self.order
+        partial = Partial(order.source, order.path, self.spool, version, journal.boot())
+        journal.note(order.spool, ".fetching", partial)
 
     def discard(self) -> None:
         """Leave nothing of it."""
@@ -154,13 +168,13 @@ def _stream(transfer: _Transfer) -> None:
             raise SourceError("gives another part than was asked for", where=transfer.where)
         _begin(transfer, stream)
         limit = stream.size
-        with transfer.spool.open("r+b" if transfer.have else "wb") as out:
+        # Without a buffer of ours what came is on its way to the disk when this process is killed.
+        with transfer.spool.open("r+b" if transfer.have else "wb", buffering=0) as out:
             out.seek(transfer.have)
             for chunk in stream.chunks:
                 _take(transfer, chunk, out, limit)
                 if transfer.stopped():
                     raise UnavailableError("was stopped", where=transfer.where)
-            out.flush()
             os.fsync(out.fileno())
         if limit is not None and transfer.have < limit:
             raise UnavailableError(
@@ -183,11 +197,7 @@ def _begin(transfer: _Transfer, stream: Stream) -> None:
                     transfer.traffic.rehashed += len(chunk)
     transfer.version, transfer.mtime_ns = stream.version, stream.mtime_ns or 0
     if stream.version:
-        journal.note(
-            order.spool,
-            ".fetching",
-            Partial(order.source, order.path, transfer.spool, stream.version, journal.boot()),
-        )
+        transfer.note(stream.version)
 
 
 def _take(transfer: _Transfer, chunk: bytes, out: Any, limit: int | None) -> None:

@@ -3,7 +3,7 @@
 Beside the spool files that a file's steps leave lies a small one that tells what is finished:
 `NAME.fetched` (its bytes are here and hashed), `NAME.taken` (and decoded and described). A transfer
 under way has `NAME.fetching`, by which it goes on where it broke off. NAME begins with the process
-that made it; once that is dead, the next capture on this machine takes them over.
+that made it; once that is dead, the next capture on this machine goes on with them.
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ import os
 import pickle
 import re
 from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
@@ -30,7 +30,7 @@ LOCK = "adopt.lock"
 KEPT_SECONDS = 7 * 86_400
 """How long the steps of a dead capture are kept for a next one that may want them."""
 
-_NAME = re.compile(r"([0-9]+-[0-9]+)-(.+)")
+_NAME = re.compile(r"([0-9]+-[0-9]+)-[0-9]+")
 _STEPS = (".fetching", ".fetched", ".taken")
 
 VERSION = 1
@@ -99,6 +99,11 @@ def forget(spool: str) -> None:
         Path(spool + suffix).unlink(missing_ok=True)
 
 
+def stem_of(spool: Path) -> str:
+    """What the names of all spool files begin with that belong to the same file as this one."""
+    return str(spool).rpartition("-")[0]
+
+
 def begun(spool: str) -> Partial | None:
     """The transfer that broke off of the file whose spool files begin with `spool`."""
     path = Path(f"{spool}.fetching")
@@ -112,20 +117,33 @@ def boot() -> str:
     return path.read_text().strip() if path.exists() else ""
 
 
-def adopt(folder: Path) -> Leftovers:
-    """Take over what dead processes of this machine left in a spool folder, under names of this
-    process; what cannot be gone on with is removed."""
+@contextmanager
+def adopted(folder: Path) -> Iterator[Leftovers]:
+    """What dead processes of this machine left in a spool folder and can be gone on with; the rest
+    of it is removed. One capture at a time is given it, for as long as the context lasts: others
+    find nothing."""
     found = Leftovers()
-    with _locked(folder):
-        groups: dict[str, list[Path]] = {}
-        for path in sorted(folder.iterdir()):
-            match = _NAME.fullmatch(path.name)
-            if match and is_gone(f"{os.uname().nodename}:{match[1].replace('-', ':')}"):
-                rest = match[2].split("-")[0].split(".")[0]
-                groups.setdefault(f"{match[1]}-{rest}", []).append(path)
-        for name, paths in groups.items():
-            _take_over(folder, name, paths, found)
-    return found
+    descriptor = os.open(folder / LOCK, os.O_RDWR | os.O_CREAT, 0o644)
+    try:
+        with suppress(BlockingIOError):
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            for stem, paths in _groups(folder).items():
+                if not _revive(stem, found):
+                    for path in paths:
+                        path.unlink(missing_ok=True)
+        yield found
+    finally:
+        os.close(descriptor)
+
+
+def _groups(folder: Path) -> dict[Path, list[Path]]:
+    """The files of dead processes, by what the names of those of one file begin with."""
+    groups: dict[Path, list[Path]] = {}
+    for path in sorted(folder.iterdir()):
+        match = _NAME.match(path.name)
+        if match and is_gone(f"{os.uname().nodename}:{match[1].replace('-', ':')}"):
+            groups.setdefault(folder / match[0], []).append(path)
+    return groups
 
 
 def clear(left: Leftovers) -> None:
@@ -133,73 +151,28 @@ def clear(left: Leftovers) -> None:
     for step in (*left.taken.values(), *left.fetched.values()):
         _remove(step.done)
     for partial in left.partial.values():
-        for path in partial.spool.parent.glob(f"{partial.spool.name.rpartition('-')[0]}[-.]*"):
-            path.unlink(missing_ok=True)
+        _remove_all(partial.spool)
 
 
-def _take_over(folder: Path, name: str, paths: list[Path], found: Leftovers) -> None:
-    fresh = f"{prefix()}-{name.replace('-', '_')}"
-    renamed: dict[Path, Path] = {}
-    for path in paths:
-        target = folder / f"{fresh}{path.name.removeprefix(name)}"
-        path.rename(target)
-        renamed[path] = target
+def _revive(stem: Path, found: Leftovers) -> bool:
+    """Put the furthest step of one file among the leftovers; False where there is none."""
     for suffix in reversed(_STEPS):
-        sidecar = folder / f"{fresh}{suffix}"
+        sidecar = Path(f"{stem}{suffix}")
         if not sidecar.exists():
             continue
         recent = clock.now().timestamp() - sidecar.stat().st_mtime < KEPT_SECONDS
-        if recent and _revive(sidecar, suffix, renamed, found):
-            return
-    for path in renamed.values():
-        path.unlink(missing_ok=True)
-
-
-def _revive(sidecar: Path, suffix: str, renamed: dict[Path, Path], found: Leftovers) -> bool:
-    """Put what a sidecar tells among the leftovers; False where its files are not what it says."""
-    step = _read(sidecar)
-    if suffix == ".fetching":
-        there = renamed.get(step.spool) if isinstance(step, Partial) else None
-        if not isinstance(step, Partial) or there is None or step.boot != boot():
-            return False
-        moved = replace(step, spool=there)
-        found.partial[step.source, step.path] = moved
-        _write(sidecar, moved)
-        return True
-    if not isinstance(step, Step):
-        return False
-    done = _Moved(sidecar, renamed, found.missing).of(step.done)
-    kept = replace(step, done=done)
-    _write(sidecar, kept)
-    steps = found.taken if isinstance(done, Taken) else found.fetched
-    steps[step.source, step.path] = kept
-    return True
-
-
-@dataclass(frozen=True, slots=True)
-class _Moved:
-    """The files of a step under their new names; where one is missing, what it would be called."""
-
-    sidecar: Path
-    renamed: dict[Path, Path]
-    missing: dict[bytes, Path]
-
-    def of(self, done: Fetched | Taken) -> Fetched | Taken:
-        if isinstance(done, Fetched):
-            return replace(done, spool=self._place(done.spool, done.hashes))
-        main = replace(done.main, spool=self._place(done.main.spool, done.main.hashes))
-        pictures = tuple(
-            (replace(part, spool=self._place(part.spool, part.hashes)), role)
-            for part, role in done.pictures
-        )
-        return replace(done, main=main, pictures=pictures)
-
-    def _place(self, spool: Path, hashes: ObjectHashes) -> Path:
-        there = self.renamed.get(spool)
-        if there is None:
-            there = self.sidecar.with_name(f"{self.sidecar.stem}-{spool.name.rpartition('-')[2]}")
-            self.missing[hashes.root] = there
-        return there
+        step = _read(sidecar) if recent else None
+        if isinstance(step, Partial) and step.boot == boot() and step.spool.exists():
+            found.partial[step.source, step.path] = step
+            return True
+        if isinstance(step, Step):
+            for spool, hashes in _spools(step.done):
+                if not spool.exists():
+                    found.missing[hashes.root] = spool
+            steps = found.taken if isinstance(step.done, Taken) else found.fetched
+            steps[step.source, step.path] = step
+            return True
+    return False
 
 
 def settle(left: Leftovers) -> None:
@@ -226,7 +199,12 @@ def _spools(done: Fetched | Taken) -> list[tuple[Path, ObjectHashes]]:
 def _remove(done: Fetched | Taken) -> None:
     """Remove a step's files, and what was noted of it."""
     [(first, _), *_] = _spools(done)
-    for path in first.parent.glob(f"{first.name.rpartition('-')[0]}[-.]*"):
+    _remove_all(first)
+
+
+def _remove_all(spool: Path) -> None:
+    """Remove every spool file that belongs to the same file as this one."""
+    for path in spool.parent.glob(f"{Path(stem_of(spool)).name}[-.]*"):
         path.unlink(missing_ok=True)
 
 
@@ -256,13 +234,3 @@ def _read(sidecar: Path) -> object:
 
 def _write(sidecar: Path, step: Step | Partial) -> None:
     sidecar.write_bytes(pickle.dumps((VERSION, step)))
-
-
-@contextmanager
-def _locked(folder: Path) -> Iterator[None]:
-    descriptor = os.open(folder / LOCK, os.O_RDWR | os.O_CREAT, 0o644)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
-        yield
-    finally:
-        os.close(descriptor)

@@ -59,8 +59,9 @@ class Prepared:
 
 def outcomes(
     crew: Crew, prepared: Prepared, more: bool
-) -> Generator[tuple[Order, Outcome], None, None]:
-    """The outcome of each file, as they come, those first in the plan asked for first.
+) -> Generator[tuple[Order, Outcome] | None, None, None]:
+    """The outcome of each file, as they come, those first in the plan asked for first; None every
+    moment that nothing comes.
 
     Of a file that broke its worker the bytes alone are taken, and why. Where `more` ranges follow,
     files whose host is busy do not hold them up.
@@ -87,6 +88,7 @@ def outcomes(
         if more and starved >= GIVE_WAY_SECONDS:
             yield from _withdrawn(crew)
         if event is None:
+            yield None
             continue
         if isinstance(event, Brought):
             if event.fetched is None:

@@ -131,8 +131,10 @@ def capture_range(places: Places, job: Job, crew: Crew, work: Work, totals: Tota
     before = _seen(crew)
     with closing(outcomes(crew, prepared, more)) as found:
         try:
-            for order, outcome in found:
-                run.note(items[order.ordinal], order, outcome, order.ordinal in tries)
+            for one in found:
+                if one is not None:
+                    order, outcome = one
+                    run.note(items[order.ordinal], order, outcome, order.ordinal in tries)
                 if run.is_full():
                     run.commit(done=False)
                     if job.enough(run.totals):

@@ -303,6 +303,7 @@ def is_gone(name: str) -> bool:
         return False
     stat = Path(f"/proc/{pid}/stat")
     try:
-        return stat.read_text().rsplit(")", 1)[1].split()[19] != ticks
+        fields = stat.read_text().rsplit(")", 1)[1].split()
+        return fields[19] != ticks or fields[0] in "ZX"  # ended, if nobody has asked how
     except FileNotFoundError:
         return Path("/proc/self").exists()
