@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future
-from contextlib import closing
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from pathlib import Path
@@ -25,6 +25,7 @@ from longplay.capture.totals import FAILURES_TOLD, Totals
 from longplay.engine import Failure
 from longplay.files import escape
 from longplay.ledger import leases, postponing
+from longplay.ledger.leases import Heartbeat
 from longplay.ledger.postponing import Postponed
 from longplay.settings import Settings
 
@@ -82,9 +83,7 @@ def capture(places: Places, job: Job) -> Totals:
         journal.settle(crew.leftovers)
         leases.begin_pass(places.ledger, job.plan, job.total)
         while not _finished(job, totals):
-            span = leases.acquire(
-                places.ledger, job.plan, job.total, crew.me, leases.MAX_RANGE
-            )
+            span = leases.acquire(places.ledger, job.plan, job.total, crew.me, leases.MAX_RANGE)
             claimed = postponing.claim(places.ledger, job.plan, CLAIMED, crew.me)
             if span is None and not claimed:
                 if not _wait(places, job):
@@ -129,7 +128,8 @@ def capture_range(places: Places, job: Job, crew: Crew, work: Work, totals: Tota
     more = work.span is not None and work.span[1] < job.total - 1
     more = more and postponing.waiting(places.ledger, job.plan, 0)[0] < PUT_OFF_MOST
     before = _seen(crew)
-    with closing(outcomes(crew, prepared, more)) as found:
+    with run.leased() as heart, closing(outcomes(crew, prepared, more)) as found:
+        whole = False
         try:
             for one in found:
                 if one is not None:
@@ -137,15 +137,14 @@ def capture_range(places: Places, job: Job, crew: Crew, work: Work, totals: Tota
                     run.note(items[order.ordinal], order, outcome, order.ordinal in tries)
                 if run.is_full():
                     run.commit(done=False)
-                    if job.enough(run.totals):
-                        break
+                if heart.stopped or job.enough(run.totals):
+                    break
             else:
-                run.finish(done=allowed >= len(due))
-                return run.totals + _traffic(crew, before)
+                whole = allowed >= len(due)
         except KeyboardInterrupt:
             run.finish(done=False)
             raise
-    run.finish(done=False)
+        run.finish(done=whole)
     return run.totals + _traffic(crew, before)
 
 
@@ -202,6 +201,16 @@ class _Run:
             self.batch.taken.append((order, item.carried, outcome))
             self.totals += Totals(offered=1, captured=1, expected_bytes=item.expected_bytes)
         self.job.progress(self.totals)
+
+    @contextmanager
+    def leased(self) -> Iterator[Heartbeat]:
+        """Keep the lease alive, where there is one."""
+        if self.grant.first is None:
+            yield Heartbeat()
+            return
+        plan, first, name = self.grant.plan, self.grant.first, self.grant.holder
+        with leases.kept(self.places.ledger, plan, first, name) as heart:
+            yield heart
 
     def is_full(self) -> bool:
         """Whether it is time to commit."""

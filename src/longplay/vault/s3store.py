@@ -160,8 +160,8 @@ class S3Store:
         begin: Callable[[], None],
         wanted: Mapping[bytes, Path] | None = None,
     ) -> int:
-        """Remove what captures that died left behind, in the staging folder and in the bucket. Spool
-        files are not moved, so none is `wanted` back.
+        """Remove what captures that died left behind, in the staging folder and in the bucket.
+        Spool files are not moved, so none is `wanted` back.
 
         What a living one has noted too stays, whoever else noted it: it has perhaps just come.
         """
