@@ -24,6 +24,7 @@ from longplay.ledger import log, tables
 from longplay.model import Action
 from longplay.settings import Limits
 from longplay.workflows.verifying import verify
+from tests.capture.test_intake import tone
 
 TEXTS = {f"{number}.txt".encode(): f"text {number}".encode() for number in range(20)}
 
@@ -211,3 +212,50 @@ def test_a_lost_place_is_filled_from_what_a_dead_capture_left(
     capture(archive.places, job(archive, folder, [b"a.txt"]))
     assert place.read_bytes() == b"held"
     assert leftovers(archive) == []
+
+
+def sounding(archive: Archive, folder: Path, action: Action, plan: str) -> Job:
+    items = [Item(0, b"a.flac", action, 0, Carried("m", 7, 8, ((9, 0, None, "derivative"),)))]
+    whole = job(archive, folder, [], plan=plan, total=1, load=lambda _: items)
+    return replace(whole, settings=archive.settings)
+
+
+def test_a_copy_that_a_later_plan_wants_is_made_of_what_is_held(
+    archive: Archive, tmp_path: Path
+) -> None:
+    folder = tmp_path / "m"
+    path = tone(folder / "a.flac", seconds=3)
+    assert capture(archive.places, sounding(archive, folder, Action.ORIGINAL, "p")).captured == 1
+    facts = path.stat()
+    path.write_bytes(bytes(facts.st_size))  # the source is not read again: what is held counts
+    os.utime(path, ns=(facts.st_mtime_ns, facts.st_mtime_ns))
+    totals = capture(archive.places, sounding(archive, folder, Action.OPUS, "q"))
+    assert (totals.captured, totals.fetched) == (1, 0)
+    h, m = tables.holdings.c, tables.manifestations.c
+    with archive.ledger.read() as connection:
+        rows = connection.execute(sa.select(h.action, h.superseded).order_by(h.action)).all()
+        made = connection.execute(
+            sa.select(m.root, m.derived_from).where(m.derived_from.is_not(None))
+        ).all()
+        original = connection.scalar(sa.select(h.root).where(h.action == "original"))
+    assert [tuple(row) for row in rows] == [("opus", 1), ("original", 0)]
+    assert [row.derived_from for row in made] == [original]
+    again = capture(archive.places, sounding(archive, folder, Action.OPUS, "q"))
+    assert (again.already_held, again.captured) == (1, 0)
+    assert verify(archive, progress=lambda *_: None).sound
+    assert leftovers(archive) == []
+
+
+def test_a_copy_gives_way_to_the_original_that_a_later_plan_affords(
+    archive: Archive, tmp_path: Path
+) -> None:
+    folder = tmp_path / "m"
+    tone(folder / "a.flac", seconds=3)
+    for action, plan in ((Action.OPUS, "p"), (Action.ORIGINAL, "q"), (Action.OPUS, "r")):
+        totals = capture(archive.places, sounding(archive, folder, action, plan))
+        assert totals.captured + totals.already_held == 1
+    h = tables.holdings.c
+    with archive.ledger.read() as connection:
+        rows = connection.execute(sa.select(h.action, h.superseded).order_by(h.action)).all()
+    assert [tuple(row) for row in rows] == [("opus", 1), ("original", 0)]
+    assert totals.already_held == 1

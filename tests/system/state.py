@@ -18,7 +18,7 @@ LEFT_OUT = {
     "evidence_file": {"name", "bytes", "sha256", "rows"},
     "plan": {"time"},
     "release": {"time"},
-    "lease": {"holder", "expires"},
+    "lease": {"holder", "granter", "expires"},
 }
 TABLES = (
     *("object", "holding", "manifestation", "embedded", "rights_statement", "quarantine"),

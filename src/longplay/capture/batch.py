@@ -325,6 +325,7 @@ def _file(order: Order, carried: Carried, taken: Taken | None, refusal: str | No
         ),
         refusal=refusal,
         version=order.version,
+        derived_from=order.derived_from,
     )
 
 

@@ -5,17 +5,19 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import sqlalchemy as sa
 
 from longplay.capture.batch import Carried
 from longplay.capture.fetching import Listed
+from longplay.capture.held import Original
 from longplay.capture.totals import Totals
 from longplay.files import escape, inside, mtime_ns
 from longplay.ledger import forgetting, tables
 from longplay.ledger.database import Ledger
 from longplay.ledger.record import QUERY_ROWS
-from longplay.model import Action, Kind
+from longplay.model import Action, Kind, ObjectKey
 
 State = tuple[int | None, int | None, str | None]
 """Size, modification time and version of a file; None for what nobody says."""
@@ -42,17 +44,29 @@ class Item:
         return self.carried.source, self.path
 
 
+@dataclass(frozen=True, slots=True)
+class DueItem:
+    """An item that is due, with the state of its file; with `original` a copy of what is held is to
+    be made, and nothing to be fetched."""
+
+    item: Item
+    state: State
+    original: Original | None = None
+
+
 @dataclass(slots=True)
 class _Known:
     held: dict[Name, tuple[State, str]] = field(default_factory=dict)
+    originals: dict[Name, Original] = field(default_factory=dict)
+    copied: dict[Name, list[State]] = field(default_factory=dict)
     refused: dict[Name, State] = field(default_factory=dict)
     forgotten: dict[Name, list[tuple[int, int, str]]] = field(default_factory=dict)
 
 
 def sort_out(
     ledger: Ledger, folders: dict[str, str], items: Iterable[Item], retry: bool = False
-) -> tuple[list[tuple[Item, State]], Totals]:
-    """The items that are due, with the state of each; the others are counted. With `retry` those
+) -> tuple[list[DueItem], Totals]:
+    """The items that are due; the others are counted. With `retry` those
     are due, too, which their source refused."""
     items = list(items)
     known = _known(ledger, items, retry)
@@ -72,7 +86,9 @@ def sort_out(
             continue
         counted = _counted(item, state, known)
         if counted is None:
-            due.append((item, state))
+            held, _ = known.held.get(item.name, (None, ""))
+            same = held is not None and is_same(state, held)
+            due.append(DueItem(item, state, _to_copy(item, known) if same else None))
         else:
             totals += counted
     return due, totals
@@ -103,7 +119,7 @@ def _counted(item: Item, state: State, known: _Known) -> Totals | None:
         words = f"{escape(item.path)}: was forgotten: {forgotten[0]}"
         return Totals(offered=1, skipped=1, reasons=(words,))
     better = item.action == Action.ORIGINAL and action == Action.OPUS
-    if held is not None and is_same(state, held) and not better:
+    if held is not None and is_same(state, held) and not better and not _to_copy(item, known):
         return Totals(offered=1, already_held=1)
     refused = known.refused.get(item.name)
     # What is told anew of a file that was refused is worth a try.
@@ -111,6 +127,15 @@ def _counted(item: Item, state: State, known: _Known) -> Totals | None:
     if refused is not None and is_same(state, refused) and not told:
         return Totals(offered=1, quarantined=1)
     return None
+
+
+def _to_copy(item: Item, known: _Known) -> Original | None:
+    """The held original of which the plan now wants a copy that is not there yet."""
+    if item.action != Action.OPUS or item.name not in known.originals:
+        return None
+    state, _ = known.held[item.name]
+    there = any(is_same(state, copied) for copied in known.copied.get(item.name, ()))
+    return None if there else known.originals[item.name]
 
 
 def is_same(now: State, then: State) -> bool:
@@ -124,17 +149,18 @@ def _known(ledger: Ledger, items: Iterable[Item], retry: bool) -> _Known:
     for item in items:
         by_source.setdefault(item.carried.source, []).append(item.path)
     known = _Known()
-    h, q = tables.holdings.c, tables.quarantine.c
+    h, o, q = tables.holdings.c, tables.objects.c, tables.quarantine.c
     with ledger.read() as connection:
         for source, paths in by_source.items():
             for start in range(0, len(paths), QUERY_ROWS):
                 chunk = paths[start : start + QUERY_ROWS]
-                for path, *state, action in connection.execute(
-                    sa.select(h.path, h.source_size, h.mtime_ns, h.version, h.action).where(
-                        h.source == source, h.path.in_(chunk), h.superseded == 0
-                    )
-                ):
-                    known.held[source, path] = ((state[0], state[1], state[2]), action)
+                for row in connection.execute(
+                    sa.select(h.path, h.source_size, h.mtime_ns, h.version, h.action, h.superseded,
+                              o.root, o.size, o.suffix, o.sha256, o.kind)
+                    .outerjoin_from(tables.holdings, tables.objects, o.root == h.root)
+                    .where(h.source == source, h.path.in_(chunk))
+                ):  # fmt: skip
+                    _note(known, (source, row.path), row)
                 for path, *state in connection.execute(
                     sa.select(q.path, q.size, q.mtime_ns, q.version).where(
                         q.source == source,
@@ -146,3 +172,15 @@ def _known(ledger: Ledger, items: Iterable[Item], retry: bool) -> _Known:
                 for path, then in forgetting.reasons(connection, source, chunk).items():
                     known.forgotten[source, path] = then
     return known
+
+
+def _note(known: _Known, name: Name, row: Any) -> None:
+    """Take a row of the holdings into account, joined with its object."""
+    state: State = (row.source_size, row.mtime_ns, row.version)
+    if row.action == Action.OPUS:
+        known.copied.setdefault(name, []).append(state)
+    if row.superseded:
+        return
+    known.held[name] = (state, row.action)
+    if row.action == Action.ORIGINAL and row.kind == Kind.AUDIO:
+        known.originals[name] = Original(ObjectKey(row.root, row.size), row.suffix, row.sha256)

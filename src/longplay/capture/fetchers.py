@@ -42,11 +42,13 @@ SLOT_SECONDS = 5.0
 
 @dataclass(frozen=True, slots=True)
 class Due:
-    """A file to be fetched: its order, what was listed of it, and how often it failed before."""
+    """A file to be fetched: its order, what was listed of it, how often it failed before, and who
+    gives it, if not its own source."""
 
     order: Order
     listed: Listed
     tries: int = 0
+    giver: Source | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,7 +129,7 @@ class Fetchers:
         """Take files to be fetched."""
         with self._change:
             for due in files:
-                limit = self._source(due.order.source).limit(due.order.path)
+                limit = self._giver(due).limit(due.order.path)
                 host = self._hosts.setdefault(limit.host, _Host(limit))
                 host.limit = limit
                 heapq.heappush(host.waiting, (due.order.ordinal, due))
@@ -176,6 +178,9 @@ class Fetchers:
                 self._hosts[name].slots = 0
         for name in idle:
             hosts.release(self._ledger, self._holder, name)
+
+    def _giver(self, due: Due) -> Source:
+        return due.giver or self._source(due.order.source)
 
     def _work(self) -> None:
         while (found := self._next()) is not None:
@@ -246,11 +251,11 @@ class Fetchers:
         partial = partial or journal.begun(order.spool)
         try:
             fetched = fetch(
-                self._source(order.source),
+                self._giver(due),
                 order,
                 due.listed,
                 partial=partial,
-                traffic=self.traffic,
+                traffic=Traffic() if due.giver else self.traffic,
                 stopped=lambda: self._stopping,
             )
         except UnavailableError as error:

@@ -25,7 +25,8 @@ class Order:
     """One file to take. `spool` is where it may write, as a path without suffix; without
     `listen` the file's bytes are taken and nothing is decoded. With `fetched` it is here already,
     else it lies in `folder`. `version` is what its source tells this state of it by, `kind` what
-    its source says it is, `mtime_ns` when it was changed last, 0 where nobody says."""
+    its source says it is, `mtime_ns` when it was changed last, 0 where nobody says.
+    `derived_from` is the root of the held object that it is to be a copy of."""
 
     ordinal: int
     source: str
@@ -40,6 +41,7 @@ class Order:
     version: str | None = None
     kind: Kind | None = None
     mtime_ns: int = 0
+    derived_from: bytes | None = None
 
 
 @dataclass(frozen=True, slots=True)

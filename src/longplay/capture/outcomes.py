@@ -141,7 +141,7 @@ def _not_brought(crew: Crew, event: Brought) -> Later | Refusal | Failure:
     words = str(error).removeprefix(f"{escape(order.path)}: ")
     if fetchers.is_final(error):
         return Refusal(words)
-    host = crew.source(order.source).limit(order.path).host
+    host = (event.due.giver or crew.source(order.source)).limit(order.path).host
     return Later(host, words, event.pause, event.due.tries + 1)
 
 

@@ -14,9 +14,10 @@ from longplay import clock
 from longplay.capture import journal
 from longplay.capture.batch import Batch, Committed, Grant, merge_evidence, sweep
 from longplay.capture.crew import Crew
-from longplay.capture.due import Item, State, is_same, sort_out
+from longplay.capture.due import DueItem, Item, State, is_same, sort_out
 from longplay.capture.fetchers import Due
 from longplay.capture.fetching import Listed
+from longplay.capture.held import HeldSource
 from longplay.capture.journal import Step
 from longplay.capture.orders import Fetched, Order, Taken, take
 from longplay.capture.outcomes import LOOK_SECONDS, Later, Outcome, Prepared, Refusal, outcomes
@@ -119,11 +120,11 @@ def capture_range(places: Places, job: Job, crew: Crew, work: Work, totals: Tota
     own = range(work.span[0], work.span[1] + 1) if work.span else range(0)
     items = {item.ordinal: item for item in job.load(sorted({*tries, *own}))}
     due, counted = sort_out(places.ledger, job.folders, items.values(), job.retry)
-    settled = set(tries) - {item.ordinal for item, _ in due}
+    settled = set(tries) - {one.item.ordinal for one in due}
     run.batch.settled |= settled
     run.totals += counted
     allowed = len(due) if job.limit is None else max(0, job.limit - totals.tried)
-    due.sort(key=lambda pair: pair[0].ordinal)
+    due.sort(key=lambda one: one.item.ordinal)
     prepared = run.prepare(due[:allowed], tries)
     more = work.span is not None and work.span[1] < job.total - 1
     more = more and postponing.waiting(places.ledger, job.plan, 0)[0] < PUT_OFF_MOST
@@ -158,16 +159,23 @@ class _Run:
         self.batch, self.started = Batch(), clock.monotonic()
         self.pending: Future[Committed] | None = None
 
-    def prepare(self, due: list[tuple[Item, State]], tries: dict[int, int]) -> Prepared:
+    def prepare(self, due: list[DueItem], tries: dict[int, int]) -> Prepared:
         """Orders for what is due; what dead captures had finished is not asked for again."""
         prepared = Prepared()
-        for item, state in due:
+        for one in due:
+            item, state, original = one.item, one.state, one.original
             order = self._order(item, state)
+            if original is not None:
+                order = replace(order, derived_from=original.key.root)
             found = self._recovered(item, state)
             if isinstance(found, Taken):
                 prepared.done.append((order, found))
             elif isinstance(found, Fetched):
                 prepared.orders.append(replace(order, fetched=found))
+            elif original is not None:
+                listed = Listed(checksum=original.checksum, mtime_ns=state[1])
+                giver = HeldSource(self.places.store, original)
+                prepared.fetches.append(Due(order, listed, giver=giver))
             elif item.carried.source in self.job.folders:
                 prepared.orders.append(order)
             else:

@@ -36,7 +36,8 @@ class Inside:
 @dataclass(frozen=True, slots=True)
 class File:
     """What came of one file of a source. With a `refusal` it went to quarantine: with a `key` its
-    bytes are there. `recordings` are (recording, start_ms, end_ms, role)."""
+    bytes are there. `recordings` are (recording, start_ms, end_ms, role).
+    With `derived_from` it is a copy that was made of the held object with that root."""
 
     source: str
     path: bytes
@@ -54,6 +55,7 @@ class File:
     pictures: tuple[Inside, ...]
     refusal: str | None
     version: str | None = None
+    derived_from: bytes | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,6 +133,7 @@ def _holdings(kept: Sequence[File]) -> Iterator[HoldingRow]:
                 track=file.track,
                 album=file.album,
                 version=file.version,
+                beside=file.derived_from is not None,
             )
 
 
@@ -138,7 +141,7 @@ def _manifestations(kept: Sequence[File]) -> Iterator[ManifestationRow]:
     for file in kept:
         for recording, start_ms, end_ms, role in file.recordings if file.key else ():
             assert file.key is not None
-            yield ManifestationRow(recording, file.key, start_ms, end_ms, role)
+            yield ManifestationRow(recording, file.key, start_ms, end_ms, role, file.derived_from)
 
 
 def _quarantine(refused: Sequence[File]) -> Iterator[QuarantineRow]:

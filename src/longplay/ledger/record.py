@@ -47,6 +47,7 @@ class HoldingRow:
     track: int | None
     album: int | None
     version: str | None = None
+    beside: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,7 +135,9 @@ def add_objects(
 
 
 def add_holdings(connection: Connection, rows: Iterable[HoldingRow], batch: int) -> None:
-    """Record paths; one captured before now leads here, and what it led to is superseded."""
+    """Record paths; one captured before now leads here, and what it led to is superseded. With
+    `beside` the path still leads where it led."""
+    rows = list(rows)
     values = [
         {
             "source": row.source,
@@ -148,13 +151,15 @@ def add_holdings(connection: Connection, rows: Iterable[HoldingRow], batch: int)
             "track": row.track,
             "album": row.album,
             "batch": batch,
-            "superseded": 0,
+            "superseded": int(row.beside),
             "version": row.version,
         }
         for row in rows
     ]
     h = tables.holdings
     for value in values:
+        if value["superseded"]:
+            continue
         source, path = value["source"], value["path"]
         _unquarantine(connection, source, path)
         mine = (h.c.source == source, h.c.path == path)

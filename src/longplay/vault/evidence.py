@@ -105,6 +105,7 @@ SCHEMAS = {
             ("pictures", pa.list_(pa.struct(INSIDE))),
             ("refusal", pa.string()),
             ("version", pa.string()),
+            ("derived_from", pa.binary(32)),
         ]
     ),
     "log": pa.schema(
@@ -172,7 +173,8 @@ def holding_rows(batch: Batch) -> list[dict[str, Any]]:
 
 def _holding_row(batch: Batch, ordinal: int, file: File) -> dict[str, Any]:
     names = ("source", "path", "source_size", "mtime_ns", "mode", "action", "track", "album",
-             "kind", "suffix", "verdict", "refusal", "version")  # fmt: skip
+             "kind", "suffix", "verdict", "refusal", "version",
+             "derived_from")  # fmt: skip
     carried = [field[0] for field in CARRIED]
     return {
         "batch": batch.number,
@@ -221,6 +223,7 @@ def holding_of(row: dict[str, Any]) -> File:
         ),
         refusal=row["refusal"],
         version=row.get("version"),
+        derived_from=row.get("derived_from"),
     )
 
 
