@@ -15,7 +15,7 @@ from longplay.capture.sources.ddex.contents import Message
 from longplay.capture.sources.ddex.reading import MAX_PROBLEMS, NoMessageError
 from longplay.errors import InputError, LongplayError
 from longplay.model import Kind
-from tests.ddex_made import Delivery, Recording, two
+from tests.ddex_made import OPEN, Delivery, Recording, two
 
 GOOD = Delivery(recordings=two(), cover=b"art")
 NESTED = "<Image>" * 70 + "</Image>" * 70
@@ -156,7 +156,7 @@ def test_a_message_of_3_8(tmp_path: Path) -> None:
         (("<Duration>PT1M2.5S</Duration>", ""),
          "message.xml line 5: SoundRecording A1 has no Duration; say how long it is, as PT3M25S"),
         (("<URI>resources/01.flac</URI>", ""),
-         "message.xml line 5: File has no URI; name the file"),
+         "message.xml line 5: File has no URI or FileName or URL; name the file by its URI"),
         (("f97c5d29941bfb1b2fdab0874906ab82", "12345"),
          "message.xml line 5: SoundRecording A1: HashSum '12345' is no MD5, which has 32"
          " hexadecimal digits; correct it, or leave it out"),
@@ -240,6 +240,13 @@ def test_many_problems_are_counted(tmp_path: Path) -> None:
     found = read(tmp_path, Delivery(recordings=many).xml())
     assert len(found.problems) == MAX_PROBLEMS + 1
     assert told(found)[-1] == "message.xml: 149 more problems"
+
+
+def test_deals_about_very_many_recordings_are_refused(tmp_path: Path) -> None:
+    many = [Recording(number, f"QZLP026{number:05}") for number in range(1, 1_101)]
+    text = Delivery(recordings=many, terms=(OPEN,) * 1_000).xml()
+    with pytest.raises(InputError, match="more than 1,000,000 pairs of a deal and a recording"):
+        read(tmp_path, text)
 
 
 def test_a_large_message_takes_little_memory(tmp_path: Path) -> None:

@@ -53,9 +53,9 @@ def test_every_sample_is_read(samples: Path) -> None:
         found["track releases"] += len(message.releases) - len(message.main)
         found["recordings"] += len(recordings)
         found["files"] += sum(len(e.files) for one in recordings for e in one.editions)
-        found["deals"] += len(message.deals)
-        found["cancelled"] += sum(deal.cancelled for deal in message.deals)
-        found["permitting"] += sum(bool(deal.uses) for deal in message.deals)
+        found["deals"] += len(message.deals.all)
+        found["cancelled"] += sum(deal.cancelled for deal in message.deals.all)
+        found["permitting"] += sum(bool(deal.uses) for deal in message.deals.all)
         found["purges"] += bool(message.purged)
         found["tests"] += message.test
     assert versions == VERSIONS
@@ -115,7 +115,7 @@ def test_what_is_free_alone_opens_anything(samples: Path) -> None:
             message = reading.read(path, path.name)
         except InputError:
             continue
-        for one in permissions(message.deals) if message.deals else ():
+        for one in permissions(message.deals.all):
             if one.uses != ("describe",):
                 assert one.words.startswith("FreeOfChargeModel")
                 permitted.setdefault(path.name, set()).add(one.uses)

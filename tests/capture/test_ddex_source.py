@@ -4,17 +4,22 @@ from __future__ import annotations
 
 import hashlib
 import os
+import random
 import shutil
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from longplay.capture.sources import Wanted
 from longplay.capture.sources.ddex import DdexSource
-from longplay.errors import InputError, SourceError, UnavailableError
+from longplay.errors import InputError, LongplayError, SourceError, UnavailableError
 from longplay.model import Kind, Offer
 from longplay.settings import Source
 from tests.ddex_made import ENDED, OPEN, SINCE, WORLD, Delivery, Recording, two
+
+SHARED = HealthCheck.function_scoped_fixture  # each example writes the same files anew
 
 MESSAGE = b"one/0720642442524.xml"
 
@@ -252,6 +257,15 @@ def test_a_manifest_is_compared(tmp_path: Path, url: str, digest: str, words: st
         assert told[0].startswith("B1/BatchComplete_B1.xml: ")
 
 
+def test_a_message_may_have_any_name(tmp_path: Path) -> None:
+    path = delivered(tmp_path, "one")
+    odd = os.fsencode(tmp_path) + b"/one/caf\xe9 %2e.xml"
+    os.rename(os.fsencode(path), odd)  # noqa: PTH104 - a name that no text has
+    found, told = listed(tmp_path)
+    assert told == []
+    assert b"one/caf\xe9 %2e.xml" in found
+
+
 def test_one_broken_message_stops_no_other(tmp_path: Path) -> None:
     delivered(tmp_path, "one")
     (tmp_path / "two").mkdir()
@@ -277,6 +291,37 @@ def test_when_nothing_can_be_read_the_first_reason_is_told(tmp_path: Path) -> No
     (tmp_path / "empty").mkdir()
     with pytest.raises(InputError, match="has no DDEX message in it"):
         list(source(tmp_path / "empty").offers())
+
+
+BODY = Delivery(recordings=two(), cover=b"art").xml().encode()
+
+
+@settings(max_examples=100, deadline=None, suppress_health_check=[SHARED])
+@given(seed=st.integers(0, 2**32))
+def test_damaged_messages_never_stop_a_source_without_words(tmp_path: Path, seed: int) -> None:
+    """Names, numbers and references of a message become anything, and its XML stays well formed."""
+    chance = random.Random(seed)
+    parts = BODY.decode().split(">")
+    for _ in range(chance.randrange(1, 8)):
+        at = chance.randrange(4, len(parts) - 1)
+        tag = parts[at].partition("<")[2]
+        parts[at] = chance.choice(ODD) + "<" + tag
+    delivered(tmp_path, "one", cover=b"art")
+    (tmp_path / "one" / "0720642442524.xml").write_text(">".join(parts), encoding="utf-8")
+    one = source(tmp_path)
+    try:
+        for offer in one.offers():
+            assert offer.path.startswith(b"one/")
+    except LongplayError as error:
+        assert "\n" not in str(error)
+    assert all("\n" not in str(problem) for problem in one.problems)
+
+
+ODD = (
+    "", "x", "A1", "R0", "../x", "-1", "9" * 30, "²", "PT", "P1Y", "true", "0000-00-00", "NaN",
+    "Infinity", "é\u202e", "a" * 5_000, "Worldwide", "9999-12-31T23:59:59Z", "%00", "\t\n ",
+    "http://", "0001-01-01T00:00:00+14:00",
+)  # fmt: skip
 
 
 def test_old_versions_are_told_once(tmp_path: Path) -> None:

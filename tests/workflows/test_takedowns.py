@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+from sqlalchemy.engine import Connection
 
 from longplay import clock
 from longplay.archive import Archive, create, open_archive
@@ -255,6 +257,52 @@ def test_a_claim_that_was_added_and_not_yet_upheld_is_upheld(
     assert (world.state(), world.withdrawn()) == (["open"], set())
     world.apply()
     assert (world.state(), world.withdrawn()) == (["upheld"], {root})
+
+
+def test_killed_at_any_write_and_run_again_it_arrives_at_the_same(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A takedown of a part, after a restoration, with deals: killed at each of its writes."""
+    world.deliver("one")
+    first, second = world.hold(ONE), world.hold(TWO)
+    take(world, "no deal")
+    world.apply()
+    deals.state_deals(world.archive, world.source)
+    world.deliver("three", message="m3", created=LATEST, recordings=two()[:1])
+    ledger = world.archive.ledger
+    write, killed = ledger.write, 0
+
+    def follow() -> None:
+        world.apply()
+        deals.state_deals(world.archive, world.source)
+
+    for allowed in range(10):
+        left = allowed
+
+        @contextmanager
+        def limited() -> Iterator[Connection]:
+            nonlocal left
+            if not left:
+                raise KeyboardInterrupt
+            left -= 1
+            with write() as connection:
+                yield connection
+
+        monkeypatch.setattr(ledger, "write", limited)
+        try:
+            follow()
+        except KeyboardInterrupt:
+            killed += 1
+        monkeypatch.setattr(ledger, "write", write)
+        if left:
+            break
+    assert killed >= 1
+    follow()
+    assert world.withdrawn() == {second} == set(tombstones(world.archive))
+    assert world.state() == ["restored", "upheld"]
+    assert uses(world.statements(ONE)) == [("release", "stream")]
+    assert uses(world.statements(TWO)) == [("describe",)]
+    assert first not in world.withdrawn()
 
 
 def test_what_stands_elsewhere_stays(world: World) -> None:

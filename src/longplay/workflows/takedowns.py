@@ -11,9 +11,12 @@ twice.
 
 from __future__ import annotations
 
+from collections import defaultdict
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from longplay import clock
 from longplay.archive import Archive
@@ -30,12 +33,70 @@ from longplay.ledger.claims import Claim
 from longplay.rights.claims import BY_MESSAGE, State, Step
 from longplay.settings import Source
 from longplay.workflows import claims
-from longplay.workflows.claims import MAX_SUBJECTS, Request
+from longplay.workflows.claims import MAX_CHARACTERS, MAX_SUBJECTS, Request
 
 BACK = f"{BY_MESSAGE}: it stands again"
 """How the words begin by which a takedown is taken back here, not by a person."""
 
 Keys = frozenset[int]
+
+
+@dataclass(frozen=True, slots=True)
+class _Held:
+    """What files of the source led to: objects by the track that they carry or, where they carry
+    none, by their album; and the other way round. `shared` are those that others led to as well."""
+
+    by_track: dict[int, set[bytes]]
+    by_album: dict[int, set[bytes]]
+    keys: dict[bytes, set[int]]
+    shared: frozenset[bytes]
+
+    @staticmethod
+    def of(table: pa.Table) -> _Held:
+        """From the table that `queries.held_from` gives."""
+        held = _Held(defaultdict(set), defaultdict(set), defaultdict(set), frozenset(
+            table.filter(pc.greater(table["others"], 0))["root"].to_pylist()
+        ))  # fmt: skip
+        columns = (table[name].to_pylist() for name in ("root", "track", "album"))
+        for root, track, album in zip(*columns, strict=True):
+            key = track if track is not None else album
+            if key is not None:
+                by = held.by_track if track is not None else held.by_album
+                by[key].add(root)
+                held.keys[root].add(key)
+        return held
+
+    def led_to(self, tracks: Iterable[int], albums: Iterable[int]) -> set[bytes]:
+        """The objects of these recordings, and what is beside the sound of these albums."""
+        found = [self.by_track.get(one, set()) for one in tracks]
+        found += [self.by_album.get(one, set()) for one in albums]
+        return set().union(*found)
+
+
+@dataclass(frozen=True, slots=True)
+class _Ours:
+    """The claims that takedowns of the source made, all and by the message."""
+
+    all: tuple[Claim, ...]
+    by_mark: dict[str, list[Claim]]
+
+    @staticmethod
+    def of(claims: Iterable[Claim], source: str) -> _Ours:
+        """Those among all claims."""
+        mine = tuple(it for it in claims if it.evidence.startswith(f"{_SOURCE}{source}, message "))
+        by_mark: dict[str, list[Claim]] = defaultdict(list)
+        for claim in mine:
+            by_mark[claim.evidence.partition(_END)[0] + _END].append(claim)
+        return _Ours(mine, dict(by_mark))
+
+    def named(self, mark: str) -> set[bytes]:
+        """What claims of a message were about. Those that were taken back here may come again."""
+        return {
+            root
+            for claim in self.by_mark.get(mark, ())
+            if not (claim.state == State.RESTORED and claim.steps[-1].words.startswith(BACK))
+            for root in _objects(claim)
+        }
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,21 +145,21 @@ def apply_takedowns(archive: Archive, source: Source, found: Survey | None = Non
     found = found or whole_survey(source)
     said = _said(source.name, found)
     with archive.ledger.read() as connection:
-        held = queries.held_from(connection, source.name)
-        ours = [one for one in record.list_all(connection) if _is_ours(one, source.name)]
-    standing = _led_to(held, said.tracks, said.albums)
+        held = _Held.of(queries.held_from(connection, source.name))
+        ours = _Ours.of(record.list_all(connection), source.name)
+    standing = held.led_to(said.tracks, said.albums)
     restored, returned = _give_back(archive, ours, standing, held, said)
-    with archive.ledger.read() as connection:
-        ours = [one for one in record.list_all(connection) if _is_ours(one, source.name)]
+    if restored:
+        with archive.ledger.read() as connection:
+            ours = _Ours.of(record.list_all(connection), source.name)
     upheld = withdrawn = 0
     elsewhere: set[bytes] = set()
     for down in said.downs:
-        roots = _led_to(held, down.tracks, {down.album} if down.album is not None else set())
-        elsewhere |= {root for root in roots - standing if _others(held, root)}
-        roots -= standing | elsewhere
+        roots = held.led_to(down.tracks, {down.album} if down.album is not None else ())
+        elsewhere |= (roots - standing) & held.shared
         mark = _mark(source.name, down.message)
-        upheld += _uphold_open(archive, ours, mark)
-        fresh = sorted(roots - _named(ours, mark))
+        upheld += _uphold_open(archive, ours.by_mark.get(mark, ()))
+        fresh = sorted(roots - standing - elsewhere - ours.named(mark))
         for first in range(0, len(fresh), MAX_SUBJECTS):
             some = fresh[first : first + MAX_SUBJECTS]
             made = claims.add(archive, _request(mark, down, some))
@@ -121,7 +182,7 @@ def _said(source: str, found: Survey) -> _Said:
             said.albums.add(album)
         said.tracks |= keys
         why = f"message {message.key}, {escape(group.newest.path)}"
-        said.reasons |= dict.fromkeys((*keys, album), why)
+        said.reasons |= dict.fromkeys((*keys, album) if up else (), why)
         gone = frozenset(_keys(source, now) | _keys(source, before)) - keys
         if gone or not up:
             words = _words(group, message, release, len(gone) if up else 0)
@@ -161,92 +222,44 @@ def _words(group: Group, message: Message, release: Release | None, some: int) -
     return f"no deal stands for {part}{title} ({release.ids[0]})"
 
 
-def _led_to(held: pa.Table, tracks: set[int] | Keys, albums: set[int]) -> set[bytes]:
-    """The objects that files of these recordings and albums led to."""
-    rows = zip(
-        held["root"].to_pylist(), held["track"].to_pylist(), held["album"].to_pylist(), strict=True
-    )
-    return {
-        root
-        for root, track, album in rows
-        if (track in tracks if track is not None else album in albums)
-    }
-
-
-def _others(held: pa.Table, root: bytes) -> bool:
-    """Whether another source led to this object, too."""
-    return any(
-        others and mine == root
-        for mine, others in zip(held["root"].to_pylist(), held["others"].to_pylist(), strict=True)
-    )
-
-
 def _mark(source: str, message: Message) -> str:
     """What a claim's evidence begins with: by it the claim of a message is known again."""
-    return f"{_SOURCE}{source}, message {message.key}; "
+    return f"{_SOURCE}{source}, message {message.key.replace(_END, ' ')}{_END}"
 
 
-_SOURCE = "ddex source "
-
-
-def _is_ours(claim: Claim, source: str) -> bool:
-    return claim.evidence.startswith(f"{_SOURCE}{source}, message ")
-
-
-def _named(ours: list[Claim], mark: str) -> set[bytes]:
-    """What claims of a message were about. Those that were taken back here may be made again."""
-    return {
-        root
-        for claim in ours
-        if claim.evidence.startswith(mark) and not _taken_back_here(claim)
-        for root in _objects(claim)
-    }
-
-
-def _taken_back_here(claim: Claim) -> bool:
-    last = claim.steps[-1]
-    return claim.state == State.RESTORED and last.words.startswith(BACK)
+_SOURCE, _END = "ddex source ", "; "
 
 
 def _objects(claim: Claim) -> set[bytes]:
     return {bytes.fromhex(value) for kind, value in claim.subjects if kind == "object"}
 
 
-def _uphold_open(archive: Archive, ours: list[Claim], mark: str) -> int:
+def _uphold_open(archive: Archive, of_message: Iterable[Claim]) -> int:
     """Uphold what was added, and not decided because the process ended between the two."""
-    waiting = [it for it in ours if it.state == State.OPEN and it.evidence.startswith(mark)]
+    waiting = [claim for claim in of_message if claim.state == State.OPEN]
     for claim in waiting:
         claims.decide(archive, claim.id, Step.UPHOLD, f"{BY_MESSAGE}: {claim.ground}")
     return len(waiting)
 
 
 def _give_back(
-    archive: Archive, ours: list[Claim], standing: set[bytes], held: pa.Table, said: _Said
+    archive: Archive, ours: _Ours, standing: set[bytes], held: _Held, said: _Said
 ) -> tuple[int, int]:
     """Restore upheld claims of which something stands again. What of it does not is claimed anew
     by the message that takes it down."""
     restored = returned = 0
-    why = _reasons(held, said)
-    for claim in ours:
+    for claim in ours.all:
         again = _objects(claim) & standing
         if claim.state != State.UPHELD or not again:
             continue
-        by = sorted({why[root] for root in again if root in why})
+        by = sorted(
+            {said.reasons[key] for root in again for key in held.keys[root] & said.reasons.keys()}
+        )
         words = f"{BACK}, by {'; '.join(by)}"
-        claims.decide(archive, claim.id, Step.RESTORE, words[: claims.MAX_CHARACTERS])
+        claims.decide(archive, claim.id, Step.RESTORE, words[:MAX_CHARACTERS])
         restored += 1
         returned += len(again)
     return restored, returned
-
-
-def _reasons(held: pa.Table, said: _Said) -> dict[bytes, str]:
-    """By which message each object stands."""
-    found: dict[bytes, str] = {}
-    for row in held.select(["root", "track", "album"]).to_pylist():
-        key = row["track"] if row["track"] is not None else row["album"]
-        if key in said.reasons:
-            found[row["root"]] = said.reasons[key]
-    return found
 
 
 def _request(mark: str, down: _Down, roots: list[bytes]) -> Request:

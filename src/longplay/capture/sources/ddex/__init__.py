@@ -47,8 +47,7 @@ class DdexSource:
         today = clock.now().date()
         for group, message, release in found.current():
             if release is not None:
-                told = found.problems.append
-                yield from offering.offers(found, group, message, release, today, told)
+                yield from offering.offers(found, group, message, release, today)
 
     def limit(self, path: bytes) -> Limit:
         """A local folder needs no sparing."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
@@ -94,9 +96,49 @@ class Release:
 
 
 @dataclass(frozen=True, slots=True)
+class Deals:
+    """The deals of a message, found by what they are about: `by_reference` has their places in
+    `all`, `tracks` the references of the track releases of each resource."""
+
+    all: tuple[Deal, ...]
+    by_reference: dict[str, list[int]]
+    tracks: dict[str, list[str]]
+
+    @staticmethod
+    def of(deals: Sequence[Deal], releases: Iterable[Release]) -> Deals:
+        """Deals, put in order by the releases of their message."""
+        by_reference: dict[str, list[int]] = defaultdict(list)
+        for number, deal in enumerate(deals):
+            for one in deal.releases:
+                by_reference[one].append(number)
+        tracks: dict[str, list[str]] = defaultdict(list)
+        for release in releases:
+            for place in release.places if release.tracks else ():
+                tracks[place.resource].extend(release.references)
+        return Deals(tuple(deals), dict(by_reference), dict(tracks))
+
+    def about(self, references: Iterable[str]) -> tuple[Deal, ...]:
+        """Those about any of these releases, in the order of the message."""
+        found = {one for it in dict.fromkeys(references) for one in self.by_reference.get(it, ())}
+        return tuple(self.all[one] for one in sorted(found))
+
+    def reach(self, releases: Iterable[Release]) -> int:
+        """How many pairs of a deal and a resource that it is about there are."""
+        counts = {name: len(found) for name, found in self.by_reference.items()}
+        pairs = 0
+        for release in releases:
+            own = sum(counts.get(one, 0) for one in release.references)
+            pairs += own * len(release.places)
+            for place in () if release.tracks else release.places:
+                names = self.tracks.get(place.resource, ())
+                pairs += sum(counts.get(one, 0) for one in names)
+        return pairs
+
+
+@dataclass(frozen=True, slots=True)
 class Message:
-    """A message, read. `purged` are the identifiers of what it purges; `test` says that its sender
-    only tries: nothing follows from it."""
+    """A message, read; `size` in bytes. `purged` are the identifiers of what it purges; `test` says
+    that its sender only tries: nothing follows from it."""
 
     version: str
     identity: str
@@ -104,10 +146,11 @@ class Message:
     sender: str
     sender_name: str
     created: datetime
+    size: int
     sha256: str
     resources: dict[str, Resource]
     releases: tuple[Release, ...]
-    deals: tuple[Deal, ...]
+    deals: Deals
     purged: tuple[str, ...]
     problems: tuple[Problem, ...]
 
@@ -123,8 +166,4 @@ class Message:
 
     def deals_for(self, release: Release, resource: str) -> tuple[Deal, ...]:
         """The deals about one resource of a release, be it by the release or by its track."""
-        about = set(release.references)
-        for one in self.releases:
-            if one.tracks and any(place.resource == resource for place in one.places):
-                about.update(one.references)
-        return tuple(deal for deal in self.deals if about.intersection(deal.releases))
+        return self.deals.about((*release.references, *self.deals.tracks.get(resource, ())))

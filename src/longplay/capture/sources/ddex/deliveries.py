@@ -26,6 +26,13 @@ from longplay.files import escape
 MAX_LEVELS = 8
 """Folders within folders below the source's: label, year, batch, release, and some to spare."""
 
+KEPT_BYTES = 32 * 1024 * 1024
+"""Of messages that a survey keeps as it read them, which takes twice as much memory: some thousand
+releases. The others are read again when they are asked for."""
+
+MAX_PROBLEMS = 10_000
+"""What is told of one folder: a folder in which more is amiss is all wrong."""
+
 _BATCH = re.compile(rb"(?:[PMN]_)?(?:[A-Za-z0-9-]+_)?[0-9]{14,17}")
 _MANIFEST = b"batchcomplete_"
 _LEFT_OUT = (b"resources", b"acknowledgements")
@@ -72,10 +79,22 @@ class Survey:
     root: bytes
     groups: tuple[Group, ...] = ()
     messages: int = 0
+    kept: dict[bytes, Message] = field(default_factory=dict)
     problems: list[Problem] = field(default_factory=list)
 
+    def tell(self, problem: Problem) -> None:
+        """Note what is amiss; of very much only the beginning, and that there is more."""
+        if len(self.problems) < MAX_PROBLEMS:
+            self.problems.append(problem)
+        elif len(self.problems) == MAX_PROBLEMS:
+            self.problems.append(
+                Problem(escape(self.root), "more is amiss than is told", "", "note")
+            )
+
     def message(self, entry: Entry) -> Message:
-        """Read a message again that was surveyed. Raises InputError, UnavailableError."""
+        """A message that was surveyed. Raises InputError for one that cannot be read any more."""
+        if entry.path in self.kept:
+            return self.kept[entry.path]
         return reading.read(Path(os.fsdecode(self.root + b"/" + entry.path)), escape(entry.path))
 
     def current(self) -> Iterator[tuple[Group, Message, Release | None]]:
@@ -101,25 +120,30 @@ def survey(location: Path) -> Survey:
     found = Survey(os.fsencode(location))
     entries: list[Entry] = []
     versions: Counter[str] = Counter()
+    kept = 0
     for path in _messages(found):
         where = escape(path)
         try:
             message = reading.read(Path(os.fsdecode(found.root + b"/" + path)), where)
         except reading.NoMessageError as error:
-            found.problems.append(Problem(error.where, error.message, error.hint, "note"))
+            found.tell(Problem(error.where, error.message, error.hint, "note"))
             continue
         except InputError as error:
-            found.problems.append(Problem(error.where, error.message, error.hint, "message"))
+            found.tell(Problem(error.where, error.message, error.hint, "message"))
             continue
         found.messages += 1
-        found.problems.extend(message.problems)
+        kept += message.size
+        if kept <= KEPT_BYTES:
+            found.kept[path] = message
+        for problem in message.problems:
+            found.tell(problem)
         versions[message.version] += 1
         if not message.test:
             entries.extend(_entries(path, message))
     for version, count in sorted(versions.items()):
         old = reading.aging(version, count, escape(found.root))
         if old is not None:
-            found.problems.append(old)
+            found.tell(old)
     found.groups = tuple(_grouped(entries))
     return found
 
@@ -164,7 +188,7 @@ def _below(found: Survey, folder: bytes, level: int) -> Iterator[bytes]:
         listed = sorted(os.scandir(here), key=lambda one: one.name)
     except OSError as error:
         if level:
-            found.problems.append(
+            found.tell(
                 Problem(escape(folder), f"cannot be looked at: {error.strerror}", "", "message")
             )
             return
@@ -181,14 +205,14 @@ def _below(found: Survey, folder: bytes, level: int) -> Iterator[bytes]:
             if not hidden:
                 note = Problem(escape(path), "is a link, and not followed", "send what it leads to",
                                "note")  # fmt: skip
-                found.problems.append(note)
+                found.tell(note)
         elif one.is_dir(follow_symlinks=False):
             if not hidden and one.name.lower() not in _LEFT_OUT:
                 inside.append(path)
         elif one.name.lower().endswith(b".xml") and not hidden and not _is_manifest(one.name):
             yield path
     if level >= MAX_LEVELS and inside:
-        found.problems.append(
+        found.tell(
             Problem(
                 escape(folder),
                 "has folders too deep within each other",
@@ -213,7 +237,7 @@ def _complete(found: Survey, folders: list[bytes]) -> Iterator[bytes]:
         if manifest is None and (any_batch or _BATCH.fullmatch(name)) and _holds_folders(
             found.root + b"/" + folder
         ):  # fmt: skip
-            found.problems.append(
+            found.tell(
                 Problem(
                     escape(folder),
                     "is a batch without its BatchComplete file: nothing in it is read yet",
@@ -224,7 +248,8 @@ def _complete(found: Survey, folders: list[bytes]) -> Iterator[bytes]:
             continue
         if manifest is not None:
             problems = manifests.check(found.root, folder, manifest)
-            found.problems.extend(problems)
+            for one in problems:
+                found.tell(one)
             if any(one.grave == "message" for one in problems):
                 continue
         yield folder

@@ -51,7 +51,7 @@ def find(root: bytes, folders: Sequence[bytes], named: str) -> Found:
     for folder in folders:
         for relative in tried:
             for place in (relative, _join(RESOURCES, relative)):
-                found = _look(root, _join(folder, place), shown)
+                found = look(root, _join(folder, place), shown)
                 if found is not None:
                     return found
     raise NotHereError(f"the file {shown} is not in the delivery", _hint(root, folders, tried[0]))
@@ -89,8 +89,11 @@ def _join(folder: bytes, name: bytes) -> bytes:
     return b"/".join(filter(None, (folder, name)))
 
 
-def _look(root: bytes, path: bytes, shown: str) -> Found | None:
-    """The file at `path`, if one is there; no part of the path below `root` may be a link."""
+def look(root: bytes, path: bytes, shown: str) -> Found | None:
+    """The file at `path` within `root`, if one is there; no part of the path may be a link.
+
+    Raises NotHereError, in which it is called as `shown`.
+    """
     here = root
     facts: os.stat_result | None = None
     for part in path.split(b"/"):

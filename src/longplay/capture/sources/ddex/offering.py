@@ -6,7 +6,7 @@ takedowns go by the same names.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date
 
@@ -32,8 +32,6 @@ LOSSLESS = {"flac": True, "pcm": True, "wav": True, "aiff": True, "alac": True, 
 
 MESSAGE = "ddex-message"
 """How an offer calls a message: the evidence of what was delivered, and on which terms."""
-
-Tell = Callable[[Problem], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,29 +69,29 @@ def standing(key: str, message: Message, release: Release, today: date) -> list[
 
 
 def offers(
-    survey: Survey, group: Group, message: Message, release: Release, today: date, tell: Tell
+    survey: Survey, group: Group, message: Message, release: Release, today: date
 ) -> Iterator[Offer]:
-    """The files of a release that may be had today: sound first. `tell` hears what is left out,
-    and why."""
+    """The files of a release that may be had today: sound first. What is left out is noted in the
+    survey."""
     said = escape(group.newest.path)
     had = standing(group.key, message, release, today)
     if not had:
         what = f"no deal stands for {release.title or group.key}: it is not offered"
-        tell(Problem(f"{said} line {release.line}", what, "", "note"))
+        survey.tell(Problem(f"{said} line {release.line}", what, "", "note"))
         return
     made: list[Offer] = []
     for track in had:
         called = f"SoundRecording {track.resource.reference}"
         if not track.edition.files:
             at = f"{said} line {track.resource.line}"
-            tell(Problem(at, f"{called} names no file", "name it, or send it later", "note"))
+            survey.tell(Problem(at, f"{called} names no file", "name it, or send it later", "note"))
         for file in track.edition.files:
-            found = _found(survey, group, file, called, tell)
+            found = _found(survey, group, file, called)
             if found is not None:
                 made.append(_sound(group, release, track, file, found))
     yield from made
     if made:
-        yield from _beside(survey, group, message, release, made[0], tell)
+        yield from _beside(survey, group, message, release, made[0])
 
 
 def _places(message: Message, release: Release) -> tuple[Place, ...]:
@@ -136,7 +134,7 @@ def _sound(group: Group, release: Release, track: Track, file: NamedFile, found:
 
 
 def _beside(
-    survey: Survey, group: Group, message: Message, release: Release, sound: Offer, tell: Tell
+    survey: Survey, group: Group, message: Message, release: Release, sound: Offer
 ) -> Iterator[Offer]:
     """Pictures and booklets of a release, and the message itself."""
     listed = {place.resource for place in _places(message, release)}
@@ -146,16 +144,12 @@ def _beside(
         for edition in resource.editions:
             for file in edition.files:
                 called = f"{resource.kind.capitalize()} {resource.reference}"
-                found = _found(survey, group, file, called, tell)
+                found = _found(survey, group, file, called)
                 if found is not None:
                     yield _other(found, resource.kind, file.checksum, sound.path, resource.title)
-    newest = group.newest
-    at = naming.find(survey.root, (newest.folder,), _name(newest.path))
-    yield _other(at, Kind.TEXT, f"sha256:{message.sha256}", sound.path, MESSAGE)
-
-
-def _name(path: bytes) -> str:
-    return path.rpartition(b"/")[2].decode("utf-8", "surrogateescape")
+    itself = naming.look(survey.root, group.newest.path, "of the message")
+    if itself is not None:
+        yield _other(itself, Kind.TEXT, f"sha256:{message.sha256}", sound.path, MESSAGE)
 
 
 def _other(found: Found, kind: Kind, checksum: str, beside: bytes, title: str) -> Offer:
@@ -176,10 +170,10 @@ def version(size: int, mtime_ns: int) -> str:
     return f"{size}-{mtime_ns}"
 
 
-def _found(survey: Survey, group: Group, file: NamedFile, called: str, tell: Tell) -> Found | None:
+def _found(survey: Survey, group: Group, file: NamedFile, called: str) -> Found | None:
     try:
         return naming.find(survey.root, group.folders, file.name)
     except NotHereError as refused:
         where = f"{escape(group.newest.path)} line {file.line}"
-        tell(Problem(where, f"{called}: {refused.what}", refused.remedy, "part"))
+        survey.tell(Problem(where, f"{called}: {refused.what}", refused.remedy, "part"))
         return None

@@ -139,7 +139,9 @@ def _editions(
             continue
         technical = list(part.iterfind("TechnicalDetails"))
         technical += [
-            it for one in details for it in one.iterfind(f"Technical{name(element)}Details")
+            it
+            for one in (part, *details)
+            for it in one.iterfind(f"Technical{name(element)}Details")
         ]
         named: dict[str, NamedFile] = {}
         for one in technical:

@@ -21,6 +21,7 @@ from lxml import etree
 
 from longplay.capture.sources.ddex import elements, parts, shapes
 from longplay.capture.sources.ddex.contents import (
+    Deals,
     Graveness,
     Message,
     Problem,
@@ -41,6 +42,10 @@ MAX_DEPTH = 64
 
 MAX_ELEMENTS = 250_000
 """Elements of one composite: a release with a thousand deals has some ten thousand."""
+
+MAX_PAIRS = 1_000_000
+"""Deals, counted once for each recording that they are about: a box of 120 recordings with three
+deals for each of 120 countries has some 40,000."""
 
 MAX_PROBLEMS = 50
 """Of one message that are told one by one."""
@@ -135,7 +140,8 @@ def read(path: Path, where: str) -> Message:
             raise InputError(f"is no XML: {_plain(error)}", where=where) from error
         except OSError as error:
             raise InputError(f"cannot be read: {error.strerror}", where=where) from error
-    return _finished(reading, digest)
+        size = source.tell()
+    return _finished(reading, size, digest)
 
 
 def _opened(path: Path, where: str) -> BufferedReader:
@@ -282,7 +288,7 @@ def _header(element: Element, reading: _Reading) -> None:
     }  # fmt: skip
 
 
-def _finished(reading: _Reading, digest: str) -> Message:
+def _finished(reading: _Reading, size: int, digest: str) -> Message:
     """The message, once it was read to its end. Raises InputError for one of no known time."""
     header = reading.header
     created = _time(header.get("created", ""))
@@ -308,6 +314,13 @@ def _finished(reading: _Reading, digest: str) -> Message:
     )
     if releases and all(it.tracks for it in releases):
         releases = (replace(releases[0], tracks=False), *releases[1:])
+    deals = Deals.of(reading.deals, releases)
+    if deals.reach(releases) > MAX_PAIRS:
+        raise InputError(
+            f"has more than {MAX_PAIRS:,} pairs of a deal and a recording that it is about",
+            where=reading.where,
+            hint="send the releases in several messages",
+        )
     _check_references(reading, resources, releases)
     if reading.untold:
         last = Problem(reading.where, f"{reading.untold:,} more problems", "", "note")
@@ -319,10 +332,11 @@ def _finished(reading: _Reading, digest: str) -> Message:
         sender=(header["sender"] or header["name"])[:200],
         sender_name=(header["name"] or header["sender"])[:200],
         created=created,
+        size=size,
         sha256=digest,
         resources=resources,
         releases=releases,
-        deals=tuple(reading.deals),
+        deals=deals,
         purged=reading.purged,
         problems=tuple(reading.problems),
     )

@@ -106,7 +106,7 @@ TABLE: tuple[Row, ...] = (
     _row("DealTerms", "Usage AllDealsCancelled TakeDown", "1-n", "say what may be done",
          versions=_V3),
     _row("File", "FileName URL", "1", "name the file", versions=_V3, grave=True),
-    _row("File", "URI", "1", "name the file", versions=_V4, grave=True),
+    _row("File", "URI FileName URL", "1", "name the file by its URI", versions=_V4, grave=True),
     _row("PurgedRelease", "ReleaseId", "1",
          "name it by its GRid, ICPN or ProprietaryId: by a title nothing is purged",
          versions=_ANY, grave=True),
