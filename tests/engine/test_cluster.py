@@ -8,7 +8,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 import pytest
@@ -77,13 +77,18 @@ def own(tmp_path: Path) -> Iterator[DaskCluster]:
 
 @pytest.fixture(autouse=True)
 def _often(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(cluster, "POLL_SECONDS", 0.2)
+    monkeypatch.setattr(cluster, "POLL_SECONDS", 0.5)
+
+
+def given(tasks: Iterable[str]) -> Callable[[], str | None]:
+    waiting = iter(tasks)
+    return lambda: next(waiting, None)
 
 
 def test_every_task_has_an_outcome(shared: DaskCluster) -> None:
     good = [f"good {number}" for number in range(30)]
     with Cluster(shared.address) as it:
-        found = dict(it.run(behave, [*good, "refuse", "fail"]))
+        found = dict(it.run(behave, given([*good, "refuse", "fail"])))
     assert {task: found[task] for task in good} == {task: task.upper() for task in good}
     assert found["refuse"] == Failure("error", "x.mp3: is no music (none)")
     assert found["fail"] == Failure("error", "ValueError: of some kind")
@@ -98,7 +103,7 @@ def test_tasks_are_taken_as_workers_are_free(shared: DaskCluster) -> None:
             yield str(number)
 
     with Cluster(shared.address) as it:
-        pairs = it.run(behave, tasks())
+        pairs = it.run(behave, given(tasks()))
         for _ in range(5):
             next(pairs)
         pairs.close()  # type: ignore[attr-defined]
@@ -107,7 +112,7 @@ def test_tasks_are_taken_as_workers_are_free(shared: DaskCluster) -> None:
 
 def test_a_task_starts_confined_processes_of_its_own(shared: DaskCluster) -> None:
     with Cluster(shared.address) as it:
-        assert dict(it.run(behave, ["confined:4"])) == {"confined:4": "0,1,2,3"}
+        assert dict(it.run(behave, given(["confined:4"]))) == {"confined:4": "0,1,2,3"}
 
 
 def test_a_worker_with_many_threads_runs_one_task_and_tells_how_many_it_has(
@@ -115,10 +120,10 @@ def test_a_worker_with_many_threads_runs_one_task_and_tells_how_many_it_has(
 ) -> None:
     own.add_worker(threads=3)
     with Cluster(own.address) as it:
-        assert dict(it.run(behave, ["cores"])) == {"cores": "3"}
+        assert dict(it.run(behave, given(["cores"]))) == {"cores": "3"}
         it.workers = lambda: 3  # type: ignore[method-assign] # as if it were three
         tasks = [f"together:{tmp_path / 'mark'}" + "/." * number for number in range(6)]
-        assert all(outcome == task.upper() for task, outcome in it.run(behave, tasks))
+        assert all(outcome == task.upper() for task, outcome in it.run(behave, given(tasks)))
 
 
 def test_the_task_of_a_worker_that_dies_is_done_by_another(
@@ -128,7 +133,7 @@ def test_the_task_of_a_worker_that_dies_is_done_by_another(
         own.add_worker()
     task = f"die once:{tmp_path / 'died'}"
     with Cluster(own.address) as it:
-        found = dict(it.run(behave, ["a", task, "b"]))
+        found = dict(it.run(behave, given(["a", task, "b"])))
     assert found == {"a": "A", task: task.upper(), "b": "B"}
 
 
@@ -136,7 +141,7 @@ def test_a_task_that_workers_die_of_is_given_back(own: DaskCluster) -> None:
     for _ in range(5):
         own.add_worker()
     with Cluster(own.address) as it:
-        found = dict(it.run(behave, ["a", "die", "b", "c"]))
+        found = dict(it.run(behave, given(["a", "die", "b", "c"])))
     assert found.pop("die") == Failure("crash", "4 workers died of it")
     assert found == {"a": "A", "b": "B", "c": "C"}
 
@@ -152,8 +157,8 @@ def test_a_hanging_worker_is_dropped_with_its_task_and_the_others_go_on(
         wait_for(it, 2)
         run = it.run(
             behave,
-            [task, *"abcdef"],
-            hanging=lambda tasks: [one for one in tasks if one == task and mark.exists()],
+            given([task, *"abcdef"]),
+            suspects=lambda: [task, "a"] if mark.exists() else [],
         )
         found = dict(run)
         assert it.workers() == 1
@@ -165,7 +170,7 @@ def test_a_hanging_worker_is_dropped_with_its_task_and_the_others_go_on(
 def test_workers_may_come_late(own: DaskCluster) -> None:
     with Cluster(own.address) as it:
         threading.Timer(1, own.add_worker).start()
-        assert dict(it.run(behave, ["a", "b"])) == {"a": "A", "b": "B"}
+        assert dict(it.run(behave, given(["a", "b"]))) == {"a": "A", "b": "B"}
 
 
 def test_without_any_worker_the_wait_ends(
@@ -173,7 +178,7 @@ def test_without_any_worker_the_wait_ends(
 ) -> None:
     monkeypatch.setattr(cluster, "PATIENCE_SECONDS", 0.5)
     with Cluster(own.address) as it, pytest.raises(EngineError) as caught:
-        dict(it.run(behave, ["a"]))
+        dict(it.run(behave, given(["a"])))
     assert str(caught.value) == (
         f"{own.address}: the cluster has no workers (start some: dask worker {own.address};"
         " what was captured is safe; run the command again)"
@@ -184,7 +189,7 @@ def test_a_scheduler_that_dies_is_told_in_one_line(own: DaskCluster) -> None:
     own.add_worker()
     assert own.scheduler is not None
     with Cluster(own.address) as it, pytest.raises(EngineError) as caught:
-        for _ in it.run(behave, ["a", "sleep:60"]):
+        for _ in it.run(behave, given(["a", "sleep:60"])):
             own.kill(own.scheduler)
     assert str(caught.value) == (
         f"{own.address}: the Dask scheduler is gone"
@@ -214,7 +219,7 @@ def test_a_worker_of_another_version_is_refused(
 ) -> None:
     monkeypatch.setattr(longplay, "__version__", "9.9.9")
     with Cluster(shared.address) as it, pytest.raises(EngineError) as caught:
-        dict(it.run(behave, ["a"]))
+        dict(it.run(behave, given(["a"])))
     assert caught.value.message.endswith("has Longplay 0.1.0 instead of 9.9.9")
     assert caught.value.hint == "install the same versions everywhere"
 
@@ -234,7 +239,7 @@ def test_a_worker_without_longplay_is_told_in_one_line(own: DaskCluster, tmp_pat
     own.environment["PYTHONPATH"] = str(empty.parent)
     own.add_worker()
     with Cluster(own.address) as it, pytest.raises(EngineError, match="cannot import") as caught:
-        dict(it.run(behave, ["a"]))
+        dict(it.run(behave, given(["a"])))
     assert caught.value.hint == f"install Longplay {longplay.__version__} where the workers run"
 
 

@@ -14,7 +14,7 @@ from longplay import clock
 from longplay.errors import LeaseLostError
 from longplay.ledger import leases, log, tables
 from longplay.ledger.database import Ledger, holder, is_gone, open_ledger
-from longplay.ledger.leases import LEASE_TIME, MAX_RANGE
+from longplay.ledger.leases import LEASE_TIME, MAX_RANGE, Standing
 
 DEAD = holder().rsplit(":", 2)[0] + ":999999:1"
 ELSEWHERE = "another-host:1:1"
@@ -136,22 +136,24 @@ def test_what_is_given_back_is_there_at_once(ledger: Ledger) -> None:
 def test_the_granter_keeps_what_waits_and_sees_what_hangs(
     ledger: Ledger, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    granters = {at: leases.token() for at in (0, 10, 20)}
-    for first, granter in granters.items():
+    one, two, three, gone = (leases.token() for _ in range(4))
+    granted = {one: 0, two: 10, three: 20}
+    for granter, first in granted.items():
         assert leases.acquire(ledger, "p", 30, granter, 10) == (first, first + 9)
-    leases.adopt(ledger, "p", 10, granters[10], f"run@{ELSEWHERE}")
-    leases.adopt(ledger, "p", 20, granters[20], f"run@{ELSEWHERE}")
+    leases.adopt(ledger, "p", 10, two, f"run@{ELSEWHERE}")
+    leases.adopt(ledger, "p", 20, three, f"run@{ELSEWHERE}")
     finish(ledger, 20, f"run@{ELSEWHERE}")
-    assert leases.keep_granted(ledger, "p", granters) == leases.Standing(
-        frozenset({0}), frozenset()
-    )
+    assert leases.keep_granted(ledger, "p", granted) == Standing(frozenset({one}))
+    monkeypatch.setattr(leases, "LEASE_TIME", 3 * LEASE_TIME)
+    leases.keep_granted(ledger, "p", granted)
     expire(monkeypatch)
-    assert leases.keep_granted(ledger, "p", granters) == leases.Standing(
-        frozenset({0}), frozenset({10})
-    )
+    found = leases.keep_granted(ledger, "p", {**granted, gone: 10})
+    assert found == Standing(frozenset({one}), frozenset({two, gone}))
     assert row(ledger, 0).expires > clock.timestamp()
     assert row(ledger, 10).expires < clock.timestamp()
     assert leases.others(ledger, "p", {0}) == 1
+    assert leases.acquire(ledger, "p", 30, leases.token(), skip={10}) is None
+    assert leases.acquire(ledger, "p", 30, leases.token()) == (10, 19)
 
 
 @pytest.mark.parametrize("at_once", [False, True])

@@ -87,12 +87,12 @@ def capture(places: Places, job: Job) -> Totals:
             span = leases.acquire(places.ledger, job.plan, job.total, crew.me, leases.MAX_RANGE)
             claimed = postponing.claim(places.ledger, job.plan, CLAIMED, crew.me)
             if span is None and not claimed:
-                if not _wait(places, job):
+                if not wait_for_hosts(places, job):
                     break
                 continue
             totals = capture_range(places, job, crew, Work(span, crew.me, tuple(claimed)), totals)
         if not _finished(job, totals):
-            totals += _put_off(places, job)
+            totals += put_off(places, job)
             journal.clear(crew.leftovers)
         if sharing.alone():
             sweep(places)
@@ -103,11 +103,12 @@ def capture(places: Places, job: Job) -> Totals:
 @dataclass(frozen=True, slots=True)
 class Work:
     """A range of ordinals (both ends included) that `holder` has the lease on, and files that had
-    been put off and are claimed now."""
+    been put off and are claimed now, by the crew where nobody is named as `claimant`."""
 
     span: tuple[int, int] | None
     holder: str
     claimed: tuple[Postponed, ...] = ()
+    claimant: str | None = None
 
 
 def capture_range(places: Places, job: Job, crew: Crew, work: Work, totals: Totals) -> Totals:
@@ -155,7 +156,7 @@ class _Run:
     def __init__(self, places: Places, job: Job, crew: Crew, work: Work, totals: Totals) -> None:
         self.places, self.job, self.crew, self.totals = places, job, crew, totals
         first = work.span[0] if work.span else None
-        self.grant = Grant(job.plan, first, work.holder, crew.me)
+        self.grant = Grant(job.plan, first, work.holder, work.claimant or crew.me)
         self.batch, self.started = Batch(), clock.monotonic()
         self.pending: Future[Committed] | None = None
 
@@ -289,7 +290,7 @@ def _finished(job: Job, totals: Totals) -> bool:
     return over or job.enough(totals)
 
 
-def _wait(places: Places, job: Job) -> bool:
+def wait_for_hosts(places: Places, job: Job) -> bool:
     """Wait a little for a file that was put off; False where that would take too long."""
     soonest = postponing.soonest(places.ledger, job.plan)
     if soonest is None or soonest > clock.text_of(clock.now() + timedelta(seconds=WAIT_SECONDS)):
@@ -298,7 +299,7 @@ def _wait(places: Places, job: Job) -> bool:
     return True
 
 
-def _put_off(places: Places, job: Job) -> Totals:
+def put_off(places: Places, job: Job) -> Totals:
     """Files that are still due, because their hosts gave nothing."""
     count, rows = postponing.waiting(places.ledger, job.plan, FAILURES_TOLD)
     names = {item.ordinal: escape(item.path) for item in job.load([row.ordinal for row in rows])}

@@ -10,7 +10,6 @@ Dask is imported where a cluster is used, and nowhere else.
 
 from __future__ import annotations
 
-import itertools
 import logging
 import multiprocessing.process
 import pickle
@@ -19,7 +18,7 @@ import queue
 import threading
 import uuid
 import warnings
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import astuple, dataclass, field
 from importlib import metadata
@@ -40,6 +39,10 @@ CONNECT_SECONDS = 10
 
 POLL_SECONDS = 5.0
 """How often the cluster is asked for its size, and the caller for tasks that hang."""
+
+SILENT_TICKS = 6
+"""Polls during which a live worker is heard of, however large the cluster: the heartbeat of one
+among a thousand comes every 6 s."""
 
 RESULT_SECONDS = 10
 """How long a result may take to come over once it is there: its worker may have died since."""
@@ -96,9 +99,13 @@ def cores() -> int:
 
 @dataclass(slots=True)
 class _Flight(Generic[Task]):
+    """A task under way. While it is suspected to hang, `heard` has for each tick when the workers
+    that it is assigned to were last heard of."""
+
     task: Task
     future: Future[Any]
     hangs: bool = False
+    heard: list[dict[str, float]] = field(default_factory=list)
 
 
 @dataclass(slots=True)
@@ -107,9 +114,6 @@ class _Flights(Generic[Task]):
 
     by_key: dict[str, _Flight[Task]] = field(default_factory=dict)
     back: queue.SimpleQueue[str | None] = field(default_factory=queue.SimpleQueue)
-
-    def tasks(self) -> list[Task]:
-        return [flight.task for flight in self.by_key.values() if not flight.hangs]
 
 
 class Cluster:
@@ -136,26 +140,26 @@ class Cluster:
     def run(
         self,
         function: Callable[[Task], Result],
-        tasks: Iterable[Task],
+        next_task: Callable[[], Task | None],
         *,
-        hanging: Callable[[list[Task]], Collection[Task]] = lambda _: (),
+        suspects: Callable[[], Collection[Task]] = tuple,
     ) -> Iterator[tuple[Task, Result | Failure]]:
         """Apply `function` to each task on the cluster; yield pairs as they finish.
 
-        A task is taken from `tasks` when a worker is free for it, so the iterable may be endless.
-        `hanging(tasks)` is asked every few seconds which of the tasks under way shall be given up;
-        they come back as failures, and their workers are dropped. `function` may run more than
-        once for a task, also at the same time, after a worker was believed to be dead. Closing the
+        `next_task` is asked when a worker is free, and every few seconds; with None it has none
+        just now. `suspects` is asked every few seconds which of the tasks under way seem to hang:
+        where their worker is silent too, they come back as failures, and the worker is dropped.
+        `function` may run more than once for a task, also at the same time, after a worker was
+        believed to be dead. Ends when nothing is under way and no task is left. Closing the
         iterator cancels what has not begun; what runs is not waited for.
         """
         flights: _Flights[Task] = _Flights()
-        waiting = iter(tasks)
         room = self._room(0)
         idle_ticks = 0
         with _ticking(flights.back):
             try:
                 while True:
-                    for task in itertools.islice(waiting, max(0, room - len(flights.by_key))):
+                    while len(flights.by_key) < room and (task := next_task()) is not None:
                         self._submit(flights, function, task)
                     if not flights.by_key:
                         return
@@ -163,7 +167,7 @@ class Cluster:
                     if key is None:
                         idle_ticks = 0 if self.workers() else idle_ticks + 1
                         room = self._room(idle_ticks)
-                        self._give_up(flights, hanging(flights.tasks()))
+                        self._drop_silent(flights, suspects())
                     elif (flight := self._landed(flights, key)) is not None:
                         yield flight
             finally:
@@ -230,37 +234,40 @@ class Cluster:
         except Exception as error:
             return Failure("error", f"{type(error).__name__}: {error}"[:500])
 
-    def _give_up(self, flights: _Flights[Task], hanging: Collection[Task]) -> None:
-        """Cancel tasks, and let their workers go: one that hangs would be given the next task."""
-        given_up = {
-            key: flight
-            for key, flight in flights.by_key.items()
-            if any(flight.task is task for task in hanging)
-        }
-        if not given_up:
+    def _drop_silent(self, flights: _Flights[Task], suspects: Collection[Task]) -> None:
+        """Cancel suspected tasks whose worker has not been heard of since some ticks, and let the
+        worker go: it would be given the next task."""
+        for flight in flights.by_key.values():
+            if not any(flight.task is task for task in suspects):
+                flight.heard.clear()
+        watched = {k: flight for k, flight in flights.by_key.items() if flight.task in suspects}
+        if not watched:
             return
-        processing = self._processing(given_up.keys())
-        scheduler: Any = self._client.scheduler
-        for flight in given_up.values():
-            flight.hangs = True
-        self._cancel([flight.future for flight in given_up.values()])
-        for _ in range(MESSAGES):  # on the way to the scheduler the cancellation may be overtaken
-            if not self._processing(given_up.keys()):
-                break
-        for worker in processing:
-            self._ask(
-                self._client.sync,
-                scheduler.unregister,
-                address=worker,
-                stimulus_id=f"longplay-hangs-{uuid.uuid4().hex}",
-            )
-        for key in given_up:
-            flights.back.put(key)
+        workers = self._ask(self._client.scheduler_info)["workers"]
+        processing = self._ask(self._client.processing)
+        for key, flight in watched.items():
+            at = [worker for worker, keys in processing.items() if key in keys]
+            flight.heard.append({one: workers[one]["last_seen"] for one in at if one in workers})
+            before = flight.heard[-1 - SILENT_TICKS] if len(flight.heard) > SILENT_TICKS else {}
+            silent = flight.heard[-1].items() & before.items()
+            if silent:
+                flight.hangs = True
+                self._cancel([flight.future])
+                for _ in range(MESSAGES):  # the next message may overtake the cancellation
+                    if not any(key in keys for keys in self._ask(self._client.processing).values()):
+                        break
+                for worker, _ in silent:
+                    self._unregister(worker)
+                flights.back.put(key)
 
-    def _processing(self, keys: Collection[str]) -> list[str]:
-        """The workers that have one of these tasks."""
-        found = self._ask(self._client.processing)
-        return [worker for worker, theirs in found.items() if not set(keys).isdisjoint(theirs)]
+    def _unregister(self, worker: str) -> None:
+        scheduler: Any = self._client.scheduler
+        self._ask(
+            self._client.sync,
+            scheduler.unregister,
+            address=worker,
+            stimulus_id=f"longplay-hangs-{uuid.uuid4().hex}",
+        )
 
     def _cancel(self, futures: list[Future[Any]]) -> None:
         if futures:

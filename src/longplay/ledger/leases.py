@@ -64,12 +64,18 @@ def begin_pass(ledger: Ledger, plan: str, total: int) -> None:
 
 
 def acquire(
-    ledger: Ledger, plan: str, total: int, granter: str, size: int = MAX_RANGE
+    ledger: Ledger,
+    plan: str,
+    total: int,
+    granter: str,
+    size: int = MAX_RANGE,
+    skip: Collection[int] = (),
 ) -> tuple[int, int] | None:
     """Lease the next range in plan order (both ends included), or None when none is left.
 
     What others left comes before what is new. What `granter` itself left open, it is given again:
-    who has several ranges at a time needs a name for each. A new range has `size` ordinals.
+    who has several ranges at a time needs a name for each. A new range has `size` ordinals; those
+    that begin with one of `skip` are left to others.
     """
     with ledger.write() as connection:
         for row in connection.execute(
@@ -77,6 +83,8 @@ def acquire(
             .where(leases.c.plan == plan, leases.c.done == 0)
             .order_by(leases.c.first)
         ):
+            if row.first in skip:
+                continue
             left = is_gone(row.holder) and (row.granter == FREE or is_gone(row.granter))
             if row.holder == granter or row.expires < clock.timestamp() or left:
                 named = {"holder": granter, "granter": granter}
@@ -129,14 +137,16 @@ def renew(connection: Connection, plan: str, first: int, name: str, *, done: boo
         raise _lost(connection, plan, first)
 
 
-def give_back(ledger: Ledger, plan: str, first: int, name: str) -> None:
-    """Leave a range that is not done to the next one who asks. Harmless if it is done or lost."""
+def give_back(ledger: Ledger, plan: str, first: int, name: str) -> bool:
+    """Leave a range that is not done to the next one who asks; whether it was so. Harmless if it is
+    done or lost."""
     with ledger.write(alone=False) as connection:
-        connection.execute(
+        changed = connection.execute(
             leases.update()
             .where(*_range(plan, first), leases.c.holder == name, leases.c.done == 0)
             .values(expires=FREE)
         )
+        return bool(changed.rowcount)
 
 
 def withdraw(ledger: Ledger, plan: str, first: int, granter: str, *, at_once: bool) -> None:
@@ -154,41 +164,41 @@ def withdraw(ledger: Ledger, plan: str, first: int, granter: str, *, at_once: bo
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """How the ranges of some granters stand: what nobody has adopted, and what its holder has let
-    expire."""
+    """How the ranges of some granters stand: what nobody has adopted yet, and what their holders
+    have let expire or have lost to somebody else."""
 
-    waiting: frozenset[int]
-    expired: frozenset[int]
+    waiting: frozenset[str] = frozenset()
+    lost: frozenset[str] = frozenset()
 
 
-def keep_granted(ledger: Ledger, plan: str, granters: dict[int, str]) -> Standing:
-    """Keep alive what was granted and not yet adopted: the granter of each range by its first
-    ordinal. Returns how all of them stand."""
-    if not granters:
-        return Standing(frozenset(), frozenset())
-    waiting, expired = set(), set()
+def keep_granted(ledger: Ledger, plan: str, granted: dict[str, int]) -> Standing:
+    """Keep alive what was granted and not yet adopted: the first ordinal of each range by its
+    granter. Returns how all of them stand."""
+    if not granted:
+        return Standing()
+    waiting, lost = set(), set()
     with ledger.write(alone=False) as connection:
-        rows = connection.execute(
-            sa.select(leases).where(leases.c.plan == plan, leases.c.first.in_(list(granters)))
-        ).all()
+        rows = {
+            row.first: row
+            for row in connection.execute(
+                sa.select(leases).where(
+                    leases.c.plan == plan, leases.c.first.in_(list(granted.values()))
+                )
+            )
+        }
         now = clock.timestamp()
-        for row in rows:
-            if row.granter != granters[row.first] or row.done:
-                continue
-            if row.holder == row.granter:
-                waiting.add(int(row.first))
-            elif row.expires < now:
-                expired.add(int(row.first))
+        for granter, first in granted.items():
+            row = rows.get(first)
+            if row is None or row.granter != granter or (row.expires < now and not row.done):
+                lost.add(granter)
+            elif row.holder == granter:
+                waiting.add(granter)
         connection.execute(
             leases.update()
-            .where(
-                leases.c.plan == plan,
-                leases.c.first.in_(waiting),
-                leases.c.holder == leases.c.granter,
-            )
+            .where(leases.c.plan == plan, leases.c.holder.in_(waiting))
             .values(expires=_expiry())
         )
-    return Standing(frozenset(waiting), frozenset(expired))
+    return Standing(frozenset(waiting), frozenset(lost))
 
 
 def others(ledger: Ledger, plan: str, mine: Collection[int] = ()) -> int:

@@ -72,7 +72,12 @@ def capture(
             progress=progress,
             retry=retry,
         )
-        totals += pipeline.capture(archive.places, job)
+        if archive.settings.engine:
+            from longplay.workflows import clustered  # Dask takes a while to import
+
+            totals += clustered.capture(archive, job, workers=workers)
+        else:
+            totals += pipeline.capture(archive.places, job)
         if not drift.seen:
             break
         plan = planning.replan(archive, plan)
