@@ -188,6 +188,7 @@ def test_a_worker_that_hangs_is_dropped_by_its_client(
     check(longplay)
 
 
+@pytest.mark.long
 def test_without_its_scheduler_it_says_so_and_goes_on_with_another(
     longplay: Longplay, calm: Longplay, songs: Path, cluster: DaskCluster
 ) -> None:
