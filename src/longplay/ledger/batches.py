@@ -15,7 +15,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from longplay.files import escape
-from longplay.ledger import log, queries, record, tables
+from longplay.ledger import log, queries, record, tables, tally
 from longplay.ledger.record import HoldingRow, ManifestationRow, ObjectRow, QuarantineRow
 from longplay.model import ObjectKey
 
@@ -82,6 +82,9 @@ def number_of(files: Iterable[File], new: Iterable[ObjectKey], time: str) -> int
 def add(connection: Connection, batch: Batch) -> None:
     """Name the batch's objects, and record its paths and what they carry."""
     kept = [file for file in batch.files if file.refusal is None]
+    names = {(file.source, file.path) for file in batch.files}
+    known = record.known_paths(connection, names)
+    tally.note_known(connection, batch.plan, len(names - known))
     record.add_objects(connection, _objects(batch, kept), batch.number, batch.time)
     record.add_holdings(connection, _holdings(kept), batch.number)
     record.add_manifestations(connection, _manifestations(kept))

@@ -71,11 +71,12 @@ class Ledger:
         batches, whose own evidence tells of them.
         """
         changed: set[str] = set()
+        closing: list[Closing] = []
         done: Callable[[], None] | None = None
         with (
             _plainly(),
             self._engine.connect().execution_options(
-                longplay_write=True, longplay_changed=changed
+                longplay_write=True, longplay_changed=changed, longplay_closing=closing
             ) as connection,
             connection.begin(),
         ):
@@ -83,6 +84,8 @@ class Ledger:
                 exclude_writers(connection)
             self._refuse_moved(connection)
             yield connection
+            for close in closing:
+                close(connection)
             if not self.is_sqlite:  # who waited for a lock meanwhile may have waited for the move
                 self._refuse_moved(connection)
             if alone and self.witness is not None:
@@ -113,8 +116,17 @@ class Ledger:
         self._engine.dispose()
 
 
+Closing = Callable[[Connection], None]
+"""What a transaction does last of all, before it is committed: see `closings`."""
+
 Witness = Callable[[Connection, frozenset[str]], Callable[[], None] | None]
 """What `Ledger.witness` is: given the transaction and the names of the tables that it changed."""
+
+
+def closings(connection: Connection) -> list[Closing] | None:
+    """What is to be done at the end of this transaction: append to it. None if it only reads."""
+    found: list[Closing] | None = connection.get_execution_options().get("longplay_closing")
+    return found
 
 
 def exclude_writers(connection: Connection) -> None:

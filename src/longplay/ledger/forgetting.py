@@ -14,9 +14,9 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from longplay import clock
-from longplay.ledger import claims, log, tables
+from longplay.ledger import claims, log, tables, tally
 from longplay.ledger.claims import Tombstone
-from longplay.ledger.record import QUERY_ROWS
+from longplay.ledger.writing import QUERY_ROWS
 from longplay.model import ObjectKey
 
 CAUSE = "forget"
@@ -34,6 +34,7 @@ def forget(
     fresh = [one for one in stones if one.key.root not in known]
     if not fresh:
         return []
+    tally.note_going(connection, [one.key.root for one in fresh])
     time = clock.timestamp()
     detail = {
         "objects": [[one.key.hex, one.key.size] for one in fresh],

@@ -14,7 +14,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from longplay.ledger import queries, tables
-from longplay.ledger.record import QUERY_ROWS
+from longplay.ledger.writing import QUERY_ROWS
 from longplay.model import ObjectKey
 
 ROWS = 4096

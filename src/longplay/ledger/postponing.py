@@ -14,7 +14,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from longplay import clock
-from longplay.ledger import record
+from longplay.ledger import writing
 from longplay.ledger.database import Ledger, is_gone
 from longplay.ledger.tables import postponed
 
@@ -35,7 +35,7 @@ class Postponed:
 
 def put_off(connection: Connection, plan: str, rows: Iterable[Postponed]) -> None:
     """Note files that are still due; those that were noted before get the newer words."""
-    record.upsert(
+    writing.upsert(
         connection,
         postponed,
         [
@@ -124,8 +124,8 @@ def waiting(ledger: Ledger, plan: str, count: int) -> tuple[int, list[Postponed]
 
 def _mark(connection: Connection, plan: str, ordinals: list[int], holder: str) -> None:
     until = clock.text_of(clock.now() + CLAIM_TIME)
-    for start in range(0, len(ordinals), record.QUERY_ROWS):
-        some = ordinals[start : start + record.QUERY_ROWS]
+    for start in range(0, len(ordinals), writing.QUERY_ROWS):
+        some = ordinals[start : start + writing.QUERY_ROWS]
         connection.execute(
             postponed.update()
             .where(postponed.c.plan == plan, postponed.c.ordinal.in_(some))

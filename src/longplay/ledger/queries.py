@@ -6,11 +6,13 @@ import json
 from collections.abc import Iterator, Sequence
 from typing import Any, TypeVar
 
+import numpy as np
 import pyarrow as pa
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from longplay.ledger import tables
+from longplay.ledger.tally import remembered
 from longplay.model import Kind, ObjectKey, Role, Statement, Verdict
 
 Provenance = tuple[bytes, str, int | None, int | None, str]
@@ -46,13 +48,11 @@ def count(connection: Connection, table: sa.Table) -> int:
 def held_recordings(connection: Connection) -> pa.Array:
     """The recordings that some object carries, sorted, as unsigned 64-bit keys."""
     m = tables.manifestations.c
-    query = sa.select(m.recording).where(_remembered(m.root)).distinct()
-    return pa.array(sorted(connection.scalars(query)), pa.uint64())
-
-
-def _remembered(root: sa.ColumnElement[bytes]) -> sa.ColumnElement[bool]:
-    """Whether an object was not forgotten: its paths and recordings stay, its bits do not."""
-    return root.not_in(sa.select(tables.forgotten.c.root))
+    query = sa.select(sa.type_coerce(m.recording, sa.BigInteger)).where(remembered(m.root))
+    rows = connection.execute(query.distinct(), execution_options={"yield_per": FETCH_ROWS})
+    # As SQL has them, signed: tens of millions of Python's integers would fill the memory.
+    found = np.fromiter((row[0] for row in rows), np.int64).view(np.uint64)
+    return pa.array(np.sort(found), pa.uint64())
 
 
 def stored(connection: Connection) -> Iterator[tuple[ObjectKey, str]]:
@@ -68,9 +68,11 @@ def stored(connection: Connection) -> Iterator[tuple[ObjectKey, str]]:
 def oldest_checked(connection: Connection, limit: int) -> set[bytes]:
     """The roots of the objects whose last fixity check lies furthest back."""
     o = tables.objects.c
-    return set(
-        connection.scalars(sa.select(o.root).order_by(o.checked.nulls_first(), o.root).limit(limit))
-    )
+    found: set[bytes] = set()
+    for never in (o.checked.is_(None), o.checked.is_not(None)):
+        query = sa.select(o.root).where(never).order_by(o.checked, o.root)
+        found.update(connection.scalars(query.limit(limit - len(found))))
+    return found
 
 
 def evidence_names(connection: Connection, kind: str) -> list[str]:
@@ -117,7 +119,7 @@ def held_by_role(connection: Connection) -> pa.Table:
     """Each held recording with the best role that an object has for it; derivatives come last."""
     m = tables.manifestations.c
     rank = sa.func.min(sa.case((m.role == Role.DERIVATIVE.value, 1), else_=0))
-    query = sa.select(m.recording, rank).where(_remembered(m.root)).group_by(m.recording)
+    query = sa.select(m.recording, rank).where(remembered(m.root)).group_by(m.recording)
     rows = connection.execute(query).all()
     roles = [Role.DERIVATIVE.value if row[1] else Role.PRESERVATION.value for row in rows]
     return pa.table(
@@ -160,6 +162,21 @@ def provenance(connection: Connection) -> Iterator[Provenance]:
         yield from map(tuple, rows)
 
 
+def provenances(connection: Connection, roots: Sequence[bytes]) -> list[Provenance]:
+    """The rows of `provenance` for some objects, in no order."""
+    h, e = tables.holdings.c, tables.embedded.c
+    found: list[Provenance] = []
+    for some in in_parts(roots):
+        own = sa.select(h.root, h.source, h.track, h.album, h.action).where(h.root.in_(some))
+        inside = (
+            sa.select(e.picture, h.source, h.track, h.album, sa.literal("original"))
+            .join(tables.embedded, e.root == h.root)
+            .where(e.picture.in_(some))
+        )
+        found += [tuple(row) for query in (own, inside) for row in connection.execute(query)]
+    return found
+
+
 def provenance_of(connection: Connection, root: bytes) -> list[Provenance]:
     """The rows of `provenance` for one object."""
     h, e = tables.holdings.c, tables.embedded.c
@@ -176,7 +193,7 @@ def statements_about(connection: Connection, subjects: Sequence[str]) -> list[St
     """The rights statements about these subjects, for each by URI and evidence."""
     r = tables.rights_statements
     found: list[Statement] = []
-    for part in _parts(subjects):
+    for part in in_parts(subjects):
         query = sa.select(r).where(r.c.subject.in_(part)).order_by(r.c.uri, r.c.evidence)
         found += [_statement(row) for row in connection.execute(query)]
     return found
@@ -227,7 +244,7 @@ def objects_carrying(connection: Connection, recordings: Sequence[int]) -> list[
     """(recording, root) of the objects that carry these recordings, preservation copies first."""
     m = tables.manifestations.c
     found = []
-    for some in _parts(recordings):
+    for some in in_parts(recordings):
         rows = connection.execute(
             sa.select(m.recording, m.root, m.role).where(m.recording.in_(some)).distinct()
         )
@@ -240,12 +257,12 @@ def sizes_of(connection: Connection, roots: Sequence[bytes]) -> dict[bytes, Obje
     o = tables.objects.c
     return {
         root: ObjectKey(root, size)
-        for some in _parts(roots)
+        for some in in_parts(roots)
         for root, size in connection.execute(sa.select(o.root, o.size).where(o.root.in_(some)))
     }
 
 
-def _parts(values: Sequence[T]) -> Iterator[Sequence[T]]:
+def in_parts(values: Sequence[T]) -> Iterator[Sequence[T]]:
     """A long list in parts that one query takes."""
     return (values[at : at + QUERY_VALUES] for at in range(0, len(values), QUERY_VALUES))
 
@@ -260,7 +277,7 @@ def recordings_of(connection: Connection, root: bytes) -> list[int]:
 def carried(connection: Connection) -> pa.Table:
     """(recording, root) of every manifestation."""
     m = tables.manifestations.c
-    query = sa.select(m.recording, m.root).where(_remembered(m.root)).distinct()
+    query = sa.select(m.recording, m.root).where(remembered(m.root)).distinct()
     rows = connection.execute(query).all()
     return pa.table(
         {
@@ -274,12 +291,12 @@ def pictures_of_none_but(connection: Connection, roots: set[bytes]) -> dict[byte
     """The embedded pictures of these objects that no other object has, by the object."""
     e = tables.embedded.c
     mine: dict[bytes, set[bytes]] = {}
-    for some in _parts(sorted(roots)):
+    for some in in_parts(sorted(roots)):
         rows = connection.execute(sa.select(e.root, e.picture).where(e.root.in_(some)))
         for root, picture in rows:
             mine.setdefault(picture, set()).add(root)
     others: set[bytes] = set()
-    for some in _parts(sorted(mine)):
+    for some in in_parts(sorted(mine)):
         rows = connection.execute(sa.select(e.root, e.picture).where(e.picture.in_(some)))
         others |= {picture for root, picture in rows if root not in roots}
     found: dict[bytes, list[bytes]] = {}

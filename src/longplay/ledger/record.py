@@ -2,23 +2,22 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy.dialects.postgresql import insert as postgresql_insert
-from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 from sqlalchemy.engine import Connection
 
 from longplay import clock
-from longplay.ledger import log, tables
+from longplay.ledger import log, tables, tally, writing
+from longplay.ledger.writing import insert, parts, upsert
 from longplay.model import ObjectKey, Statement
 
 LAYER_FACT = "rights of "
 
-QUERY_ROWS = 500
-"""Keys looked up in one query; SQLite takes at most 32,766 variables."""
+QUERY_ROWS = writing.QUERY_ROWS
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,7 +130,8 @@ def add_objects(
         }
         for row in rows
     ]
-    _insert(connection, tables.objects, values)
+    added = insert(connection, tables.objects, values, returning=("size",))
+    tally.note_objects(connection, (size for (size,) in added))
 
 
 def add_holdings(connection: Connection, rows: Iterable[HoldingRow], batch: int) -> None:
@@ -157,14 +157,14 @@ def add_holdings(connection: Connection, rows: Iterable[HoldingRow], batch: int)
         for row in rows
     ]
     h = tables.holdings
-    for value in values:
-        if value["superseded"]:
-            continue
-        source, path = value["source"], value["path"]
-        _unquarantine(connection, source, path)
-        mine = (h.c.source == source, h.c.path == path)
-        connection.execute(h.update().where(*mine).values(superseded=1))
+    leading = [value for value in values if not value["superseded"]]
+    for source, paths in _by_source(leading).items():
+        _unquarantine(connection, source, paths)
+        for some in parts(paths):
+            led = (h.c.source == source, h.c.path.in_(some), h.c.superseded == 0)
+            connection.execute(h.update().where(*led).values(superseded=1))
     upsert(connection, h, values)
+    tally.note_paths(connection, {row.key.root for row in rows})
 
 
 def add_manifestations(connection: Connection, rows: Iterable[ManifestationRow]) -> None:
@@ -181,16 +181,20 @@ def add_manifestations(connection: Connection, rows: Iterable[ManifestationRow])
         }
         for row in rows
     ]
-    _insert(connection, tables.manifestations, values)
+    told = ("recording", "root", "start_ms")
+    added = insert(connection, tables.manifestations, values, returning=told)
+    tally.note_manifestations(connection, added)
 
 
 def add_embedded(connection: Connection, rows: Iterable[tuple[ObjectKey, ObjectKey, str]]) -> None:
     """Record pictures found inside objects, as (object, picture, role)."""
+    rows = list(rows)
     values = [
         {"root": holder.root, "picture": picture.root, "role": role}
         for holder, picture, role in rows
     ]
-    _insert(connection, tables.embedded, values)
+    insert(connection, tables.embedded, values)
+    tally.note_paths(connection, {picture.root for _, picture, _ in rows})
 
 
 def add_quarantine(
@@ -217,7 +221,7 @@ def add_quarantine(
 
 def add_evidence(connection: Connection, files: Iterable[EvidenceFile]) -> None:
     """Name evidence files; from the end of this transaction on they count."""
-    _insert(
+    insert(
         connection,
         tables.evidence_files,
         [
@@ -253,8 +257,10 @@ def replace_statements(
     if states(connection, origin, statements):
         return
     table = tables.rights_statements
+    before = connection.scalars(sa.select(table.c.subject).where(table.c.origin == origin))
+    tally.note_statements(connection, {*before, *(one.subject for one in statements)})
     connection.execute(table.delete().where(table.c.origin == origin))
-    _insert(connection, table, [{**_row(one), "origin": origin} for one in statements])
+    insert(connection, table, [{**_row(one), "origin": origin} for one in statements])
     log.append(connection, "rights", origin, {"statements": len(statements)})
 
 
@@ -274,11 +280,14 @@ def restate(connection: Connection, origin: str, statements: Iterable[Statement]
     """Add rights statements; those that another origin made are this one's from now on."""
     rows = [{**_row(one), "origin": origin} for one in statements]
     upsert(connection, tables.rights_statements, rows)
+    tally.note_statements(connection, (row["subject"] for row in rows))
 
 
 def retract(connection: Connection, origin: str) -> None:
     """Remove the rights statements that only `origin` made."""
     table = tables.rights_statements
+    about = connection.scalars(sa.select(table.c.subject).where(table.c.origin == origin))
+    tally.note_statements(connection, about)
     connection.execute(table.delete().where(table.c.origin == origin))
 
 
@@ -287,6 +296,8 @@ def drop_objects(connection: Connection, keys: Iterable[ObjectKey]) -> None:
     keys = list(keys)
     if not keys:
         return
+    tally.note_going(connection, [key.root for key in keys])
+    tally.note_paths_gone(connection)
     rows = [{"it": key.root} for key in keys]
     for table in (tables.objects, tables.holdings, tables.manifestations, tables.embedded,
                   tables.copies):  # fmt: skip
@@ -309,35 +320,30 @@ def recorded_layers(connection: Connection) -> dict[str, str]:
     return {key.removeprefix(LAYER_FACT): value for key, value in rows}
 
 
-def _unquarantine(connection: Connection, source: object, path: object) -> None:
-    table = tables.quarantine
-    connection.execute(table.delete().where(table.c.source == source, table.c.path == path))
+def known_paths(
+    connection: Connection, names: Iterable[tuple[str, bytes]]
+) -> set[tuple[str, bytes]]:
+    """Which of these (source, path) led to an object once, or into quarantine."""
+    rows = [{"source": source, "path": path} for source, path in names]
+    found: set[tuple[str, bytes]] = set()
+    for source, paths in _by_source(rows).items():
+        for table in (tables.holdings, tables.quarantine):
+            for some in parts(paths):
+                mine = (table.c.source == source, table.c.path.in_(some))
+                query = sa.select(table.c.path).where(*mine).distinct()
+                found.update((source, path) for path in connection.scalars(query))
+    return found
 
 
-def _insert(connection: Connection, table: sa.Table, values: list[dict[str, Any]]) -> None:
-    """Add rows; one that is there already stays as it is."""
-    if values:
-        statement = _dialect_insert(connection, table).on_conflict_do_nothing()
-        connection.execute(statement, _in_order(table, values))
+def _by_source(rows: Iterable[dict[str, Any]]) -> dict[str, list[bytes]]:
+    """The paths of each source, in order."""
+    found: dict[str, set[bytes]] = defaultdict(set)
+    for row in rows:
+        found[row["source"]].add(row["path"])
+    return {source: sorted(paths) for source, paths in sorted(found.items())}
 
 
-def upsert(connection: Connection, table: sa.Table, values: list[dict[str, Any]]) -> None:
-    """Add rows; one that is there already is replaced."""
-    if values:
-        statement = _dialect_insert(connection, table)
-        keys = [column.name for column in table.primary_key]
-        changed = {name: statement.excluded[name] for name in values[0] if name not in keys}
-        statement = statement.on_conflict_do_update(index_elements=keys, set_=changed)
-        connection.execute(statement, _in_order(table, values))
-
-
-def _in_order(table: sa.Table, values: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Rows by key: two captures that bring the same objects never wait for each other in a ring."""
-    keys = [column.name for column in table.primary_key]
-    return sorted(values, key=lambda row: tuple(row[key] for key in keys))
-
-
-def _dialect_insert(connection: Connection, table: sa.Table) -> Any:
-    if connection.dialect.name == "postgresql":
-        return postgresql_insert(table)
-    return sqlite_insert(table)
+def _unquarantine(connection: Connection, source: str, paths: list[bytes]) -> None:
+    q = tables.quarantine
+    for some in parts(paths):
+        connection.execute(q.delete().where(q.c.source == source, q.c.path.in_(some)))

@@ -66,8 +66,18 @@ objects = _table(
     Column("verdict", String),
     Column("batch", BigInteger, nullable=False),
     Column("checked", String),
+    Column("access", Integer),
+    Index("object_by_check", "checked", "root"),
 )
-"""What is stored. `verdict` is the integrity verdict of audio; `checked` the last fixity check."""
+"""What is stored. `verdict` is the integrity verdict of audio; `checked` the last fixity check;
+`access` its access class as it was judged last (an index of `tally.ACCESS`; null: not yet)."""
+
+Index(
+    "object_unjudged",
+    objects.c.root,
+    sqlite_where=objects.c.access.is_(None),
+    postgresql_where=objects.c.access.is_(None),
+)
 
 holdings = _table(
     "holding",
@@ -108,8 +118,24 @@ embedded = _table(
     Column("root", LargeBinary(32), primary_key=True),
     Column("picture", LargeBinary(32), primary_key=True),
     Column("role", String, primary_key=True),
+    Index("embedded_by_picture", "picture"),
 )
 """Pictures found inside an object's tags, each an object of its own."""
+
+tallies = _table(
+    "tally",
+    Column("name", String, primary_key=True),
+    Column("value", Float, nullable=False),
+)
+"""Running totals, which the transactions that change them keep (`tally.py`)."""
+
+recording_changes = _table(
+    "recording_change",
+    Column("recording", Key, primary_key=True),
+    Column("counted", Integer, nullable=False),
+)
+"""Recordings that came or went since listens were last summed up; `counted` says whether that sum
+has them."""
 
 rights_statements = _table(
     "rights_statement",
@@ -123,6 +149,15 @@ rights_statements = _table(
     Column("origin", String, nullable=False, index=True),
 )
 """`origin` is the source whose import stated it: a re-import replaces its own statements."""
+
+for _date in (rights_statements.c.start, rights_statements.c.end):
+    # Most statements have no dates; the few that do change what may be heard from day to day.
+    Index(
+        f"rights_statement_{_date.name}",
+        _date,
+        sqlite_where=_date != "",
+        postgresql_where=_date != "",
+    )
 
 quarantine = _table(
     "quarantine",
@@ -297,5 +332,6 @@ copies = _table(
     Column("root", LargeBinary(32), primary_key=True),
     Column("replica", String, primary_key=True),
     Column("checked", String),
+    Index("copy_by_check", "replica", "checked", "root"),
 )
 """Which replica stores hold an object, and when it was last read there."""

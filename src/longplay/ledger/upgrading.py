@@ -9,7 +9,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from longplay.errors import ArchiveError
-from longplay.ledger import database, portable, sweeping, tables
+from longplay.ledger import database, portable, sweeping, tables, tally
 from longplay.ledger.database import Ledger
 
 
@@ -55,7 +55,7 @@ def _claims_and_feeds(connection: Connection) -> None:
 
 
 def _many_machines(connection: Connection) -> None:
-    """Version 3 has versions of files, and what captures on many machines share."""
+    """Version 3 has versions of files, what captures on many machines share, and running totals."""
     meta = tables.meta
     known = sa.select(meta.c.value).where(meta.c.key == sweeping.SWEEPS)
     if connection.scalar(known) is None:
@@ -64,12 +64,17 @@ def _many_machines(connection: Connection) -> None:
         ("holding", "version", "VARCHAR"),
         ("quarantine", "version", "VARCHAR"),
         ("lease", "granter", "VARCHAR DEFAULT '' NOT NULL"),
+        ("object", "access", "INTEGER"),
     ):
         columns = {column["name"] for column in sa.inspect(connection).get_columns(table)}
         if column not in columns:
             connection.execute(sa.text(f"ALTER TABLE {table} ADD COLUMN {column} {kind}"))
-    names = ("postponed", "host_slot")
+    names = ("postponed", "host_slot", "tally", "recording_change")
     tables.metadata.create_all(connection, [tables.metadata.tables[name] for name in names])
+    for name in ("object", "embedded", "copy", "rights_statement"):
+        for index in tables.metadata.tables[name].indexes:
+            index.create(connection, checkfirst=True)
+    tally.recount(connection)
 
 
 STEPS: dict[int, Callable[[Connection], None]] = {1: _claims_and_feeds, 2: _many_machines}

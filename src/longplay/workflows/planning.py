@@ -155,15 +155,6 @@ def current_plan(archive: Archive) -> Plan:
     return table.read_plan(plan_path(archive, document["plan"]))
 
 
-def count_due(archive: Archive) -> int:
-    """Files that the plan lists and that are neither held nor in quarantine."""
-    plan = current_plan(archive)
-    listed = table.read_range(plan_path(archive, plan.id), 0, plan.entries)
-    with archive.ledger.read() as connection:
-        held = _names(queries.held_paths(connection))
-    return len(_names(listed) - held)
-
-
 def plan_path(archive: Archive, plan: str) -> Path:
     """Where a plan's file lies."""
     return archive.plans / f"{plan}.parquet"

@@ -24,7 +24,7 @@ from longplay import clock
 from longplay.archive import Archive
 from longplay.errors import InputError, LongplayError
 from longplay.files import read_bounded, unescape
-from longplay.ledger import batches, claims, log, queries, record, tables
+from longplay.ledger import batches, claims, log, queries, record, tables, tally
 from longplay.ledger.batches import Batch, File
 from longplay.ledger.forgetting import CAUSE
 from longplay.model import Action, Kind, ObjectKey
@@ -60,6 +60,7 @@ def refill(
 ) -> Report:
     """Fill the empty tables of the archive's new ledger. `persons` are those of the old one."""
     report = Report()
+    tally.ignore(connection)
     report.lost += [f"evidence {name} is damaged: its facts are missing" for name in found.damaged]
     record.add_evidence(connection, found.files)
     chain = _chain(archive, found, report)
@@ -77,6 +78,7 @@ def refill(
     _feeds(archive, connection, report)
     _forget(archive, connection)
     _check_feeds(connection, report)
+    tally.recount(connection)
     report.objects, _ = queries.count_objects(connection)
     detail = {"objects": report.objects, "lost": len(report.lost)}
     report.entries = log.append(connection, "rebuild", "ledger", detail)

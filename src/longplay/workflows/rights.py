@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Iterator
 from datetime import datetime
 
@@ -104,17 +104,6 @@ def judge_release(
     return list(
         gate.decide_many(asked, Act.RELEASE, at, withdrawn=withdrawn, log_position=position)
     )
-
-
-def count_by_access_class(archive: Archive) -> dict[str, int]:
-    """How many objects anybody may listen to, signed-in users may, or nobody."""
-    now = clock.now()
-    roots = withdrawing.standing(archive).roots
-    classes = Counter(
-        "dark" if root in roots else gate.access_class(statements, now)
-        for root, (statements, _) in _chains(archive).items()
-    )
-    return {name: classes[name] for name in ("open", "restricted", "dark")}
 
 
 def _chains(archive: Archive) -> dict[bytes, tuple[tuple[Statement, ...], bool]]:

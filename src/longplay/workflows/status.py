@@ -4,11 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import numpy as np
-
 from longplay.archive import Archive
 from longplay.ledger import queries, tables
-from longplay.workflows import planning, rights, shares
+from longplay.workflows import tallying
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,20 +25,17 @@ class Status:
 
 def status(archive: Archive) -> Status:
     """Gather the figures."""
+    found = tallying.totals(archive)
     with archive.ledger.read() as connection:
-        objects, size = queries.count_objects(connection)
-        held = queries.held_recordings(connection)
         quarantined = queries.count(connection, tables.quarantine)
         releases = queries.count(connection, tables.releases)
-        plan = queries.latest_plan(connection)
-    due = planning.count_due(archive) if plan else 0
     return Status(
-        objects=objects,
-        bytes=size,
-        recordings=len(held),
-        due=due,
+        objects=found.objects,
+        bytes=found.bytes,
+        recordings=found.recordings,
+        due=found.due,
         quarantined=quarantined,
-        share_of_listens=shares.share_held(archive, np.array(held, np.uint64)),
+        share_of_listens=found.share_of_listens,
         releases=releases,
-        by_access_class=rights.count_by_access_class(archive),
+        by_access_class=found.by_access_class,
     )
