@@ -23,6 +23,7 @@ from longplay.cli import (
     serve,
     share,
     source,
+    status,
     verify,
     work,
 )
@@ -46,6 +47,7 @@ app.add_typer(packages.app, name="export")
 for command in (
     *keep.COMMANDS,
     *work.COMMANDS,
+    *status.COMMANDS,
     *verify.COMMANDS,
     *preserve.COMMANDS,
     *operate.COMMANDS,

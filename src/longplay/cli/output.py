@@ -46,21 +46,27 @@ def line(text: str = "") -> None:
 
 def table(columns: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
     """Print rows for people; numbers stand to the right."""
+    out.print(grid(None, columns, rows))
+
+
+def grid(title: str | None, columns: Sequence[str], rows: Sequence[Sequence[object]]) -> Table:
+    """Rows for people, to be printed or put on a screen."""
     named = (Column(Text(_visible(column))) for column in columns)
-    view = Table(*named, box=None, pad_edge=False, header_style="bold")
+    view = Table(*named, box=None, pad_edge=False, header_style="bold", title=title)
+    view.title_justify = "left"
     for at, column in enumerate(view.columns):
         if rows and all(isinstance(row[at], int | float) or row[at] is None for row in rows):
             column.justify = "right"
     for row in rows:
-        view.add_row(*(Text(_visible(_cell(value))) for value in row))
-    out.print(view)
+        view.add_row(*(Text(_visible(cell(value))) for value in row))
+    return view
 
 
 def facts(rows: Sequence[tuple[str, object]]) -> None:
     """Print names with their values, one a line."""
     width = max((len(name) for name, _ in rows), default=0)
     for name, value in rows:
-        line(f"{name:<{width}}  {_cell(value)}")
+        line(f"{name:<{width}}  {cell(value)}")
 
 
 def size(count: int) -> str:
@@ -113,7 +119,8 @@ def _visible(text: str) -> str:
     return text.translate(CONTROLS)
 
 
-def _cell(value: object) -> str:
+def cell(value: object) -> str:
+    """A value as it stands in a table."""
     match value:
         case None:
             return "-"

@@ -1,4 +1,4 @@
-"""`plan`, `capture`, `status`: the archive's daily work."""
+"""`plan`, `capture`, `rebuild`, `upgrade`: the archive's daily work."""
 
 from __future__ import annotations
 
@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from longplay.capture.totals import Totals
     from longplay.planning import Plan
     from longplay.workflows.capturing import Captured
-    from longplay.workflows.status import Status
 
 
 def plan(
@@ -63,21 +62,6 @@ def capture(
     else:
         show_capture(done)
     refuse_failures(done.totals, as_json)
-
-
-def show_status(archive: ArchiveOption = None, as_json: JsonOption = False) -> None:
-    """What is held, due and published."""
-    from longplay.workflows.status import status
-
-    with opened(archive) as it:
-        found = status(it)
-    if as_json:
-        output.document(found)
-    else:
-        _print_status(found)
-
-
-show_status.__name__ = "status"
 
 
 def rebuild(
@@ -127,7 +111,7 @@ def upgrade(archive: ArchiveOption = None, as_json: JsonOption = False) -> None:
     output.line(f"the ledger had version {before}, and has {now}")
 
 
-COMMANDS = (plan, capture, show_status, rebuild, upgrade)
+COMMANDS = (plan, capture, rebuild, upgrade)
 
 
 def show_plan(made: Plan, report: Path | None = None) -> None:
@@ -179,18 +163,3 @@ def refuse_failures(totals: Totals, as_json: bool) -> None:
             f"{totals.failed} of {totals.offered} files failed",
             hint="see why above; the same command tries them again",
         )
-
-
-def _print_status(found: Status) -> None:
-    output.facts(
-        [
-            ("objects", found.objects),
-            ("bytes", output.size(found.bytes)),
-            ("recordings", found.recordings),
-            ("due", found.due),
-            ("quarantined", found.quarantined),
-            ("share of listens", output.percent(found.share_of_listens)),
-            ("releases", found.releases),
-            *((f"objects {name}", count) for name, count in found.by_access_class.items()),
-        ]
-    )

@@ -134,6 +134,18 @@ def read_rows(path: Path, ordinals: Sequence[int]) -> pa.Table:
     return pa.concat_tables([*found, empty]).replace_schema_metadata(None)
 
 
+def read_listens(path: Path, first: int) -> Iterator[NDArray[np.float32]]:
+    """The listens of each row from the ordinal `first` on, in parts. Raises PlanError."""
+    with _opened(path) as file:
+        start = 0
+        for index in range(file.metadata.num_row_groups):
+            end = start + file.metadata.row_group(index).num_rows
+            if end > first:
+                column = file.read_row_group(index, ["listens"])["listens"]
+                yield column.to_numpy()[max(first - start, 0) :]
+            start = end
+
+
 @contextmanager
 def _opened(path: Path) -> Iterator[pq.ParquetFile]:
     try:
