@@ -10,7 +10,8 @@ import pytest
 import sqlalchemy as sa
 
 from longplay.errors import LedgerError, LongplayError
-from longplay.ledger import log, record, tables
+from longplay.ledger import batches, log, record, tables, tally
+from longplay.ledger.batches import Batch, File
 from longplay.ledger.database import Ledger, create, open_ledger
 from longplay.model import ObjectKey
 from tests.postgres import Server
@@ -54,6 +55,40 @@ def test_eight_writers_make_one_chain(address: str, ledger: Ledger, tmp_path: Pa
         assert log.walk(connection) == log.LogState(200, True, None)
         subjects = set(connection.scalars(sa.select(tables.log.c.subject)))
     assert subjects == {f"{who}-{number}" for who in range(1, 9) for number in range(25)}
+
+
+def brings(address: str, folder: Path, who: int, count: int) -> None:
+    """Batches of objects, paths and recordings, some of which others bring too."""
+    mine = open_ledger(address, folder)
+    for number in range(count):
+        keys = [ObjectKey(bytes([n]) * 32, n) for n in (7, number % 3, 10 * who + number % 10)]
+        files = [
+            File("s", b"%d/%d/%d" % (who, number, key.size), key, key.size, number, 0o644, "original", 1, 1,
+                 "audio", ".ogg", None, ((key.size % 5, 0, None, "preservation"),), (), None)
+            for key in keys
+        ]  # fmt: skip
+        batch = Batch(who * 100 + number, "p", "t", files, {key: (bytes(32), 1) for key in keys})
+        with mine.write(alone=False) as connection:
+            batches.add(connection, batch)
+            batches.append(connection, batch, bytes(32), {})
+    mine.close()
+
+
+def test_totals_are_exact_whoever_writes_beside(
+    address: str, ledger: Ledger, tmp_path: Path
+) -> None:
+    threads = [
+        threading.Thread(target=brings, args=(address, tmp_path, who, 15)) for who in range(1, 7)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    with ledger.read() as connection:
+        assert log.walk(connection).entries == 90
+        kept, anew = tally.read(connection), tally.counted(connection)
+    assert {name: kept[name] for name in anew} == anew
+    assert anew["recordings"] == 5
 
 
 def test_a_capture_keeps_nobody_waiting_before_it_appends(ledger: Ledger) -> None:

@@ -1,4 +1,4 @@
-"""`move-ledger`: what keeps an archive in order that its owner looks after."""
+"""`doctor`, `move-ledger`: what keeps an archive in order that its owner looks after."""
 
 from __future__ import annotations
 
@@ -36,4 +36,23 @@ def move_ledger(
     output.line(f"the old one, {done.before}, is not used any more: remove it after a backup")
 
 
-COMMANDS = (move_ledger,)
+def doctor(archive: ArchiveOption = None, as_json: JsonOption = False) -> None:
+    """Look at every part of the archive, and say what is to be done."""
+    from longplay.workflows.doctor import examine
+
+    with output.progress("doctor") as update:
+        found = examine(archive_folder(archive), progress=update)
+    if as_json:
+        output.document(found)
+    else:
+        for one in found.findings:
+            where = f"{one.where}: " if one.where else ""
+            output.line(f"{'TO DO' if one.todo else 'note '}  {one.check}: {where}{one.what}")
+            output.line(f"       {one.remedy}")
+        output.line(f"checked: {', '.join(found.checks)}")
+        output.line("all well" if found.healthy else "there is something to do")
+    if not found.healthy:
+        raise typer.Exit(1)
+
+
+COMMANDS = (doctor, move_ledger)

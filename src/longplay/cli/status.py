@@ -84,7 +84,8 @@ def _next_stage(found: Status) -> str:
 
 def _duration(seconds: float) -> str:
     """Seconds as people say them: the two largest units."""
-    rest, parts = int(seconds), []
+    rest = int(seconds)
+    parts: list[str] = []
     for name, length in (("d", 86_400), ("h", 3600), ("min", 60), ("s", 1)):
         if rest >= length or (name == "s" and not parts):
             parts.append(f"{rest // length} {name}")
