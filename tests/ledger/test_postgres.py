@@ -63,7 +63,7 @@ def brings(address: str, folder: Path, who: int, count: int) -> None:
     for number in range(count):
         keys = [ObjectKey(bytes([n]) * 32, n) for n in (7, number % 3, 10 * who + number % 10)]
         files = [
-            File("s", b"%d/%d/%d" % (who, number, key.size), key, key.size, number, 0o644, "original", 1, 1,
+            File("s", b"%d/%d/%d" % (who, number, key.size), key, key.size, 0, 0, "original", 1, 1,
                  "audio", ".ogg", None, ((key.size % 5, 0, None, "preservation"),), (), None)
             for key in keys
         ]  # fmt: skip

@@ -34,7 +34,7 @@ from longplay.ledger.leases import FREE
 from longplay.model import ObjectKey
 from longplay.settings import Settings
 from longplay.torrent.merkle import ObjectHasher
-from longplay.vault import replicas
+from longplay.vault.objects import OBJECTS
 from longplay.workflows.status import disk_free
 
 SAMPLE_OBJECTS = 100
@@ -42,6 +42,9 @@ SAMPLE_OBJECTS = 100
 
 SAMPLE_BYTES = 64 * 2**20
 """Of these, so many bytes are read and hashed."""
+
+PIECE = 1 << 18
+"""Length of the pieces that are hashed beside, of which nothing is used."""
 
 CHECK_SECONDS = 20.0
 """For SQLite's own check of the ledger, which reads all of it; a longer one has no verdict."""
@@ -286,29 +289,47 @@ def _totals(archive: Archive) -> Iterator[Finding]:
 
 def _store(archive: Archive) -> Iterator[Finding]:
     """The store can be written, and a sample of the objects is there under its names."""
-    store = archive.store
-    store.prepare()
-    with tempfile.NamedTemporaryFile(dir=store.incoming, prefix="doctor-") as probe:
-        probe.write(b"probe")
-        probe.flush()
+    _probe(archive)
     hashed = 0
     for key, suffix in _sample(archive):
-        place = store.path(key, suffix)
         try:
-            if place.stat().st_size != key.size:
+            size = archive.store.size(key, suffix)
+            if size is None:
+                raise StoreError("is not there")
+            if size != key.size:
                 raise StoreError("has another length than it had")
-            if hashed + key.size > SAMPLE_BYTES:
-                continue
-            hashed += key.size
-            hasher = ObjectHasher(1 << 18)
-            with store.open(key, suffix) as source:
-                while data := source.read(1 << 20):
-                    hasher.update(data)
-            if hasher.finish().key != key:
-                raise StoreError("is not what its name says")
-        except (OSError, LongplayError) as error:
-            words = error.message if isinstance(error, LongplayError) else "is not there"
-            yield Finding("store", words, str(place), "run `longplay verify --repair`")
+            if hashed + key.size <= SAMPLE_BYTES:
+                hashed += key.size
+                _prove(archive, key, suffix)
+        except LongplayError as error:
+            place = archive.store.place(key, suffix)
+            yield Finding("store", error.message, place, "run `longplay verify --repair`")
+
+
+def _probe(archive: Archive) -> None:
+    """Write a file into the store, and remove it."""
+    store = archive.store
+    store.prepare()
+    with tempfile.NamedTemporaryFile(dir=store.staging, prefix="doctor-") as probe:
+        probe.write(b"probe")
+        probe.flush()
+        if _is_remote(archive):
+            path = Path(probe.name)
+            there = f"incoming/{path.name}"
+            store.settle([*store.admit([], [(path, there)]), there])
+
+
+def _prove(archive: Archive, key: ObjectKey, suffix: str) -> None:
+    hasher = ObjectHasher(PIECE)
+    with archive.store.open(key, suffix) as source:
+        while data := source.read(1 << 20):
+            hasher.update(data)
+    if hasher.finish().key != key:
+        raise StoreError("is not what its name says")
+
+
+def _is_remote(archive: Archive) -> bool:
+    return archive.store.local(ObjectKey(bytes(32), 0), "") is None
 
 
 def _sample(archive: Archive) -> list[tuple[ObjectKey, str]]:
@@ -326,15 +347,22 @@ def _evidence(archive: Archive) -> Iterator[Finding]:
     e = tables.evidence_files.c
     with archive.ledger.read() as connection:
         rows = connection.execute(sa.select(e.name, e.bytes)).all()
+    shelf = archive.evidence_files
+    there = shelf.names() if shelf.is_remote else set()
     for name, size in rows:
         path = archive.evidence / name
-        if not path.is_file() or path.stat().st_size != size:
+        found = name in there if shelf.is_remote else _has_size(path, size)
+        if not found:
             yield Finding(
                 "evidence",
                 "is missing or damaged",
-                str(path),
+                shelf.path(name) if shelf.is_remote else str(path),
                 "run `longplay verify --repair`, or bring it back from a copy",
             )
+
+
+def _has_size(path: Path, size: int) -> bool:
+    return path.is_file() and path.stat().st_size == size
 
 
 def _catalogue(archive: Archive) -> Iterator[Finding]:
@@ -354,7 +382,7 @@ def _disk(archive: Archive) -> Iterator[Finding]:
     with archive.ledger.read() as connection:
         plan, held = queries.latest_plan(connection), tally.read(connection)
     wanted = int(plan["bytes"] - held.get(tally.BYTES, 0)) if plan else 0
-    if wanted > free and "://" not in archive.settings.objects:
+    if wanted > free and not _is_remote(archive):
         yield Finding(
             "disk",
             f"the plan wants up to {wanted:,} bytes more, {free:,} are free",
@@ -405,14 +433,14 @@ def _leftovers(archive: Archive) -> Iterator[Finding]:
         archive.evidence,
         archive.plans,
         archive.quarantine,
-        archive.store.incoming,
+        archive.store.staging,
     )
     for folder in folders:
         old = [
             path
             for path in (folder.iterdir() if folder.is_dir() else ())
             if path.is_file()
-            and (path.name.endswith(TEMPORARY) or folder == archive.store.incoming)
+            and (path.name.endswith(TEMPORARY) or folder == archive.store.staging)
             and path.stat().st_mtime < before
         ]
         if old:
@@ -429,7 +457,7 @@ def _leftovers(archive: Archive) -> Iterator[Finding]:
 def _replicas(archive: Archive) -> Iterator[Finding]:
     for store in archive.replicas():
         try:
-            store.size(replicas.OBJECTS)
+            store.size(OBJECTS)
         except StoreError as error:
             yield Finding("replicas", error.message, store.name, error.hint)
 

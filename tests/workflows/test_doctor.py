@@ -1,0 +1,164 @@
+"""`doctor`: each kind of illness is found, told with its place and its remedy, and nothing else."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+import sqlalchemy as sa
+
+from longplay import clock
+from longplay.archive import key_folder, open_archive
+from longplay.ledger import log, tables
+from longplay.workflows import doctor
+from longplay.workflows.doctor import Finding
+from tests.workflows.conftest import quiet
+
+
+def todo(folder: Path) -> list[Finding]:
+    return [one for one in doctor.examine(folder, progress=quiet).findings if one.todo]
+
+
+@pytest.fixture(autouse=True)
+def _as_it_was(past: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    monkeypatch.setattr(doctor, "disk_free", lambda _: 10**15)
+    yield
+    for key in (past / "keys").rglob("*.key"):  # all copies of the archive share them
+        key.chmod(0o600)
+
+
+def test_a_healthy_archive_has_nothing_to_do(copied: Path) -> None:
+    found = doctor.examine(copied, progress=quiet)
+    assert found.healthy
+    assert {"settings", "keys", "ledger", "store", "log", "disk"} <= set(found.checks)
+    assert set(found.versions) >= {"python", "sqlite", "libtorrent"}
+    assert [one.check for one in found.findings] == ["quarantine"]  # a note, nothing to do
+
+
+def some_object(folder: Path) -> Path:
+    return next(path for path in (folder / "objects").glob("??/??/*") if path.is_file())
+
+
+def lose_an_object(folder: Path) -> None:
+    some_object(folder).unlink()
+
+
+def cut_an_object(folder: Path) -> None:
+    path = some_object(folder)
+    path.chmod(0o644)
+    path.write_bytes(path.read_bytes()[:-1])
+
+
+def turn_a_bit(folder: Path) -> None:
+    path = some_object(folder)
+    path.chmod(0o644)
+    data = bytearray(path.read_bytes())
+    data[len(data) // 2] ^= 1
+    path.write_bytes(bytes(data))
+
+
+def lose_evidence(folder: Path) -> None:
+    next((folder / "evidence").glob("hashes-*")).unlink()
+
+
+def open_a_key(folder: Path) -> None:
+    with open_archive(folder) as archive:
+        next(key_folder(archive.settings).rglob("*.key")).chmod(0o644)
+
+
+def lose_the_source(folder: Path) -> None:
+    path = folder / "longplay.toml"
+    path.write_text(path.read_text().replace("/music", "/gone"))
+
+
+def change_history(folder: Path) -> None:
+    with open_archive(folder) as archive, archive.ledger.write() as connection:
+        last = log.head(connection)
+        entry = tables.log
+        connection.execute(
+            entry.update().where(entry.c.number == last - 2).values(subject="another")
+        )
+
+
+def be_in_the_future(folder: Path) -> None:
+    with open_archive(folder) as archive, archive.ledger.write() as connection:
+        ahead = clock.text_of(clock.now() + timedelta(days=1))
+        log.append(connection, "capture", "later", {}, time=ahead)
+
+
+def miscount(folder: Path) -> None:
+    with open_archive(folder) as archive, archive.ledger.write() as connection:
+        connection.execute(tables.tallies.update().values(value=7))
+
+
+def age(folder: Path) -> None:
+    with open_archive(folder) as archive, archive.ledger.write() as connection:
+        connection.execute(
+            tables.meta.update().where(tables.meta.c.key == "version").values(value="2")
+        )
+
+
+def spoil_the_ledger(folder: Path) -> None:
+    path = folder / "ledger.sqlite3"
+    with closing(sqlite3.connect(path)) as raw:
+        raw.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        page = raw.execute("SELECT rootpage FROM sqlite_schema WHERE name = 'holding'").fetchone()[
+            0
+        ]
+    with path.open("r+b") as out:
+        out.seek((page - 1) * 4096 + 8)
+        out.write(b"\xff" * 600)
+
+
+def lose_the_catalogue(folder: Path) -> None:
+    next((folder / "catalogue").rglob("*.parquet")).unlink()
+
+
+def spoil_the_settings(folder: Path) -> None:
+    (folder / "longplay.toml").write_text("version = one\n")
+
+
+ILLNESSES: dict[Callable[[Path], None], tuple[str, str, str]] = {
+    lose_an_object: ("store", "is not there", "verify --repair"),
+    cut_an_object: ("store", "has another length", "verify --repair"),
+    turn_a_bit: ("store", "is not what its name says", "verify --repair"),
+    lose_evidence: ("evidence", "is missing", "verify --repair"),
+    open_a_key: ("keys", "others can read it", "chmod 600"),
+    lose_the_source: ("sources", "is not there", "mount it"),
+    change_history: ("log", "does not follow", "restore a backup"),
+    be_in_the_future: ("clock", "ahead of this clock", "set the clock"),
+    miscount: ("totals", "`status` says 7 ", "rebuild --ledger"),
+    age: ("ledger", "older Longplay", "upgrade"),
+    spoil_the_ledger: ("ledger file", "is damaged", "rebuild"),
+    lose_the_catalogue: ("catalogue", "missing or damaged", "import its source again"),
+    spoil_the_settings: ("settings", "Invalid value", "correct that line"),
+}
+
+
+@pytest.mark.parametrize("fall_ill", ILLNESSES, ids=lambda one: one.__name__)
+def test_each_illness_is_found(copied: Path, fall_ill: Callable[[Path], None]) -> None:
+    check, what, remedy = ILLNESSES[fall_ill]
+    fall_ill(copied)
+    found = todo(copied)
+    mine = [one for one in found if one.check == check]
+    assert mine, found
+    assert what in mine[0].what
+    assert remedy in mine[0].remedy
+    assert mine[0].where
+
+
+def test_a_disk_too_small_for_the_plan(copied: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with open_archive(copied) as archive, archive.ledger.write() as connection:
+        text = connection.scalar(sa.select(tables.plans.c.document))
+        big = str(text).replace('"bytes": ', '"bytes": 9000')
+        connection.execute(tables.plans.update().values(document=big))
+    monkeypatch.setattr(doctor, "disk_free", lambda _: 1000)
+    assert [one.check for one in todo(copied)] == ["disk", "disk"]
+
+
+def test_a_folder_that_is_no_archive(tmp_path: Path) -> None:
+    assert [(one.check, one.where) for one in todo(tmp_path)] == [("settings", str(tmp_path))]
