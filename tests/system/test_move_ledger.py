@@ -32,7 +32,16 @@ def fresh(longplay: Longplay) -> Longplay:
 
 
 def facts(longplay: Longplay) -> tuple[object, object]:
-    return longplay.json("status"), longplay.json("verify")["log"]
+    return figures(longplay), longplay.json("verify")["log"]
+
+
+def figures(longplay: Longplay) -> dict[str, object]:
+    """What does not pass with time."""
+    return {
+        name: value
+        for name, value in longplay.json("status").items()
+        if name not in ("rate", "next_stage", "disk_free")
+    }
 
 
 def test_there_and_back(kept: Longplay, postgres: Server) -> None:
@@ -114,7 +123,7 @@ def test_impossible_places(fresh: Longplay, url: str, words: str) -> None:
 
 
 def test_a_move_that_was_begun_is_finished_or_taken_back(fresh: Longplay, tmp_path: Path) -> None:
-    before = fresh.json("status")
+    before = figures(fresh)
     other = f"sqlite:///{tmp_path}/other.sqlite3"
     settings = fresh.archive / "longplay.toml"
     text = settings.read_bytes()
@@ -125,7 +134,7 @@ def test_a_move_that_was_begun_is_finished_or_taken_back(fresh: Longplay, tmp_pa
     refused = fresh.run("move-ledger", f"sqlite:///{tmp_path}/third.sqlite3", expect=2)
     assert "a move to sqlite:////" in refused.err
     fresh.run("move-ledger", other)
-    assert fresh.json("status") == before
+    assert figures(fresh) == before
     settings.write_bytes(text)
     fresh.run("move-ledger", "sqlite:///ledger.sqlite3")
-    assert fresh.json("status") == before
+    assert figures(fresh) == before

@@ -24,7 +24,7 @@ from longplay.workflows import backups, keeping, rebuilding, releasing, verifyin
 from longplay.workflows import claims as deciding
 from longplay.workflows.claims import Request
 from longplay.workflows.rebuilding import Rebuilt
-from longplay.workflows.status import status
+from longplay.workflows.tallying import totals
 from tests.postgres import Server
 from tests.system.conftest import song
 from tests.system.state import timeless
@@ -77,13 +77,13 @@ def check_same(before: dict[str, Any], after: dict[str, Any]) -> None:
 def test_a_deleted_ledger_comes_back_row_by_row(copied: Path, tmp_path: Path) -> None:
     before = content(copied)
     with open_archive(copied) as archive:
-        figures = status(archive)
+        figures = totals(archive)
     delete(copied)
     done = rebuild(copied)
     assert (done.ledger, done.old, done.lost) == ("missing", None, ())
     check_same(before, content(copied))
     with open_archive(copied) as archive:
-        assert status(archive) == figures
+        assert totals(archive) == figures
         found = verifying.verify(archive, progress=quiet)
         assert found.sound, found
         assert releasing.cut(archive, stage=None, share=None).releases == ()
