@@ -49,10 +49,16 @@ def capture(
     retry: Annotated[
         bool, typer.Option("--retry", help="Ask again for what sources refused.")
     ] = False,
+    watch: Annotated[
+        float | None,
+        typer.Option(min=1, metavar="SECONDS", help="Go on, looking at folders so often."),
+    ] = None,
     archive: ArchiveOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Bring in what the plan lists, most listened-to first."""
+    if watch is not None:
+        _watch(watch, archive, workers, as_json)
     from longplay.workflows import capturing
 
     with opened(archive) as it, output.progress("capture") as update:
@@ -62,6 +68,19 @@ def capture(
     else:
         show_capture(done)
     refuse_failures(done.totals, as_json)
+
+
+def _watch(seconds: float, archive: Path | None, workers: int | None, as_json: bool) -> None:
+    from longplay.workflows import watching
+
+    def show(done: Captured) -> None:
+        if as_json:
+            output.document(done.document())
+        elif done.totals.tried:
+            show_capture(done)
+
+    with opened(archive) as it, output.progress("capture") as update:
+        watching.watch(it, seconds, workers=workers, progress=update, done=show)
 
 
 def rebuild(
