@@ -85,6 +85,9 @@ def _refresh(
         followed = takedowns.apply_takedowns(archive, source, opened.survey)
         deals.state_deals(archive, source, opened.survey)
         problems = tuple(map(str, opened.problems))
+        if followed.elsewhere:
+            words = "objects that a takedown names stay, since other sources led to them as well"
+            problems = (*problems, f"{followed.elsewhere:,} {words}")
     path = listings.path_of(archive.listings, source.name)
     imported = import_offers(
         archive.catalogue, source.name, path, may_be_empty=isinstance(opened, DdexSource)

@@ -73,9 +73,10 @@ def resource(element: Element, complain: Complain) -> tuple[Resource, Names] | N
 
 
 def release(element: Element) -> tuple[Release, Names, str] | None:
-    """A release, the names of its artists, and the reference of its label."""
+    """A release, the names of its artists, and the reference of its label; None for one without
+    an identifier, and for releases that are clips."""
     ids = tuple(identities(element))
-    if not ids:
+    if not ids or name(element) not in ("Release", "TrackRelease"):
         return None
     details = elements.territorial(element, "ReleaseDetailsByTerritory")
     label = preferred(element, "ReleaseLabelReference")

@@ -11,7 +11,7 @@ import hashlib
 import os
 import re
 import stat
-from collections.abc import Iterator
+from collections import Counter
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from io import BufferedReader
@@ -42,6 +42,12 @@ MAX_DEPTH = 64
 
 MAX_ELEMENTS = 250_000
 """Elements of one composite: a release with a thousand deals has some ten thousand."""
+
+MAX_ALL = 2_000_000
+"""Elements of one message: as many as the longest that is read has."""
+
+MAX_COMPOSITES = 100_000
+"""Parties, resources, releases and groups of deals of one message; boxes have some hundred."""
 
 MAX_PAIRS = 1_000_000
 """Deals, counted once for each recording that they are about: a box of 120 recordings with three
@@ -75,13 +81,19 @@ class _Reading:
     parties: dict[str, str] = field(default_factory=dict)
     resources: list[tuple[Resource, Names]] = field(default_factory=list)
     releases: list[tuple[Release, Names, str]] = field(default_factory=list)
+    called: set[str] = field(default_factory=set)
     deals: list[Deal] = field(default_factory=list)
     purged: tuple[str, ...] = ()
     problems: list[Problem] = field(default_factory=list)
     untold: int = 0
 
+    @property
+    def is_full(self) -> bool:
+        """Whether no more is told of this message."""
+        return len(self.problems) >= MAX_PROBLEMS
+
     def note(self, line: int, what: str, remedy: str, grave: Graveness) -> None:
-        if len(self.problems) >= MAX_PROBLEMS:
+        if self.is_full:
             self.untold += 1
             return
         where = f"{self.where} line {line}" if line else self.where
@@ -181,33 +193,38 @@ def _walk(source: BufferedReader, reading: _Reading) -> None:
         remove_pis=True,
         huge_tree=False,
     )
-    depth = count = 0
+    depth = count = total = composites = 0
     top = ""
     for event, element in events:
         if event == "start":
-            depth += 1
-            count += 1
+            depth, count, total = depth + 1, count + 1, total + 1
             if depth == 1:
                 _begin(element, reading)
             elif depth == 2:
                 top, count = elements.local(element.tag), 0
-            if depth > MAX_DEPTH or count > MAX_ELEMENTS:
-                raise InputError(
-                    f"has more than {MAX_DEPTH} elements in each other"
-                    if depth > MAX_DEPTH
-                    else f"has more than {MAX_ELEMENTS:,} elements in one composite",
-                    where=f"{reading.where} line {element.sourceline}",
-                    hint="no release needs that many: look at what wrote the message",
-                )
+            _bound(depth, MAX_DEPTH, "elements in each other", element, reading)
+            _bound(count, MAX_ELEMENTS, "elements in one composite", element, reading)
+            _bound(total, MAX_ALL, "elements", element, reading)
             continue
         depth -= 1
         whole = depth == 2 if top in _LISTS else depth == 1
         if whole and top:
+            composites += 1
+            _bound(composites, MAX_COMPOSITES, "composites", element, reading)
             elements.localise(element)
             _composite(element, top, reading)
         if whole or depth == 1:
             _forget(element)
             count = 0
+
+
+def _bound(count: int, limit: int, what: str, element: Element, reading: _Reading) -> None:
+    if count > limit:
+        raise InputError(
+            f"has more than {limit:,} {what}",
+            where=f"{reading.where} line {element.sourceline}",
+            hint="no release needs that many: look at what wrote the message",
+        )
 
 
 def _forget(element: Element) -> None:
@@ -254,7 +271,12 @@ def _version(named: str) -> str:
 
 def _composite(element: Element, top: str, reading: _Reading) -> None:
     for breach in shapes.breaches(element, reading.version):
-        reading.note(breach.line, breach.words, breach.remedy, "part" if breach.grave else "note")
+        if reading.is_full:
+            reading.untold += 1
+            continue
+        row = breach.row
+        line = breach.element.sourceline or 0
+        reading.note(line, breach.words, row.remedy, "part" if row.grave else "note")
     if top == "MessageHeader":
         _header(element, reading)
     elif top == "PurgedRelease":
@@ -267,7 +289,8 @@ def _composite(element: Element, top: str, reading: _Reading) -> None:
         made = parts.resource(element, reading.complain)
         if made is not None:
             reading.resources.append(made)
-    elif top == "ReleaseList" and elements.name(element) in ("Release", "TrackRelease"):
+    elif top == "ReleaseList":
+        reading.called.update(elements.texts(element, "ReleaseReference"))
         found = parts.release(element)
         if found is not None:
             reading.releases.append(found)
@@ -321,7 +344,7 @@ def _finished(reading: _Reading, size: int, digest: str) -> Message:
             where=reading.where,
             hint="send the releases in several messages",
         )
-    _check_references(reading, resources, releases)
+    _check_references(reading, resources)
     if reading.untold:
         last = Problem(reading.where, f"{reading.untold:,} more problems", "", "note")
         reading.problems.append(last)
@@ -342,28 +365,21 @@ def _finished(reading: _Reading, size: int, digest: str) -> Message:
     )
 
 
-def _check_references(
-    reading: _Reading, resources: dict[str, Resource], releases: tuple[Release, ...]
-) -> None:
+def _check_references(reading: _Reading, resources: dict[str, Resource]) -> None:
     """What is referred to must be there."""
     if len(resources) < len(reading.resources):
-        twice = _repeated(it.reference for it, _ in reading.resources)
-        for one in twice:
+        counts = Counter(it.reference for it, _ in reading.resources)
+        for one in sorted(name for name, times in counts.items() if times > 1):
             line = resources[one].line
             reading.note(line, f"two resources are called {one}", "give each its own reference",
                          "part")  # fmt: skip
-    known = {one for it in releases for one in it.references}
+    known = set(reading.called)
     for deal in reading.deals:
         for one in deal.releases:
             if one not in known:
                 reading.note(deal.line, f"a deal is about {one[:40]}, which no release is called",
                              "correct DealReleaseReference", "part")  # fmt: skip
                 known.add(one)
-
-
-def _repeated(names: Iterator[str]) -> list[str]:
-    seen: set[str] = set()
-    return sorted({one for one in names if one in seen or seen.add(one)})  # type: ignore[func-returns-value]
 
 
 def _time(said: str) -> datetime | None:

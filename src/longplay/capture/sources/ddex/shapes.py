@@ -29,12 +29,20 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class Breach:
-    """Where a composite does not have its shape, and what to do."""
+    """A composite that does not have its shape: `count` children stand where a row says
+    otherwise."""
 
-    line: int
-    words: str
-    remedy: str
-    grave: bool
+    element: Element
+    row: Row
+    count: int
+
+    @property
+    def words(self) -> str:
+        """What is wrong with it."""
+        named = " or ".join(self.row.children)
+        if self.count < self.row.least:
+            return f"{called(self.element)} has no {named}"
+        return f"{called(self.element)} has {self.count} of {named}, not {self.row.most}"
 
 
 def _row(
@@ -125,18 +133,9 @@ def breaches(composite: Element, version: str) -> Iterator[Breach]:
     for element in composite.iter():
         for row in _ROWS.get(name(element), ()):
             if any(version == one or version.startswith(f"{one}.") for one in row.versions):
-                yield from _breach(element, row)
-
-
-def _breach(element: Element, row: Row) -> Iterator[Breach]:
-    count = sum(1 for child in element if name(child) in row.children and _said(child))
-    if count < row.least:
-        words = f"{called(element)} has no {' or '.join(row.children)}"
-    elif row.most is not None and count > row.most:
-        words = f"{called(element)} has {count} of {' or '.join(row.children)}, not {row.most}"
-    else:
-        return
-    yield Breach(element.sourceline or 0, words, row.remedy, row.grave)
+                count = sum(1 for it in element if name(it) in row.children and _said(it))
+                if count < row.least or (row.most is not None and count > row.most):
+                    yield Breach(element, row, count)
 
 
 def _said(element: Element) -> bool:
