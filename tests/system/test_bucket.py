@@ -1,0 +1,240 @@
+"""An archive whose objects lie in a bucket: the same archive, whatever the server does."""
+
+from __future__ import annotations
+
+import filecmp
+import hashlib
+import os
+import shutil
+import signal
+import sqlite3
+import subprocess
+import time
+from collections.abc import Iterator
+from itertools import count
+from pathlib import Path
+from random import Random
+from typing import Any
+
+import pytest
+import tomlkit
+
+from longplay.vault.bucket import Bucket, Patience, open_bucket
+from tests.faulty import Deed, Faults, proxy
+from tests.swift import Swift
+from tests.system import state
+from tests.system.conftest import Longplay, song
+
+pytestmark = pytest.mark.real
+
+NUMBERS = count()
+
+
+class InBucket(Longplay):
+    """The command line on an archive that keeps its objects in a bucket of its own."""
+
+    def __init__(self, archive: Path, server: Swift, endpoint: str | None = None) -> None:
+        super().__init__(archive)
+        self.location = f"s3://archive-{next(NUMBERS)}/music"
+        server.make_bucket(self.location.split("/")[2])
+        self.server = server
+        self.endpoint = endpoint
+        self.run("init", archive)
+        settings = archive / "longplay.toml"
+        document = tomlkit.parse(settings.read_text())
+        document["objects"] = self.location
+        settings.write_text(tomlkit.dumps(document))
+
+    def environment(self) -> dict[str, str]:
+        return super().environment() | self.server.environment(self.endpoint)
+
+    def bucket(self) -> Bucket:
+        os.environ.update(self.server.environment())
+        return open_bucket(self.location, "the bucket", Patience())
+
+    def content(self, folder: str) -> dict[str, str]:
+        """Everything below a prefix with its digest."""
+        bucket = self.bucket()
+        return {
+            one.path: hashlib.sha256(bucket.read(one.path, 0, one.size) or b"").hexdigest()
+            for one in bucket.walk(folder)
+        }
+
+
+@pytest.fixture(autouse=True)
+def _environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a test puts into the environment goes with it."""
+    monkeypatch.setattr(os, "environ", os.environ.copy())
+
+
+@pytest.fixture
+def faults(swift: Swift) -> Iterator[Faults]:
+    with proxy(swift.port) as found:
+        yield found
+
+
+def named(archive: Path, table: str) -> set[str]:
+    with sqlite3.connect(archive / "ledger.sqlite3") as ledger:
+        if table == "evidence_file":
+            return {row[0] for row in ledger.execute("SELECT name FROM evidence_file")}
+        rows = ledger.execute("SELECT root, size FROM quarantine WHERE root IS NOT NULL")
+        return {f"{root.hex()}-{size}" for root, size in rows}
+
+
+def assert_nothing_is_left_over(longplay: InBucket) -> None:
+    """What the ledger names is there, and nothing else."""
+    bucket = longplay.bucket()
+    assert bucket.names("incoming") == []
+    assert set(bucket.names("evidence")) == named(longplay.archive, "evidence_file")
+    assert set(bucket.names("quarantine")) == named(longplay.archive, "quarantine")
+    found = longplay.json("verify")
+    assert (found["damaged"], found["missing"], found["unknown_files"]) == ([], [], [])
+    assert found["damaged_evidence"] == []
+    assert found["log"]["ok"]
+
+
+def assert_same(one: dict[str, Any], other: dict[str, Any]) -> None:
+    for table in (*state.TABLES, "evidence", "plans"):
+        assert one[table] == other[table], table
+
+
+def test_a_bucket_holds_what_a_folder_would(
+    longplay: Longplay, music: Path, swift: Swift, tmp_path: Path
+) -> None:
+    longplay.run("keep", music)
+    far = InBucket(tmp_path / "far", swift)
+    far.run("keep", music)
+    assert_same(state.state(longplay.archive), state.state(far.archive))
+    objects = state.files(longplay.archive, "objects")
+    assert far.content("objects") == objects
+    assert far.content("quarantine") == state.files(longplay.archive, "quarantine")
+    assert list((far.archive / "quarantine").iterdir()) == []
+    assert_nothing_is_left_over(far)
+    assert far.json("keep", music)["capture"]["captured"] == 0
+
+    # Another machine has the settings and the ledger, and fills its caches as it needs them.
+    shutil.rmtree(far.archive / "evidence")
+    (far.archive / "evidence").mkdir()
+    far.run("restore", tmp_path / "back")
+    assert filecmp.dircmp(music, tmp_path / "back").diff_files == []
+    assert (tmp_path / "back" / "no sound.mp3").read_bytes() == (
+        music / "no sound.mp3"
+    ).read_bytes()
+    assert_nothing_is_left_over(far)
+    assert set((far.archive / "evidence").iterdir()) != set()
+
+
+def test_damage_in_a_bucket_is_found_and_repaired(
+    music: Path, swift: Swift, tmp_path: Path
+) -> None:
+    far = InBucket(tmp_path / "far", swift)
+    (tmp_path / "second").mkdir()
+    settings = far.archive / "longplay.toml"
+    text = f'\n[[replicas]]\nname = "second"\nlocation = "{tmp_path / "second"}"\n'
+    settings.write_text(settings.read_text() + text)
+    far.run("keep", music)
+    far.run("replicate")
+    before = far.content("objects") | far.content("evidence")
+    bucket = far.bucket()
+    rotten, gone, *_ = sorted(bucket.walk("objects"), key=lambda one: -one.size)
+    data = bucket.read(rotten.path, 0, rotten.size) or b""
+    bucket.put(rotten.path, data[:20_000] + bytes([data[20_000] ^ 1]) + data[20_001:])
+    bucket.remove(gone.path)
+    facts = next(name for name in bucket.names("evidence") if name.startswith("sounds"))
+    bucket.put(f"evidence/{facts}", b"rotten")
+    found = far.json("verify", expect=3)
+    assert [one["blocks"] for one in found["damaged"]] == [[1]]
+    assert [one in gone.path for one in found["missing"]] == [True]
+    assert found["damaged_evidence"] == [facts]
+    far.run("verify", "--repair", expect=3)
+    after = far.content("objects") | far.content("evidence")
+    lasting = {path for path in before if "standing" not in path}
+    assert {path: after.get(path) for path in lasting} == {path: before[path] for path in lasting}
+    assert_nothing_is_left_over(far)
+
+
+def test_forgetting_takes_the_bits_out_of_the_bucket(
+    music: Path, swift: Swift, tmp_path: Path
+) -> None:
+    far = InBucket(tmp_path / "far", swift)
+    far.run("keep", music)
+    root = next(iter(far.bucket().walk("objects"))).path.rpartition("/")[2][:64]
+    aside = next(iter(named(far.archive, "quarantine"))).partition("-")[0]
+    for one in (root, aside):
+        far.run("forget", f"obj{one}", "--reason", "a test")
+    assert not any(root in path for path in far.content("objects"))
+    assert far.content("quarantine") == {}
+
+
+def test_a_faulty_server_costs_time_and_nothing_else(
+    music: Path, swift: Swift, faults: Faults, longplay: Longplay, tmp_path: Path
+) -> None:
+    longplay.run("keep", music)
+    far = InBucket(tmp_path / "far", swift, faults.endpoint)
+    chance = Random(7)
+    deeds: list[Deed] = ["500", "503", "hang up", "lost answer", "cut", "wrong request"]
+
+    def sometimes(method: str, path: str) -> Deed | None:
+        deed = chance.choice(deeds) if chance.random() < 0.15 else None
+        return None if deed == "cut" and method != "GET" else deed
+
+    faults.always = sometimes
+    far.run("keep", music)
+    faults.always = lambda _method, _path: None
+    assert len(faults.done) > 5
+    assert_same(state.state(longplay.archive), state.state(far.archive))
+    assert far.content("objects") == state.files(longplay.archive, "objects")
+    assert_nothing_is_left_over(far)
+
+
+def test_a_server_that_stays_away_ends_in_one_line_and_the_next_run_goes_on(
+    music: Path, swift: Swift, faults: Faults, longplay: Longplay, tmp_path: Path
+) -> None:
+    longplay.run("keep", music)
+    far = InBucket(tmp_path / "far", swift, faults.endpoint)
+    puts = count()
+
+    def away(method: str, path: str) -> Deed | None:
+        return "hang up" if "objects/" in path and next(puts) > 3 else None
+
+    faults.always = away
+    told = far.run("keep", music, expect=1).err
+    last = told.strip().splitlines()[-1]
+    assert "the object store cannot be used" in last
+    faults.always = lambda _method, _path: None
+    far.run("keep", music)
+    assert_same(state.state(longplay.archive), state.state(far.archive))
+    assert_nothing_is_left_over(far)
+
+
+def test_killed_again_and_again_it_is_the_same_archive(
+    swift: Swift, longplay: Longplay, tmp_path: Path
+) -> None:
+    music = tmp_path / "music"
+    for number in range(12):
+        song(music / f"{number:02}.flac", "flac", pitch=150 + 45 * number, title=f"Piece {number}")
+    longplay.run("keep", music)
+    far = InBucket(tmp_path / "far", swift)
+    chance = Random(11)
+    for _ in range(4):
+        with subprocess.Popen(
+            far.arguments("keep", music),
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,
+            env=far.environment(),
+        ) as process:
+            wait_for_notes(far, process, chance)
+            os.killpg(process.pid, signal.SIGKILL)
+    far.run("keep", music)
+    assert_same(state.state(longplay.archive), state.state(far.archive))
+    assert far.content("objects") == state.files(longplay.archive, "objects")
+    assert_nothing_is_left_over(far)
+
+
+def wait_for_notes(far: InBucket, process: subprocess.Popen[bytes], chance: Random) -> None:
+    """Until a batch is on its way, or all is done."""
+    bucket = far.bucket()
+    while process.poll() is None and not bucket.names("incoming"):
+        time.sleep(0.01)
+    time.sleep(chance.random() * 0.05)
