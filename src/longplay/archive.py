@@ -224,11 +224,20 @@ def set_sharing(folder: Path, **values: str | bool | float) -> Settings:
 
 def set_ledger(folder: Path, url: str) -> Settings:
     """Write where the ledger lies into the archive's settings, leaving the rest of the file."""
+    return _set(folder, "ledger", url)
+
+
+def set_objects(folder: Path, place: str) -> Settings:
+    """Write where the objects lie into the archive's settings, leaving the rest of the file."""
+    return _set(folder, "objects", place)
+
+
+def _set(folder: Path, key: str, value: str) -> Settings:
     with writer_lock(folder / SETTINGS_LOCK, "settings"):
         _sweep_settings(folder)
         path = folder / SETTINGS_FILE
         document = tomlkit.parse(read_bounded(path, MAX_SETTINGS_BYTES).decode())
-        document["ledger"] = url
+        document[key] = value
         write_durably(path, tomlkit.dumps(document).encode())
         return settings_room.load(folder)
 

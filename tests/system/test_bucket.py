@@ -18,8 +18,9 @@ from typing import Any
 
 import pytest
 import tomlkit
+from obstore.store import from_url
 
-from longplay.vault.bucket import Bucket, Patience, open_bucket
+from longplay.vault.bucket import Bucket
 from tests.faulty import Deed, Faults, proxy
 from tests.swift import Swift
 from tests.system import state
@@ -49,8 +50,11 @@ class InBucket(Longplay):
         return super().environment() | self.server.environment(self.endpoint)
 
     def bucket(self) -> Bucket:
-        os.environ.update(self.server.environment())
-        return open_bucket(self.location, "the bucket", Patience())
+        """The bucket itself, past every proxy."""
+        environment = self.server.environment().items()
+        config = {name.removeprefix("AWS_").lower(): value for name, value in environment}
+        store = from_url(self.location, config=config, client_options={"allow_http": True})
+        return Bucket("the bucket", store)
 
     def content(self, folder: str) -> dict[str, str]:
         """Everything below a prefix with its digest."""
@@ -61,16 +65,16 @@ class InBucket(Longplay):
         }
 
 
-@pytest.fixture(autouse=True)
-def _environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What a test puts into the environment goes with it."""
-    monkeypatch.setattr(os, "environ", os.environ.copy())
-
-
 @pytest.fixture
 def faults(swift: Swift) -> Iterator[Faults]:
     with proxy(swift.port) as found:
         yield found
+
+
+def objects(archive: Path) -> dict[str, str]:
+    """The objects of an archive that has them in a folder."""
+    found = state.files(archive, "objects")
+    return {path: digest for path, digest in found.items() if "spool" not in path}
 
 
 def named(archive: Path, table: str) -> set[str]:
@@ -94,6 +98,8 @@ def assert_nothing_is_left_over(longplay: InBucket) -> None:
 
 
 def assert_same(one: dict[str, Any], other: dict[str, Any]) -> None:
+    for each in (one, other):  # how often a bucket was swept is no matter of what is in it
+        each["meta"] = [row for row in each["meta"] if row[0] != "sweeps"]
     for table in (*state.TABLES, "evidence", "plans"):
         assert one[table] == other[table], table
 
@@ -105,8 +111,7 @@ def test_a_bucket_holds_what_a_folder_would(
     far = InBucket(tmp_path / "far", swift)
     far.run("keep", music)
     assert_same(state.state(longplay.archive), state.state(far.archive))
-    objects = state.files(longplay.archive, "objects")
-    assert far.content("objects") == objects
+    assert far.content("objects") == objects(longplay.archive)
     assert far.content("quarantine") == state.files(longplay.archive, "quarantine")
     assert list((far.archive / "quarantine").iterdir()) == []
     assert_nothing_is_left_over(far)
@@ -183,7 +188,7 @@ def test_a_faulty_server_costs_time_and_nothing_else(
     faults.always = lambda _method, _path: None
     assert len(faults.done) > 5
     assert_same(state.state(longplay.archive), state.state(far.archive))
-    assert far.content("objects") == state.files(longplay.archive, "objects")
+    assert far.content("objects") == objects(longplay.archive)
     assert_nothing_is_left_over(far)
 
 
@@ -228,7 +233,7 @@ def test_killed_again_and_again_it_is_the_same_archive(
             os.killpg(process.pid, signal.SIGKILL)
     far.run("keep", music)
     assert_same(state.state(longplay.archive), state.state(far.archive))
-    assert far.content("objects") == state.files(longplay.archive, "objects")
+    assert far.content("objects") == objects(longplay.archive)
     assert_nothing_is_left_over(far)
 
 

@@ -96,7 +96,11 @@ def test_a_read_survives(bucket: Bucket, faults: Faults, deed: Deed) -> None:
     bucket.put("objects/it", data)
     faults.plan("GET", "objects/it", deed)
     assert bucket.read("objects/it", 0, len(data)) == data
-    assert faults.done == [deed]
+    faults.plan("GET", "list-type", deed)
+    assert bucket.names("objects") == ["it"]
+    faults.plan("GET", "list-type", deed)
+    assert [one.path for one in bucket.walk("objects")] == ["objects/it"]
+    assert faults.done == [deed] * 3
 
 
 def test_wrong_bytes_are_found_by_reading_all(store: S3Store, faults: Faults) -> None:

@@ -24,6 +24,7 @@ from longplay.cli import (
     share,
     source,
     status,
+    storage,
     verify,
     work,
 )
@@ -51,6 +52,7 @@ for command in (
     *verify.COMMANDS,
     *preserve.COMMANDS,
     *operate.COMMANDS,
+    *storage.COMMANDS,
     *curate.COMMANDS,
     *share.COMMANDS,
     *serve.COMMANDS,

@@ -7,6 +7,7 @@ Credentials and endpoint are never in the settings: AWS_ACCESS_KEY_ID and its li
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -30,15 +31,28 @@ of them, 80 GB, and wants 5 MB at least. At 60 kB a second it arrives in time.""
 PARTS_AT_ONCE = 4
 """Parts of one file that are under way together, and held in memory."""
 
-AGAIN = 3
+AGAIN = 5
 """How often a transfer is begun that broke off in the middle, or came out wrong."""
 
-BROKEN = ("BadDigest", "ContentSHA256Mismatch", "IncompleteBody", "RequestTimeout", "uploadId")
+BROKEN = (
+    *("BadDigest", "ContentSHA256Mismatch", "IncompleteBody", "RequestTimeout"),
+    *("uploadId", "response body"),
+)
 """Words of errors after which a transfer is begun again. What else may pass, obstore has tried
 again itself; of an upload in parts whose last answer was lost the server knows nothing more."""
 
 NOTHING = "nothing"
 """A folder that no bucket has: asking for it tells whether there is a bucket at all."""
+
+CREDENTIALS = (
+    "AWS_ACCESS_KEY_ID",
+    "AWS_WEB_IDENTITY_TOKEN_FILE",
+    "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI",
+    "AWS_CONTAINER_CREDENTIALS_FULL_URI",
+    "AWS_METADATA_ENDPOINT",
+    "AWS_SKIP_SIGNATURE",
+)
+"""Where credentials come from; one of these is set."""
 
 LIST_ROWS = 1000
 """Names that are listed with one request."""
@@ -163,13 +177,17 @@ class Bucket:
         return [_entry(one) for one in found["objects"]]
 
     def walk(self, folder: str) -> Iterator[Entry]:
-        """Everything below a folder, page by page."""
-        stream = iter(obstore.list(self._store, folder, chunk_size=LIST_ROWS))
-        while True:
-            page = self._ask(folder, lambda: next(stream, None))
-            if page is None:
-                return
+        """Everything below a folder, in order of the paths, page by page."""
+        after: str | None = None
+        while page := self._ask(folder, partial(self._page, folder, after)):
             yield from map(_entry, page)
+            after = page[-1]["path"]
+
+    def _page(self, folder: str, after: str | None) -> Sequence[obstore.ObjectMeta]:
+        """What follows upon a path. A list that broke off would end as if it were complete, so
+        each page is a list of its own."""
+        pages = obstore.list(self._store, folder, offset=after, chunk_size=LIST_ROWS)
+        return next(iter(pages), [])
 
     def remove(self, path: str) -> None:
         """Destroy what lies there; nothing there is no error."""
@@ -219,7 +237,15 @@ def open_bucket(location: str, called: str, patience: Patience) -> Bucket:
 
 
 def connect(location: str, called: str, patience: Patience) -> ObjectStore:
-    """See `open_bucket`."""
+    """See `open_bucket`. Raises StoreError also where the environment has no credentials: asking
+    the machine for those of its role may hang, so AWS_METADATA_ENDPOINT has to say where that is.
+    """
+    if not any(os.environ.get(name) for name in CREDENTIALS):
+        raise StoreError(
+            f"{called} cannot be opened: no credentials are in the environment",
+            where=location,
+            hint="set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY; see docs/storage.md",
+        )
     wait = timedelta(seconds=patience.request_seconds)
     try:
         return from_url(
