@@ -75,15 +75,14 @@ class Archive:
     def __exit__(self, *_: object) -> None:
         self.ledger.close()
 
-    @property
-    def folder_store(self) -> FolderStore:
-        """The store, for what works with files of this machine alone. Raises ArchiveError when it
-        is a bucket."""
+    def folder_store(self, hint: str) -> FolderStore:
+        """The store, for what works with files of this machine alone. Raises ArchiveError with
+        this hint when it is a bucket."""
         if not isinstance(self.store, FolderStore):
             raise ArchiveError(
                 "the objects lie in a bucket, and this needs them in a folder",
                 where=self.settings.objects,
-                hint="see docs/storage.md for what to do instead",
+                hint=hint,
             )
         return self.store
 

@@ -176,7 +176,7 @@ def test_a_faulty_server_costs_time_and_nothing_else(
 ) -> None:
     longplay.run("keep", music)
     far = InBucket(tmp_path / "far", swift, faults.endpoint)
-    chance = Random(7)
+    chance = Random(8)
     deeds: list[Deed] = ["500", "503", "hang up", "lost answer", "cut", "wrong request"]
 
     def sometimes(method: str, path: str) -> Deed | None:
@@ -243,3 +243,67 @@ def wait_for_notes(far: InBucket, process: subprocess.Popen[bytes], chance: Rand
     while process.poll() is None and not bucket.names("incoming"):
         time.sleep(0.01)
     time.sleep(chance.random() * 0.05)
+
+
+def test_objects_move_into_a_bucket_and_out_of_it_again(
+    longplay: Longplay, music: Path, swift: Swift, faults: Faults, tmp_path: Path
+) -> None:
+    longplay.run("keep", music)
+    before = state.state(longplay.archive)
+    stored = objects(longplay.archive)
+    far = InBucket(tmp_path / "far", swift, faults.endpoint)  # its bucket is what we want
+    far.archive = longplay.archive
+    puts = count()
+    faults.always = lambda method, path: (
+        "hang up" if method == "PUT" and "/objects/" in path and next(puts) > 2 else None
+    )
+    told = far.run("move-objects", far.location, expect=1).err
+    assert "the object store cannot be used" in told.strip().splitlines()[-1]
+    faults.always = lambda _method, _path: None
+    brought = len(far.content("objects"))
+    assert 0 < brought < len(stored)
+    done = far.json("move-objects", far.location)
+    assert (done["held"], done["copied"]) == (brought, len(stored) - brought)
+    assert done["unsound"] == []
+    assert far.content("objects") == stored
+    assert far.json("move-objects", far.location)["already"]
+    assert objects(longplay.archive) == stored  # the old store is as it was
+    shutil.rmtree(longplay.archive / "objects")
+    shutil.rmtree(longplay.archive / "quarantine")
+    (longplay.archive / "quarantine").mkdir()
+    assert_nothing_is_left_over(far)
+
+    done = far.json("move-objects", "objects")
+    assert done["copied"] == len(stored)
+    assert objects(longplay.archive) == stored
+    longplay.run("verify")
+    after = state.state(longplay.archive)
+    for table in ("object", "holding", "manifestation", "quarantine", "quarantine folder"):
+        assert after[table] == before[table], table
+
+
+def test_what_is_not_whole_moves_nowhere(longplay: Longplay, music: Path, swift: Swift) -> None:
+    longplay.run("keep", music)
+    path = longplay.archive / next(iter(objects(longplay.archive)))
+    path.write_bytes(b"rotten")
+    done = longplay.json("move-objects", "elsewhere", expect=3)
+    assert done["unsound"] == [path.name[:64]]
+    assert 'objects = "elsewhere"' not in (longplay.archive / "longplay.toml").read_text()
+
+
+@pytest.mark.parametrize("place", ["", ".", "..", "evidence", "gs://bucket", "keys"])
+def test_objects_do_not_move_where_something_else_lies(longplay: Longplay, place: str) -> None:
+    longplay.run("init", longplay.archive)
+    told = longplay.run("move-objects", place, expect=2).err
+    assert "name " in told
+
+
+def test_what_needs_files_of_this_machine_says_so(
+    music: Path, swift: Swift, tmp_path: Path
+) -> None:
+    far = InBucket(tmp_path / "far", swift)
+    far.run("keep", music)
+    far.run("release", "cut", "--share", "100%")
+    told = far.run("seed", expect=1).err.strip().splitlines()[-1]
+    assert "the objects lie in a bucket, and this needs them in a folder" in told
+    assert "longplay serve" in told

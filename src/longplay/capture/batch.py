@@ -170,6 +170,11 @@ def sweep(places: Places, wanted: Mapping[bytes, Path] | None = None) -> int:
     Bytes whose way into the store had begun go back to the spool files that are `wanted`, by root.
     Where the ledger lacks evidence that it names, what it does not name stays
     (`evidence.leftovers`)."""
+    return sweep_store(places, wanted) + _sweep_folders(places)
+
+
+def sweep_store(places: Places, wanted: Mapping[bytes, Path] | None = None) -> int:
+    """`sweep`, but for the local folders of evidence and quarantine."""
 
     def named_suffix(root: bytes) -> str | None:
         query = sa.select(tables.objects.c.suffix).where(tables.objects.c.root == root)
@@ -188,8 +193,7 @@ def sweep(places: Places, wanted: Mapping[bytes, Path] | None = None) -> int:
         with places.ledger.write(alone=False) as connection:
             sweeping.begin(connection)
 
-    count = places.store.sweep(named_suffix, keeps, begin, wanted)
-    return count + _sweep_folders(places)
+    return places.store.sweep(named_suffix, keeps, begin, wanted)
 
 
 def _sweep_folders(places: Places) -> int:

@@ -65,6 +65,9 @@ def bring(
     return None
 
 
+MIRRORS = "keep a mirror's objects in a folder, and its copies elsewhere: [[replicas]]"
+
+
 class _Bringing:
     """Volumes on their way, and arrivals that no transaction has named yet."""
 
@@ -81,7 +84,9 @@ class _Bringing:
         self._asked = 0
         self.missing: set[str] = set()
         archive = choice.archive
-        self._mirror = Mirror(archive.ledger, archive.folder_store, archive.evidence, choice.source)
+        self._mirror = Mirror(
+            archive.ledger, archive.folder_store(MIRRORS), archive.evidence, choice.source
+        )
 
     def step(self, wanted: Iterator[Wanted]) -> bool:
         """Look once at what came; whether there is more to wait for."""

@@ -79,6 +79,7 @@ def mirror(folder: Path, options: Options, progress: Progress) -> Mirrored:
     news = _believe(origin, folder, root, accept_expired=options.accept_expired)
     with _opened(folder, options.feed, news) as archive:
         with writer_lock(archive.folder / "mirror.lock", "mirror"), archive.places.sharing() as use:
+            archive.folder_store(bringing.MIRRORS)
             archive.places.prepare()
             if use.alone():
                 sweep_batches(archive.places)

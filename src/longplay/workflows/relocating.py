@@ -13,7 +13,7 @@ import tempfile
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from itertools import islice
 from pathlib import Path
@@ -25,7 +25,7 @@ from longplay import archive as archives
 from longplay import clock
 from longplay.archive import Archive, open_archive
 from longplay.capture import places
-from longplay.capture.batch import set_aside_name
+from longplay.capture.batch import set_aside_name, sweep_store
 from longplay.errors import LockedError, StoreError, UsageError
 from longplay.files import TEMPORARY
 from longplay.ledger import log, queries, tables
@@ -89,16 +89,20 @@ def move_objects(folder: Path, to: str, *, progress: Progress) -> Relocated:
         _check(archive, to)
         target = archives.open_store(folder, archive.settings.model_copy(update={"objects": to}))
         target.prepare()
+        sweep_store(replace(archive.places, store=target))
         tally = _Tally(archive.store, target)
         for number in tally.move(_stored(archive)):
             progress(number, count, "objects")
         files = 0
         if not tally.unsound:
-            files = _bring_shelves(archive, target)
+            files, first = _bring_shelves(archive, target)
             detail = {"to": to, "objects": count, "copied": tally.copied, "bytes": tally.bytes}
             with archive.ledger.write() as connection:
                 log.append(connection, "move", before, detail)
-            files += _bring_shelves(archive, target)  # what was written meanwhile, our entry too
+            # What was written meanwhile, our entry too, has taken the place of what was brought.
+            more, named = _bring_shelves(archive, target)
+            Shelf(archive.evidence, target).drop(first - named)
+            files += more
             archives.set_objects(folder, to)
     return Relocated(
         before,
@@ -179,8 +183,9 @@ def _stored(archive: Archive) -> Iterator[tuple[ObjectKey, str]]:
         yield from queries.stored(connection)
 
 
-def _bring_shelves(archive: Archive, target: ObjectStore) -> int:
-    """Bring evidence and what is in quarantine, each file proved; how many were brought."""
+def _bring_shelves(archive: Archive, target: ObjectStore) -> tuple[int, set[str]]:
+    """Bring evidence and what is in quarantine, each file proved; how many were brought, and the
+    names of all the evidence."""
     e, q = tables.evidence_files.c, tables.quarantine.c
     with archive.ledger.read() as connection:
         facts = connection.execute(sa.select(e.name, e.sha256).order_by(e.name)).all()
@@ -204,7 +209,7 @@ def _bring_shelves(archive: Archive, target: ObjectStore) -> int:
                 raise _damaged(name)
             _bring_file(old, new, name)
             count += 1
-    return count
+    return count, {name for name, _ in facts}
 
 
 def _bring_file(old: Shelf, new: Shelf, name: str) -> None:

@@ -106,7 +106,9 @@ def _without(offer: _Rooted, withdrawn: frozenset[bytes]) -> Offered:
 
 
 def seed(archive: Archive, part: Part, ready: Callable[[int, str], None], stop: Event) -> None:
-    """Seed until `stop` is set; `ready` is told the number of torrents and the address."""
+    """Seed until `stop` is set; `ready` is told the number of torrents and the address. Raises
+    ArchiveError where the objects lie in a bucket."""
+    archive.folder_store("give them by web seeds: `longplay serve`, with sharing.address set")
     sharing = followed.sharing(archive)
     trackers = sharing.all_trackers
     offer = Offer(archive, part)
@@ -219,7 +221,7 @@ def _places(archive: Archive, releases: Iterable[Release]) -> dict[bytes, Path]:
         archive, pa.table(columns), clock.now(), standing.position, standing
     )
     return {
-        key.root: archive.folder_store.path(key, suffix)
+        key.root: Path(archive.store.place(key, suffix))
         for (key, suffix), verdict in zip(held, verdicts, strict=True)
         if isinstance(verdict, Shareable)
     }

@@ -258,7 +258,9 @@ class Choice:
             if size != one.key.size:
                 self.tally.refuse(f"{volume.name}/{one.path}", "has the root of another object")
             elif one.key.root in known:
-                held[one.path] = self.archive.folder_store.path(one.key, suffix)
+                path = self.archive.store.local(one.key, suffix)
+                assert path is not None
+                held[one.path] = path
             elif one.key.root not in self.underway:
                 lacking.append(one)
         if not held and (self._over() or not lacking):
