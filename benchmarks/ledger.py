@@ -308,10 +308,11 @@ def _plan(archive: Archive, total: int) -> None:
                 for field in schema
             ]
             out.write_table(pa.table(arrays, schema=schema), row_group_size=plans.ROW_GROUP)
+    named = {"plan": PLAN, "entries": total + due, "bytes": 0}
     with archive.ledger.write() as connection:
         connection.execute(
             tables.plans.insert().values(
-                id=PLAN, number=1, time=clock.timestamp(), document=json.dumps({"plan": PLAN})
+                id=PLAN, number=1, time=clock.timestamp(), document=json.dumps(named)
             )
         )
         tally.put(connection, tally.DUE + PLAN, 0)

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from longplay.catalogue import database, ids, joins, layout, schema
+from longplay.catalogue import database, ids, layout, schema
 from longplay.catalogue.database import Connection, quoted
 from longplay.catalogue.ids import RowPrefix
 from longplay.catalogue.layout import Manifest
@@ -52,6 +52,8 @@ class Snapshot:
             yield connection
 
     def _create_runs(self, connection: Connection) -> None:
+        from longplay.catalogue import joins  # dear to load, and who only lists files needs none
+
         for name, runs in self.manifest.joins.items():
             query = joins.latest(self.folder, name, runs)
             connection.execute(f"CREATE VIEW {_RUNS.get(name, name)} AS {query}")

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import os
 from typing import Annotated
 
 import typer
 
-from longplay import __version__
+from longplay import __version__, logs
 from longplay.cli import (
     catalogue,
     claim,
@@ -71,5 +72,15 @@ def main(
     version: Annotated[
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
     ] = False,
+    log: Annotated[
+        str | None,
+        typer.Option(
+            metavar="FILE",
+            help="Write what happens there, as JSON lines; - for standard error.",
+            envvar=logs.VARIABLE,
+        ),
+    ] = None,
 ) -> None:
     """The preservation archive for music."""
+    if log:
+        os.environ[logs.VARIABLE] = log  # so that worker processes know it too

@@ -25,13 +25,37 @@ def run() -> None:
     signal.signal(signal.SIGTERM, _interrupt)
     # Columns of a million objects are no garbage; looking through them again and again is dear.
     gc.set_threshold(GARBAGE_THRESHOLD)
-    status = _status(sys.argv[1:])
+    status = _watched(sys.argv[1:])
     try:
         sys.stdout.flush()
     except BrokenPipeError:
         # The reader of our output has gone: say nothing more, not even at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     sys.exit(status)
+
+
+def _watched(arguments: list[str]) -> int:
+    """Run the command, and tell those who watch that it ran."""
+    from longplay import __version__, clock, logs, telemetry
+
+    problem = telemetry.start(__version__)
+    name = " ".join(["longplay", *_command(arguments)])
+    started = clock.monotonic()
+    with telemetry.span(name):
+        status = _status(arguments)
+    telemetry.stop()
+    if problem:
+        logs.event("telemetry", logs.WARNING, problem=problem)
+    level = logs.INFO if status in (0, INTERRUPTED) else logs.ERROR
+    seconds = round(clock.monotonic() - started, 3)
+    logs.event("command", level, command=name, status=status, seconds=seconds)
+    return status
+
+
+def _command(arguments: list[str]) -> list[str]:
+    """The command's name: the first argument that is no option, nor the file of `--log`."""
+    pairs = zip(["", *arguments], arguments, strict=False)
+    return [one for before, one in pairs if not one.startswith("-") and before != "--log"][:1]
 
 
 def _status(arguments: list[str]) -> int:
@@ -64,6 +88,10 @@ def _status(arguments: list[str]) -> int:
 
 
 def _tell(error: LongplayError) -> int:
+    from longplay import logs
+
+    facts = {"code": error.code, "message": error.message, "where": error.where}
+    logs.event("error", logs.ERROR, **facts, hint=error.hint)
     if "--json" in sys.argv:
         facts = {"code": error.code, "message": error.message, "hint": error.hint}
         output.document({"error": {**facts, "where": error.where}})

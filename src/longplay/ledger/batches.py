@@ -9,13 +9,16 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
+from longplay import logs, telemetry
 from longplay.files import escape
 from longplay.ledger import log, queries, record, tables, tally
+from longplay.ledger.database import after_commit
 from longplay.ledger.record import HoldingRow, ManifestationRow, ObjectRow, QuarantineRow
 from longplay.model import ObjectKey
 
@@ -106,7 +109,17 @@ def append(connection: Connection, batch: Batch, root: bytes, roots: Mapping[str
         "quarantined": refused,
         "evidence": dict(roots),
     }
+    after_commit(connection, partial(_tell, batch.plan, detail))
     return log.append(connection, EVENT, batch.plan, detail, root, batch.time)
+
+
+def _tell(plan: str, detail: dict[str, Any]) -> None:
+    """Tell those who watch that a batch is in."""
+    telemetry.files("captured", detail["files"])
+    telemetry.files("quarantined", detail["quarantined"])
+    telemetry.stored(detail["bytes"])
+    facts = {name: detail[name] for name in ("batch", "objects", "bytes", "files", "quarantined")}
+    logs.event("batch", plan=plan, **facts)
 
 
 def _objects(batch: Batch, kept: Sequence[File]) -> Iterator[ObjectRow]:

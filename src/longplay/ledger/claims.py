@@ -256,6 +256,16 @@ def _claims(connection: Connection, which: sa.ColumnElement[bool]) -> list[Claim
     ]
 
 
+def withdraw_anything(connection: Connection) -> bool:
+    """Whether any claim that was upheld, or any tombstone, can withdraw objects."""
+    c, t = tables.claims.c, tables.tombstones.c
+    upheld_ones = sa.select(c.id).where(c.state == "upheld").limit(1)
+    return any(
+        connection.execute(query).first() is not None
+        for query in (upheld_ones, sa.select(t.root).limit(1))
+    )
+
+
 def upheld(connection: Connection, asks: str) -> Subjects:
     """What upheld claims that ask for this are about."""
     c, s = tables.claims.c, tables.claim_subjects.c

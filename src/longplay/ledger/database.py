@@ -13,6 +13,7 @@ from sqlalchemy.engine import Connection, Engine
 from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchTableError
 from sqlalchemy.sql.dml import UpdateBase
 
+from longplay import clock, telemetry
 from longplay.errors import ArchiveError, LedgerError
 from longplay.ledger import sweeping, tables
 from longplay.settings import SETTINGS_FILE
@@ -72,11 +73,16 @@ class Ledger:
         """
         changed: set[str] = set()
         closing: list[Closing] = []
+        after: list[Callable[[], None]] = []
         done: Callable[[], None] | None = None
+        started = clock.monotonic()
         with (
             _plainly(),
             self._engine.connect().execution_options(
-                longplay_write=True, longplay_changed=changed, longplay_closing=closing
+                longplay_write=True,
+                longplay_changed=changed,
+                longplay_closing=closing,
+                longplay_after=after,
             ) as connection,
             connection.begin(),
         ):
@@ -90,8 +96,11 @@ class Ledger:
                 self._refuse_moved(connection)
             if alone and self.witness is not None:
                 done = self.witness(connection, frozenset(changed))
+        telemetry.took("ledger", clock.monotonic() - started)
         if done is not None:
             done()
+        for tell in after:
+            tell()
 
     @property
     def is_sqlite(self) -> bool:
@@ -127,6 +136,13 @@ def closings(connection: Connection) -> list[Closing] | None:
     """What is to be done at the end of this transaction: append to it. None if it only reads."""
     found: list[Closing] | None = connection.get_execution_options().get("longplay_closing")
     return found
+
+
+def after_commit(connection: Connection, tell: Callable[[], None]) -> None:
+    """Have something said once this transaction is committed; it is not when it is rolled back."""
+    after = connection.get_execution_options().get("longplay_after")
+    if after is not None:
+        after.append(tell)
 
 
 def exclude_writers(connection: Connection) -> None:

@@ -9,9 +9,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from longplay.archive import Archive
-from longplay.catalogue import popularity
 from longplay.catalogue.snapshot import Snapshot, open_current
-from longplay.planning import listens
 
 Keys = NDArray[np.uint64]
 
@@ -46,6 +44,9 @@ class Listening:
 
 def listening(archive: Archive, snapshot: Snapshot) -> Listening:
     """Listens by recording, completed by the policy's curve where no source counts plays."""
+    from longplay.catalogue import popularity
+    from longplay.planning import listens
+
     table = popularity.popularity_table(snapshot)
     liked = _column(table, "popularity")
     heard = _column(table, "listens")
@@ -56,6 +57,8 @@ def listening(archive: Archive, snapshot: Snapshot) -> Listening:
 
 def unoffered_listens(everything: Listening, snapshot: Snapshot, offered: pa.Table) -> float:
     """Listens of the recordings that no source offers a file of."""
+    from longplay.catalogue import popularity
+
     inside = popularity.parts(snapshot)["recording"].to_numpy()
     keys = np.unique(np.concatenate([offered["recording"].drop_null().to_numpy(), inside]))
     return max(0.0, everything.total - float(everything.of(keys).sum(dtype=np.float64)))

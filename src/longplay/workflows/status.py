@@ -8,11 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from longplay.archive import Archive
-from longplay.errors import PlanError
 from longplay.ledger import activity, queries, tables
 from longplay.ledger.activity import Host, Rate, Worker
-from longplay.planning import table
-from longplay.workflows import planning, tallying
+from longplay.workflows import tallying
 from longplay.workflows.tallying import Totals
 
 
@@ -103,12 +101,14 @@ def _next_stage(archive: Archive, found: Totals, rate: Rate) -> NextStage | None
 def _files_to(archive: Archive, found: Totals, listens: float) -> int | None:
     """How many files further down the plan so many listens are reached: it is captured in its
     order, so what is due is its end. None where it does not reach them."""
-    try:
-        plan = planning.current_plan(archive)
-    except PlanError:
+    with archive.ledger.read() as connection:
+        plan = queries.latest_plan(connection)
+    if plan is None:
         return None
-    first, count = max(0, plan.entries - found.due), 0
-    for part in table.read_listens(planning.plan_path(archive, plan.id), first):
+    from longplay.planning import table
+
+    first, count = max(0, int(plan["entries"]) - found.due), 0
+    for part in table.read_listens(archive.plans / f"{plan['plan']}.parquet", first):
         heard = np.cumsum(part, dtype=np.float64)
         if len(heard) and heard[-1] >= listens:
             return count + int(np.searchsorted(heard, listens)) + 1

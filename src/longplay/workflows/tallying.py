@@ -22,13 +22,9 @@ from sqlalchemy.engine import Connection
 from longplay import clock
 from longplay.archive import Archive
 from longplay.catalogue.snapshot import Snapshot, open_current
-from longplay.ledger import queries, record, tables, tally
+from longplay.ledger import claims, queries, record, tables, tally
 from longplay.model import ObjectKey
-from longplay.planning import table
-from longplay.rights import gate
-from longplay.rights.gate import AccessClass
-from longplay.workflows import judging, listened, planning, shares, withdrawing
-from longplay.workflows.judging import Originated
+from longplay.workflows import listened, shares
 from longplay.workflows.shares import Keys
 
 PAGE = 2000
@@ -150,8 +146,12 @@ def _judge_page(archive: Archive, after: bytes | None) -> bytes | None:
     return max((bytes(row.root) for row in rows), default=None)
 
 
-def _classes_of(connection: Connection, rows: Sequence[Any]) -> dict[bytes, AccessClass]:
+def _classes_of(connection: Connection, rows: Sequence[Any]) -> dict[bytes, str]:
     """The access class of each of these objects by its rights alone, whatever claims say."""
+    from longplay.rights import gate
+    from longplay.workflows import judging
+    from longplay.workflows.judging import Originated
+
     came: dict[bytes, list[queries.Provenance]] = defaultdict(list)
     for one in queries.provenances(connection, [row.root for row in rows]):
         came[one[0]].append(one)
@@ -168,6 +168,11 @@ def _classes_of(connection: Connection, rows: Sequence[Any]) -> dict[bytes, Acce
 def _classes(archive: Archive, found: dict[str, float]) -> dict[str, int]:
     """Objects by access class; what claims withdraw is dark."""
     counts = {name: int(found.get(f"access {name}", 0)) for name in tally.ACCESS}
+    with archive.ledger.read() as connection:
+        if not claims.withdraw_anything(connection):
+            return counts
+    from longplay.workflows import withdrawing
+
     withdrawn = withdrawing.standing(archive).roots
     o = tables.objects.c
     with archive.ledger.read() as connection:
@@ -315,7 +320,9 @@ def count_due(archive: Archive) -> int:
 
 
 def _look_up_due(archive: Archive, connection: Connection, plan: str) -> int:
-    path = planning.plan_path(archive, plan)
+    from longplay.planning import table
+
+    path = archive.plans / f"{plan}.parquet"
     entries = table.read_plan(path).entries
     if _is_empty(connection):
         return entries

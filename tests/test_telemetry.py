@@ -1,0 +1,178 @@
+"""What is told to those who watch: metrics and traces in memory, events as lines."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from longplay import logs, telemetry
+from longplay.archive import create
+from longplay.ledger import batches
+from longplay.ledger.batches import Batch, File
+from longplay.model import ObjectKey
+
+
+class Seen:
+    """An in-memory collector."""
+
+    def __init__(self) -> None:
+        metrics = pytest.importorskip("opentelemetry.sdk.metrics")
+        export = pytest.importorskip("opentelemetry.sdk.metrics.export")
+        trace = pytest.importorskip("opentelemetry.sdk.trace")
+        spans = pytest.importorskip("opentelemetry.sdk.trace.export")
+        memory = pytest.importorskip("opentelemetry.sdk.trace.export.in_memory_span_exporter")
+        self.reader = export.InMemoryMetricReader()
+        self.spans = memory.InMemorySpanExporter()
+        self.metrics = metrics.MeterProvider([self.reader], shutdown_on_exit=False)
+        self.traces = trace.TracerProvider(shutdown_on_exit=False)
+        self.traces.add_span_processor(spans.SimpleSpanProcessor(self.spans))
+
+    def points(self, name: str) -> dict[str, Any]:
+        """A metric's points by the one attribute that it has."""
+        data = self.reader.get_metrics_data()
+        return {
+            next(iter(point.attributes.values())): getattr(point, "value", None) or point.count
+            for resource in data.resource_metrics
+            for scope in resource.scope_metrics
+            for metric in scope.metrics
+            if metric.name == name
+            for point in metric.data.data_points
+        }
+
+
+@pytest.fixture
+def seen() -> Iterator[Seen]:
+    one = Seen()
+    telemetry.use(one.traces.get_tracer("test"), one.metrics.get_meter("test"))
+    yield one
+    telemetry.stop()
+    one.traces.shutdown()
+    one.metrics.shutdown()
+
+
+def test_spans_lie_inside_each_other(seen: Seen) -> None:
+    with telemetry.span("longplay capture"), telemetry.span("range", first=0, last=1023):
+        pass
+    inner, outer = seen.spans.get_finished_spans()
+    assert (inner.name, outer.name) == ("range", "longplay capture")
+    assert dict(inner.attributes or {}) == {"first": 0, "last": 1023}
+    assert inner.parent is not None
+    assert outer.context is not None
+    assert inner.parent.span_id == outer.context.span_id
+
+
+def test_counters_add_up(seen: Seen) -> None:
+    telemetry.files("captured", 3)
+    telemetry.files("captured", 4)
+    telemetry.files("failed", 1)
+    telemetry.files("skipped", 0)
+    telemetry.fetched(1000, again=100)
+    telemetry.stored(700)
+    telemetry.took("decode", 0.5)
+    telemetry.took("decode", 0.7)
+    assert seen.points("longplay.files") == {"captured": 7, "failed": 1}
+    assert seen.points("longplay.bytes") == {"fetched": 900, "fetched again": 100, "stored": 700}
+    assert seen.points("longplay.step.duration") == {"decode": 2}
+
+
+def batch() -> Batch:
+    key = ObjectKey(b"r" * 32, 500)
+    files = [
+        File("a", b"one", key, 500, 0, 0, "original", 1, 1, "audio", ".ogg", None, (), (), None),
+        File("a", b"two", None, 9, 0, 0, "original", 1, 1, "other", "", None, (), (), "no music"),
+    ]
+    return Batch(7, "plan", "2026-11-28T00:00:00.000Z", files, {key: (bytes(32), 1)})
+
+
+def test_a_batch_is_told_of_when_it_is_committed(
+    seen: Seen, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place = tmp_path / "log"
+    monkeypatch.setenv(logs.VARIABLE, str(place))
+    with create(tmp_path / "archive", secrets=tmp_path / "keys") as archive:
+        with pytest.raises(RuntimeError), archive.ledger.write(alone=False) as connection:
+            batches.add(connection, batch())
+            batches.append(connection, batch(), bytes(32), {})
+            raise RuntimeError
+        assert seen.points("longplay.files") == {}
+        with archive.ledger.write(alone=False) as connection:
+            batches.add(connection, batch())
+            batches.append(connection, batch(), bytes(32), {})
+    assert seen.points("longplay.files") == {"captured": 1, "quarantined": 1}
+    assert seen.points("longplay.bytes") == {"stored": 500}
+    assert seen.points("longplay.step.duration")["ledger"] > 0
+    told = [json.loads(line) for line in place.read_text().splitlines()]
+    assert [(one["event"], one["files"], one["quarantined"], one["bytes"]) for one in told] == [
+        ("batch", 1, 1, 500)
+    ]
+
+
+def test_nothing_happens_where_nobody_asked(tmp_path: Path) -> None:
+    program = (
+        "import sys; from longplay import telemetry\n"
+        "assert telemetry.start('1') is None\n"
+        "with telemetry.span('a'): telemetry.files('captured', 1)\n"
+        "telemetry.took('a', 1); telemetry.stop()\n"
+        "assert 'opentelemetry' not in sys.modules\n"
+    )
+    subprocess.run([sys.executable, "-c", program], check=True, cwd=tmp_path)
+
+
+def test_the_missing_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(telemetry.ENDPOINT, "http://127.0.0.1:9")
+    monkeypatch.setitem(sys.modules, "opentelemetry.exporter.otlp.proto.http.metric_exporter", None)
+    problem = telemetry.start("1")
+    assert problem is not None
+    assert "install longplay[telemetry]" in problem
+
+
+def test_a_collector_that_is_away_is_no_news(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("opentelemetry.exporter.otlp.proto.http")
+    monkeypatch.setenv(telemetry.ENDPOINT, "http://127.0.0.1:9")
+    words = [sys.executable, "-m", "longplay", "init", str(tmp_path / "archive"), "--keys"]
+    done = subprocess.run(
+        [*words, str(tmp_path / "keys")], capture_output=True, text=True, timeout=120, check=True
+    )
+    assert done.stderr == ""
+    assert (tmp_path / "archive" / "longplay.toml").is_file()
+
+
+def test_a_command_and_its_error_are_lines_of_their_own(tmp_path: Path) -> None:
+    place = tmp_path / "log"
+    words = [sys.executable, "-m", "longplay", "--log", str(place), "status", "--archive"]
+    done = subprocess.run(
+        [*words, str(tmp_path / "no\nne")], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 1
+    told = [json.loads(line) for line in place.read_text().splitlines()]
+    assert [(one["event"], one["level"]) for one in told] == [
+        ("error", "error"),
+        ("command", "error"),
+    ]
+    assert told[0]["code"] == "archive"
+    assert told[0]["where"] == str(tmp_path / "no\nne")
+    assert (told[1]["command"], told[1]["status"]) == ("longplay status", 1)
+    assert told[0]["time"].endswith("Z")
+
+
+def test_a_log_that_cannot_be_written_stops_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    for place in ("/no/such/folder/log", "/"):
+        monkeypatch.setenv(logs.VARIABLE, place)
+        logs.event("batch", files=1, odd=b"bytes", path="\udce9" * 5000)
+
+
+def test_a_line_is_bounded_and_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(logs.VARIABLE, str(tmp_path / "log"))
+    logs.event("odd", logs.WARNING, text="x\n" * 10_000, lone="\udce9", mark="\u2028")
+    (line,) = (tmp_path / "log").read_bytes().split(b"\n")[:-1]
+    told = json.loads(line)
+    assert len(told["text"]) == logs.MAX_TEXT
+    assert told["level"] == "warning"
