@@ -185,15 +185,11 @@ def plan_of(archive: Archive, identity: str, paths: list[bytes]) -> None:
     archive.plans.mkdir(exist_ok=True)
     pq.write_table(rows.replace_schema_metadata(meta), planning.plan_path(archive, identity))
     with archive.ledger.write() as connection:
-        number = connection.scalar(sa.select(sa.func.count()).select_from(tables.plans))
+        newest = connection.scalar(sa.select(sa.func.max(tables.plans.c.number))) or 0
         connection.execute(tables.plans.delete().where(tables.plans.c.id == identity))
+        row = {"id": identity, "number": newest + 1, "time": ""}
         connection.execute(
-            tables.plans.insert().values(
-                id=identity,
-                number=(number or 0) + 1,
-                time="",
-                document=json.dumps({"plan": identity}),
-            )
+            tables.plans.insert().values(**row, document=json.dumps({"plan": identity}))
         )
 
 
