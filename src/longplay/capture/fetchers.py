@@ -77,10 +77,10 @@ class _Host:
         return self.failures >= PATIENCE and now < self.down_until
 
     def failed(self, now: float, seconds: float | None) -> None:
-        """Note that it gave nothing, and when it wants to be asked again, if it said so."""
-        self.failures += 1
-        self.down_until = now + _pause(self.failures - PATIENCE)
-        self.ready = max(self.ready, now + (seconds or 0.0))
+        """Note that it gave nothing, and when it wants to be asked again, if it said so: a source
+        waits out short times itself, so that a host which names one is down until then."""
+        self.failures = self.failures + 1 if seconds is None else max(self.failures + 1, PATIENCE)
+        self.down_until = now + max(seconds or 0.0, _pause(self.failures - PATIENCE))
 
     @property
     def interval(self) -> float:

@@ -29,6 +29,8 @@ class Host:
     robots: tuple[int, bytes] = (404, b"")
     asked: list[tuple[str, str | None, str | None]] = field(default_factory=list)
     agents: set[str] = field(default_factory=set)
+    upon: dict[str, list[Fault]] = field(default_factory=dict)
+    """Faults that are used up by requests for one file."""
     pages: dict[str, Callable[[dict[str, str]], bytes]] = field(default_factory=dict)
     """Documents that are made of a query, for GET and POST."""
     address: str = ""
@@ -57,7 +59,7 @@ class Handler(BaseHTTPRequestHandler):
         if path == "/robots.txt":
             status, body = host.robots
             self.answer(status, body)
-        elif host.faults and host.faults.pop(0)(self):
+        elif any(faults and faults.pop(0)(self) for faults in (host.faults, host.upon.get(path))):
             return
         elif path in host.pages:
             query = parse_qs(self.path.partition("?")[2], keep_blank_values=True)
