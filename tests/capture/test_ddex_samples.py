@@ -128,6 +128,7 @@ def schema(folder: Path, version: str) -> etree.XMLSchema:
     return etree.XMLSchema(etree.parse(str(path), etree.XMLParser(no_network=True)))
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("version", ["382", "411", "42", "43"])
 def test_what_the_schemas_accept_has_its_shape(samples: Path, schemas: Path, version: str) -> None:
     """The table of shapes asks for nothing that a valid message may lack, but for territories and
@@ -153,6 +154,7 @@ def test_what_the_schemas_accept_has_its_shape(samples: Path, schemas: Path, ver
     assert checked
 
 
+@pytest.mark.long
 def test_made_messages_are_valid(schemas: Path) -> None:
     valid = schema(schemas, "43")
     made = Delivery(recordings=two(), cover=b"art")
@@ -160,6 +162,7 @@ def test_made_messages_are_valid(schemas: Path) -> None:
         valid.assertValid(etree.fromstring(text.encode()))
 
 
+@pytest.mark.long
 def test_each_row_of_the_table_is_in_a_schema(schemas: Path) -> None:
     """No row asks for an element that no version of the standard has."""
     named: set[str] = set()

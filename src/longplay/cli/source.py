@@ -36,6 +36,9 @@ def add(
         str, typer.Option(metavar="URI", help="The rights statement that holds for all of it.")
     ],
     evidence: Annotated[str, typer.Option(metavar="TEXT", help="What that rests on.")] = "",
+    licence: Annotated[
+        str, typer.Option(metavar="URI", help="The licence of the metadata that it gives.")
+    ] = "",
     connections: Annotated[
         int | None, typer.Option(min=1, max=64, help="Files fetched from one host at a time.")
     ] = None,
@@ -56,7 +59,7 @@ def add(
     politeness = settings.Politeness.model_validate(
         {key: value for key, value in given.items() if value is not None}
     )
-    added = sources.add_source(folder, name, kind, location, rights, evidence, politeness)
+    added = sources.add_source(folder, name, kind, location, rights, evidence, politeness, licence)
     if as_json:
         output.document(added.model_dump())
     else:

@@ -62,7 +62,13 @@ def _refresh(
     archive: Archive, source: Source, workers: int | None, progress: Progress
 ) -> Refreshed:
     if source.kind == "folder":
-        request = importing.Request((source.location,), "tags", name=source.name, workers=workers)
+        request = importing.Request(
+            (source.location,),
+            "tags",
+            name=source.name,
+            licence=source.licence or None,
+            workers=workers,
+        )
         report = importing.import_paths(archive, request, progress=progress)
         tracks = report.rows["tracks"]
         return Refreshed(source.name, tracks, tracks, tracks, report.rejected)
@@ -90,7 +96,11 @@ def _refresh(
             problems = (*problems, f"{followed.elsewhere:,} {words}")
     path = listings.path_of(archive.listings, source.name)
     imported = import_offers(
-        archive.catalogue, source.name, path, may_be_empty=isinstance(opened, DdexSource)
+        archive.catalogue,
+        source.name,
+        path,
+        licence=source.licence or None,
+        may_be_empty=isinstance(opened, DdexSource),
     )
     rights.record_layer(archive, source.name)
     return Refreshed(

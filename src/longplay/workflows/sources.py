@@ -27,6 +27,7 @@ def add_source(
     text: str,
     evidence: str,
     politeness: Politeness | None = None,
+    licence: str = "",
 ) -> Source:
     """Write a source into the settings and its right into the ledger.
 
@@ -43,6 +44,7 @@ def add_source(
             location=_location(kind, location, folder),
             rights=known_right(text),
             evidence=evidence,
+            licence=licence,
             politeness=politeness or Politeness(),
         )
     except ValidationError as error:
