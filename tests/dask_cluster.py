@@ -20,7 +20,8 @@ SECONDS = 60
 
 @dataclass
 class DaskCluster:
-    """Scheduler and workers as processes; workers are started without a nanny unless asked for."""
+    """Scheduler and workers as processes; workers are started without a nanny unless asked for.
+    `prefix` stands before the command of each worker."""
 
     folder: Path
     port: int
@@ -28,6 +29,7 @@ class DaskCluster:
     scheduler: subprocess.Popen[bytes] | None = None
     workers: list[subprocess.Popen[bytes]] = field(default_factory=list)
     started: int = 0
+    prefix: tuple[str, ...] = ()
 
     @property
     def address(self) -> str:
@@ -47,7 +49,7 @@ class DaskCluster:
             *("--nthreads", str(threads), "--no-dashboard", "--memory-limit", "0"),
             "--nanny" if nanny else "--no-nanny",
             *("--local-directory", str(self.folder), "--death-timeout", "30"),
-            prefix=prefix,
+            prefix=prefix or self.prefix,
         )
         self.workers.append(worker)
         return worker

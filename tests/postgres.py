@@ -7,7 +7,7 @@ import pwd
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,6 +23,7 @@ class Server:
     """A running server; every database that `fresh` makes is empty."""
 
     folder: Path
+    restart: Callable[[], None]
     made: int = 0
 
     def url(self, name: str) -> str:
@@ -71,9 +72,15 @@ def running() -> Iterator[Server]:
     try:
         run(str(programs / "initdb"), "-D", str(data), "-U", "postgres", "-A", "trust", "-N",
             "--no-locale", "-E", "UTF8")  # fmt: skip
-        run(*control, "-l", str(folder / "log"), "-o", f"{OPTIONS} -k {folder}", "start")
+        start = (*control, "-l", str(folder / "log"), "-o", f"{OPTIONS} -k {folder}")
+
+        def restart() -> None:
+            """As after a crash: every connection is cut, and what was not committed is gone."""
+            run(*start, "-m", "immediate", "restart")
+
+        run(*start, "start")
         try:
-            yield Server(folder)
+            yield Server(folder, restart)
         finally:
             run(*control, "-m", "immediate", "stop")
     finally:
