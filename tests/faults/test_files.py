@@ -172,6 +172,7 @@ def test_names_in_broken_encodings(longplay: Longplay, tmp_path: Path) -> None:
     assert back == {name: (music / os.fsdecode(name)).read_bytes() for name in names}
 
 
+@pytest.mark.long
 def test_a_file_that_changes_while_it_is_read(longplay: Longplay, tmp_path: Path) -> None:
     music = tmp_path / "music"
     for number in range(12):
@@ -220,6 +221,7 @@ def test_ten_thousand_files_that_are_the_same(longplay: Longplay, tmp_path: Path
     assert set(check(longplay).values()) == {"held"}
 
 
+@pytest.mark.long
 def test_a_header_that_asks_for_gigabytes(
     longplay: Longplay, tmp_path: Path
 ) -> None:
@@ -245,6 +247,7 @@ def test_a_header_that_asks_for_gigabytes(
 
 
 @pytest.mark.real
+@pytest.mark.long
 def test_a_disk_that_is_full(longplay: Longplay, tmp_path: Path, program: object) -> None:
     mount, umount = program("mount"), program("umount")  # type: ignore[operator]
     if os.geteuid():
