@@ -222,9 +222,7 @@ def test_ten_thousand_files_that_are_the_same(longplay: Longplay, tmp_path: Path
 
 
 @pytest.mark.long
-def test_a_header_that_asks_for_gigabytes(
-    longplay: Longplay, tmp_path: Path
-) -> None:
+def test_a_header_that_asks_for_gigabytes(longplay: Longplay, tmp_path: Path) -> None:
     music = tmp_path / "music"
     music.mkdir()
     # A picture of 8 GB on paper, and channels that no decoder has room for.
