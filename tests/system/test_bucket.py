@@ -307,3 +307,29 @@ def test_what_needs_files_of_this_machine_says_so(
     told = far.run("seed", expect=1).err.strip().splitlines()[-1]
     assert "the objects lie in a bucket, and this needs them in a folder" in told
     assert "longplay serve" in told
+
+
+def test_a_lost_ledger_is_made_again_from_the_bucket(
+    music: Path, swift: Swift, tmp_path: Path
+) -> None:
+    far = InBucket(tmp_path / "far", swift)
+    far.run("keep", music)
+    before = state.state(far.archive)
+    for path in (*far.archive.glob("ledger.sqlite3*"), *(far.archive / "evidence").iterdir()):
+        path.unlink()
+    assert far.json("rebuild")["ledger"] == "missing"
+    after = state.state(far.archive)
+    for table in ("object", "holding", "manifestation", "quarantine"):
+        assert after[table] == before[table], table
+    assert_nothing_is_left_over(far)
+
+
+def test_packages_come_out_of_a_bucket_and_doctor_is_content(
+    music: Path, swift: Swift, tmp_path: Path
+) -> None:
+    far = InBucket(tmp_path / "far", swift)
+    far.run("keep", music)
+    found = far.json("doctor", expect=None)
+    assert {one["check"] for one in found["findings"]} & {"store", "evidence", "uploads"} == set()
+    far.run("export", "bagit", tmp_path / "bag")
+    assert len(list((tmp_path / "bag" / "data").iterdir())) == len(far.content("objects"))

@@ -1,6 +1,7 @@
 """`doctor`: looks at every part of an archive, and says what is wrong, where, and what to do.
 
-It changes nothing but a probe file in the store, which it removes. It looks at samples and bounds:
+It changes nothing but a probe file in the store, which it removes, and uploads that were begun more
+than a day ago and never finished, which it aborts. It looks at samples and bounds:
 a whole proof of every bit is `verify`'s.
 """
 
@@ -34,7 +35,9 @@ from longplay.ledger.leases import FREE
 from longplay.model import ObjectKey
 from longplay.settings import Settings
 from longplay.torrent.merkle import ObjectHasher
+from longplay.vault import uploads
 from longplay.vault.objects import OBJECTS
+from longplay.vault.s3store import S3Store
 from longplay.workflows.status import disk_free
 
 SAMPLE_OBJECTS = 100
@@ -454,6 +457,27 @@ def _leftovers(archive: Archive) -> Iterator[Finding]:
             )
 
 
+def _uploads(archive: Archive) -> Iterator[Finding]:
+    """Uploads in parts that workers left when they died, which the server keeps unseen."""
+    store = archive.store
+    if not isinstance(store, S3Store):
+        return
+    try:
+        left = uploads.unfinished(store.location)
+        uploads.abort(store.location, left)
+    except StoreError as error:
+        yield Finding("uploads", error.message, error.where, error.hint, todo=False)
+        return
+    if left:
+        yield Finding(
+            "uploads",
+            f"{len(left)} uploads that nobody would have finished were aborted",
+            store.location,
+            "nothing more is to be done",
+            todo=False,
+        )
+
+
 def _replicas(archive: Archive) -> Iterator[Finding]:
     for store in archive.replicas():
         try:
@@ -471,6 +495,7 @@ CHECKS: dict[str, Check] = {
     "disk": _disk,
     "work": _work,
     "leftovers": _leftovers,
+    "uploads": _uploads,
     "replicas": _replicas,
 }
 """What is examined once the archive is open, in this order."""

@@ -16,15 +16,16 @@ import sqlalchemy as sa
 from sqlalchemy.exc import SQLAlchemyError
 
 from longplay import settings as settings_room
-from longplay.archive import Archive, open_archive
+from longplay.archive import Archive, open_archive, open_store
 from longplay.capture import places
 from longplay.catalogue import rebuild as indexes
 from longplay.errors import ArchiveError, LedgerError, LockedError, StoreError
 from longplay.files import durable, publish, sync_folder
 from longplay.ledger import batches, database, log, portable, sweeping, tables
 from longplay.settings import Settings
-from longplay.vault import inventory, replicas
+from longplay.vault import evidence, inventory, replicas
 from longplay.vault.inventory import Inventory
+from longplay.vault.shelves import Shelf
 from longplay.workflows import backups, refilling, rights
 from longplay.workflows.refilling import Report
 
@@ -75,11 +76,9 @@ def rebuild(
     """
     put_back = backups.put_back(folder, backup) if backup is not None else []
     settings = settings_room.load(folder)
+    shelf = Shelf(folder / "evidence", open_store(folder, settings))
     with _alone(folder):
-        found = inventory.take(folder / "evidence")
-        if found.damaged:
-            _bring_back(settings, folder, found.damaged)
-            found = inventory.take(folder / "evidence")
+        found = _evidence(settings, folder, shelf)
         condition = _condition(settings, folder, found)
         done, old = Report(), None
         if again or condition != Condition.WHOLE:
@@ -116,6 +115,35 @@ def _alone(folder: Path) -> Iterator[None]:
                 hint="wait until that has ended, or stop it",
             )
         yield
+
+
+def _evidence(settings: Settings, folder: Path, shelf: Shelf) -> Inventory:
+    """All the evidence there is, here, in the bucket, and in replicas."""
+    lost = _fill(shelf)
+    found = inventory.take(shelf.folder)
+    if not found.damaged and not lost:
+        return found
+    if shelf.is_remote:
+        for name in found.damaged:  # the bucket may have it whole
+            (shelf.folder / name).unlink()
+        lost = _fill(shelf)
+    else:
+        lost = list(found.damaged)
+    _bring_back(settings, folder, lost)
+    shelf.settle(shelf.upload([name for name in lost if (shelf.folder / name).is_file()]))
+    return inventory.take(shelf.folder)
+
+
+def _fill(shelf: Shelf) -> list[str]:
+    """Bring the evidence that lies in a bucket; the names of what is damaged there."""
+    lost = []
+    for name in sorted(shelf.names() if shelf.is_remote else ()):
+        if evidence.NAME.fullmatch(name):
+            try:
+                shelf.fetch([name])
+            except StoreError:
+                lost.append(name)
+    return lost
 
 
 def _bring_back(settings: Settings, folder: Path, damaged: Sequence[str]) -> None:

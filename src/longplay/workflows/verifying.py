@@ -117,8 +117,9 @@ def verify(archive: Archive, request: Request | None = None, *, progress: Progre
 
 def _verify(archive: Archive, request: Request, progress: Progress) -> Verification:
     began = clock.timestamp()
+    near, whole = not isinstance(archive.store, S3Store), _is_whole(request)
     stores, unreachable = _reachable(archive)
-    damaged_evidence = found_evidence = _damaged_evidence(archive)
+    damaged_evidence = found_evidence = _damaged_evidence(archive, by_name=not (near or whole))
     brought: frozenset[str] = frozenset()
     if request.repair and found_evidence:
         brought = repairing.repair_evidence(archive, found_evidence)
@@ -139,8 +140,7 @@ def _verify(archive: Archive, request: Request, progress: Progress) -> Verificat
         _check_replica(archive, stores[name], roots, suffixes, damaged_evidence)
         for name, roots in chosen.copies.items()
     ]
-    whole = request.share >= 1 and not request.due and not damaged_evidence
-    if state.ok and whole:
+    if state.ok and whole and not damaged_evidence:
         state = _with_evidence(archive, state)
     wrong.sort(key=lambda finding: finding.key)
     repairs = None
@@ -156,7 +156,7 @@ def _verify(archive: Archive, request: Request, progress: Progress) -> Verificat
         damaged=tuple(finding for finding in wrong if not finding.missing),
         missing=tuple(finding.key for finding in wrong if finding.missing),
         unvouched=tuple(sorted(unvouched)),
-        unknown_files=tuple(_strangers(archive)) if _is_listed(archive, request) else (),
+        unknown_files=tuple(_strangers(archive)) if near or whole else (),
         damaged_evidence=found_evidence,
         restored_evidence=tuple(sorted(brought)),
         log=state,
@@ -166,11 +166,10 @@ def _verify(archive: Archive, request: Request, progress: Progress) -> Verificat
     )
 
 
-def _is_listed(archive: Archive, request: Request) -> bool:
-    """Whether all names of the store are looked at: of one in a bucket only when all is checked,
-    for a list of 86 million takes hours."""
-    is_remote = isinstance(archive.store, S3Store)
-    return not is_remote or (request.share >= 1 and not request.due)
+def _is_whole(request: Request) -> bool:
+    """Whether all is checked. Only then is what lies in a bucket listed, which takes hours for 86
+    million names, and its evidence read, rather than looked for by name."""
+    return request.share >= 1 and not request.due
 
 
 def _reachable(archive: Archive) -> tuple[dict[str, ReplicaStore], list[CopiesChecked]]:
@@ -345,12 +344,23 @@ def _with_evidence(archive: Archive, state: LogState) -> LogState:
     return state if broken is None else LogState(state.entries, False, broken)
 
 
-def _damaged_evidence(archive: Archive) -> tuple[str, ...]:
-    """The evidence files that are missing, or whose bytes are not those that the ledger names."""
+def _damaged_evidence(archive: Archive, *, by_name: bool) -> tuple[str, ...]:
+    """The evidence files that are missing, or whose bytes are not those that the ledger names; with
+    `by_name` only those that are missing."""
     with archive.ledger.read() as connection:
         e = tables.evidence_files.c
         rows = connection.execute(sa.select(e.name, e.sha256).order_by(e.name)).all()
-    damaged = [name for name, digest in rows if not archive.evidence_files.is_whole(name, digest)]
+    shelf = archive.evidence_files
+    there = shelf.names() if by_name else set()
+    damaged = [
+        name
+        for name, digest in rows
+        if (name not in there if by_name else not shelf.is_whole(name, digest))
+    ]
+    if shelf.is_remote and not by_name:
+        for name, digest in rows:  # a copy here that has rotted is fetched again
+            if not evidence.is_whole(shelf.folder / name, digest):
+                (shelf.folder / name).unlink(missing_ok=True)
     if not damaged:
         return ()
     # What a rare event wrote anew meanwhile took the place of a file that we were about to read.
