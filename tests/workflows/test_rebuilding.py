@@ -14,7 +14,7 @@ import pytest
 import sqlalchemy as sa
 
 from longplay.archive import open_archive
-from longplay.capture import pipeline
+from longplay.capture import crew, pipeline
 from longplay.capture.batch import sweep
 from longplay.errors import LockedError
 from longplay.ledger import claims, log, tables
@@ -226,7 +226,7 @@ def test_what_a_killed_capture_brought_after_a_backup_is_there_again(
     copied: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A capture tells of itself by its batches alone until it ends."""
-    music, taken, commit = tmp_path / "more", [], pipeline.commit
+    music, taken, commit = tmp_path / "more", [], crew.commit
     music.mkdir()
     (music / "new.txt").write_text("new words")
 
@@ -239,7 +239,7 @@ def test_what_a_killed_capture_brought_after_a_backup_is_there_again(
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
-        patch.setattr(pipeline, "commit", backed_up)
+        patch.setattr(crew, "commit", backed_up)
         patch.setattr(pipeline, "merge_evidence", die)
         keeping.keep(music, copied, workers=1, progress=quiet)
     before = content(copied)

@@ -202,9 +202,14 @@ def evidence_path(name: str) -> str:
 def read_copy(store: ReplicaStore, key: ObjectKey, suffix: str) -> Reading | None:
     """Read a replica's copy of an object; None when it has none. Raises StoreError."""
     path = object_path(key, suffix)
-    if store.size(path) is None:
+    size = store.size(path)
+    if size is None:
         return None
-    return fixity.read_by(lambda start, length: store.read(path, start, length) or b"", key.size)
+
+    def read(start: int, length: int) -> bytes:
+        return (store.read(path, start, length) or b"") if start < size else b""
+
+    return fixity.read_by(read, key.size)
 
 
 def check_copies(

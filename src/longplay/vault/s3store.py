@@ -51,8 +51,8 @@ CHECK_BYTES = 8 * 2**20
 ABANDONED = timedelta(days=1)
 """Age of a note of another machine after which its writer is taken to be dead."""
 
-MAX_NOTE_BYTES = 2**20
-"""A note has some 100 bytes for each of a batch's files."""
+MAX_NOTE_BYTES = 64 * 2**20
+"""A note has some 100 bytes for each file of a batch, or of the evidence that is merged."""
 
 Read = Callable[[int, int], bytes]
 
@@ -110,13 +110,14 @@ class S3Store:
 
     def _reading(self, key: ObjectKey, suffix: str) -> Reading | None:
         path = object_path(key, suffix)
-        if self.bucket.size(path) is None:
+        size = self.bucket.size(path)
+        if size is None:
             return None
-        return fixity.read_by(
-            lambda start, length: self.bucket.read(path, start, length) or b"",
-            key.size,
-            at_once=CHECK_BYTES,
-        )
+
+        def read(start: int, length: int) -> bytes:
+            return (self.bucket.read(path, start, length) or b"") if start < size else b""
+
+        return fixity.read_by(read, key.size, at_once=CHECK_BYTES)
 
     def admit(self, arrivals: Sequence[Arrival], beside: Sequence[Beside] = ()) -> list[Note]:
         """Upload files under their final names, beside each other; the spool files stay."""
