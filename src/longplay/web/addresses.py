@@ -22,6 +22,8 @@ _PORTS = {"http": 80, "https": 443}
 _HOST = re.compile(rb"[A-Za-z0-9._-]+|[0-9A-Fa-f:.]*:[0-9A-Fa-f:.]*")
 """A name, an IPv4 address, or an IPv6 one."""
 
+_SECRET = re.compile(r"(?<=://)[^/?#@]*@")
+
 _UNICAST = ipaddress.ip_network("2000::/3")
 """All of IPv6 that is somebody's on the Internet (RFC 4291, 2.4)."""
 
@@ -45,7 +47,7 @@ def parsed(text: str) -> httpx.URL:
         )
     if url.userinfo:
         raise SourceError(
-            "carries a password", where=_bare(url), hint="name an address that needs none"
+            "carries a password", where=shown(text), hint="name an address that needs none"
         )
     return url.copy_with(fragment=None) if "#" in text else url
 
@@ -108,10 +110,6 @@ def is_public(address: str) -> bool:
 
 
 def shown(url: httpx.URL | str) -> str:
-    """An address as it is told to people."""
-    text = str(url)
+    """An address as it is told to people: without a password that stands in it."""
+    text = _SECRET.sub("", str(url))
     return text if len(text) <= 300 else f"{text[:299]}…"
-
-
-def _bare(url: httpx.URL) -> str:
-    return shown(url.copy_with(userinfo=None))

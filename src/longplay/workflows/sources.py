@@ -14,6 +14,7 @@ from longplay.archive import open_archive
 from longplay.errors import InputError, RightsError, UsageError
 from longplay.rights.reading import Unknown, read_statement
 from longplay.settings import Politeness, Source, SourceKind
+from longplay.web import addresses
 from longplay.workflows import keeping, rights
 
 KINDS = get_args(SourceKind)
@@ -32,7 +33,8 @@ def add_source(
     """Write a source into the settings and its right into the ledger.
 
     Raises UsageError for an unknown kind, a bad name or a location that cannot be one, InputError
-    for a folder or a list that is not there, RightsError for a right that the gate does not know.
+    for a folder or a list that is not there, SourceError for a web address that carries a password,
+    RightsError for a right that the gate does not know.
     """
     settings.load(folder)
     if kind not in KINDS:
@@ -72,6 +74,8 @@ def _location(kind: str, location: str, folder: Path) -> str:
         return str(place.resolve())
     if pattern and not re.fullmatch(pattern, location):
         raise UsageError(f"is no place for a source of kind {kind}", where=location, hint=example)
+    if kind in ("http", "oai"):
+        addresses.parsed(location)  # no password may come into the settings
     return location
 
 
@@ -80,7 +84,7 @@ _LOCATIONS = {
     "oai": (r"https?://[^/]+.*", "e.g. https://library.example/oai"),
     "s3": (r"s3://[^/]+(/.*)?", "e.g. s3://bucket/prefix"),
     "internetarchive": (
-        r"(collection|item):[^,:]+(,(collection|item):[^,:]+)*",
+        r"(collection|item):[A-Za-z0-9][\w.-]*(,\s*(collection|item):[A-Za-z0-9][\w.-]*)*",
         "e.g. collection:netlabels, or item:IDENTIFIER",
     ),
 }
