@@ -8,7 +8,8 @@ ten seconds. Servers, scheduler and workers are processes on loopback, started h
 holdings, manifestations and quarantine of all four are compared row by row, and all evidence but
 for times and batches; `longplay verify` must be clean. Ends with status 1 unless all is equal.
 
-    python -m benchmarks.four_ways [--files 1000] [--audio FOLDER] [--kill-seconds 10]
+    python -m benchmarks.four_ways [--files 1000] [--audio FOLDER | --music FOLDER]
+        [--kill-seconds 10]
 """
 
 from __future__ import annotations
@@ -127,10 +128,8 @@ def hidden(folder: Path) -> Iterator[tuple[str, ...]]:
     yield words if works else ()
 
 
-def run(files: int, audio: Path, kill_seconds: float, top: Path) -> int:
+def run(music: Path, kill_seconds: float, top: Path) -> int:
     os.environ["XDG_CONFIG_HOME"] = str(top / "keys")
-    music = top / "music"
-    make(music, files, audio)
     ways: list[Way] = []
     results: dict[str, Any] = {}
 
@@ -216,11 +215,15 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--files", type=int, default=1000)
     parser.add_argument("--audio", type=Path, default=AUDIO)
+    parser.add_argument("--music", type=Path, help="files that `many_files` has made already")
     parser.add_argument("--kill-seconds", type=float, default=10)
     options = parser.parse_args()
     top = Path(tempfile.mkdtemp(prefix="longplay-four-ways-"))
     try:
-        sys.exit(run(options.files, options.audio.resolve(), options.kill_seconds, top))
+        music = options.music or top / "music"
+        if options.music is None:
+            make(music, options.files, options.audio.resolve())
+        sys.exit(run(music.resolve(), options.kill_seconds, top))
     finally:
         with suppress(OSError):
             shutil.rmtree(top)

@@ -94,8 +94,9 @@ def test_a_limit_is_kept_to(longplay: Longplay, songs: Path, cluster: DaskCluste
 
 def import_and_plan(longplay: Longplay, songs: Path) -> None:
     """All that comes before a capture."""
-    longplay.run("source", "add", "songs", "folder", songs, "--rights", "personal")
-    longplay.run("catalogue", "import", songs, "--format", "tags", "--name", "songs")
+    name = songs.name  # as `keep` calls it
+    longplay.run("source", "add", name, "folder", songs, "--rights", "personal")
+    longplay.run("catalogue", "import", songs, "--format", "tags", "--name", name)
     longplay.run("plan")
 
 
