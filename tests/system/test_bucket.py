@@ -333,3 +333,23 @@ def test_packages_come_out_of_a_bucket_and_doctor_is_content(
     assert {one["check"] for one in found["findings"]} & {"store", "evidence", "uploads"} == set()
     far.run("export", "bagit", tmp_path / "bag")
     assert len(list((tmp_path / "bag" / "data").iterdir())) == len(far.content("objects"))
+
+
+def test_plans_and_releases_come_to_a_machine_that_lacks_them(
+    music: Path, swift: Swift, tmp_path: Path
+) -> None:
+    far = InBucket(tmp_path / "far", swift)
+    far.run("keep", music)
+    cut = far.json("release", "cut", "--share", "100%")
+    assert cut["objects"]
+    kept = {
+        path: (far.archive / path).read_bytes()
+        for folder in ("plans", "releases")
+        for path in far.content(folder)
+    }
+    assert any(path.endswith("release.json") for path in kept)
+    for path in kept:
+        (far.archive / path).unlink()
+    assert far.json("capture")["already_held"]
+    far.run("release", "cut", "--share", "100%")
+    assert {path: (far.archive / path).read_bytes() for path in kept} == kept

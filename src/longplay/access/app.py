@@ -15,7 +15,7 @@ from longplay.access import answers, recordings, releases, tdm, tracker, webseed
 from longplay.access.context import Context
 from longplay.archive import Archive, open_archive
 from longplay.errors import LongplayError
-from longplay.workflows import publishing, rights
+from longplay.workflows import publishing, rights, stocking
 
 HEADERS = {
     "Content-Security-Policy": "default-src 'self'; base-uri 'none'; frame-ancestors 'none'",
@@ -33,6 +33,7 @@ def create_app(folder: Path) -> FastAPI:
     """The application that serves the archive in `folder`. Raises ArchiveError."""
     archive = open_archive(folder)
     rights.catch_up(archive)
+    stocking.bring_releases(archive)
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:

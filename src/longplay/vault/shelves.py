@@ -28,22 +28,18 @@ DIGEST = re.compile(r".*-([0-9a-f]{32})\.parquet")
 
 
 class Shelf:
-    """The files of one kind, directly in `folder` and, with a bucket, below a prefix that is called
-    as the folder is. Raises StoreError when the bucket cannot be reached."""
+    """The files of one kind, directly in `folder` and, with a bucket, below a prefix, by default
+    one that is called as the folder is. Raises StoreError when the bucket cannot be reached."""
 
-    def __init__(self, folder: Path, store: ObjectStore) -> None:
+    def __init__(self, folder: Path, store: ObjectStore, prefix: str = "") -> None:
         self.folder = folder
+        self.prefix = prefix or folder.name
         self._remote = store if isinstance(store, S3Store) else None
 
     @property
     def is_remote(self) -> bool:
         """Whether the folder is but a cache."""
         return self._remote is not None
-
-    @property
-    def prefix(self) -> str:
-        """Below what its files lie in the bucket."""
-        return self.folder.name
 
     def path(self, name: str) -> str:
         """A file's path in the bucket."""

@@ -23,7 +23,7 @@ from longplay.ledger import queries, tables
 from longplay.model import Role
 from longplay.planning import Done, Plan, make_plan, table
 from longplay.settings import Policy
-from longplay.workflows import rights, shares
+from longplay.workflows import rights, shares, stocking
 from longplay.workflows.shares import Listening
 
 DRAWINGS = (".html", ".png", ".svg")
@@ -152,6 +152,7 @@ def current_plan(archive: Archive) -> Plan:
         raise PlanError(
             "there is no plan yet", where=str(archive.folder), hint="make one: longplay plan"
         )
+    stocking.bring_plan(archive, document["plan"])
     return table.read_plan(plan_path(archive, document["plan"]))
 
 
@@ -163,6 +164,7 @@ def plan_path(archive: Archive, plan: str) -> Path:
 def _name(archive: Archive, plan: Plan) -> None:
     """Make it the newest plan of the ledger, and remove files that no plan names."""
     document: dict[str, Any] = plan.document()
+    stocking.keep_plan(archive, plan.id)
     with archive.ledger.write() as connection:
         newest = queries.latest_plan(connection)
         if newest is None or newest["plan"] != plan.id:

@@ -30,7 +30,7 @@ from longplay.release.document import Release, Volume, newest_by_stage, read_rel
 from longplay.release.feed import Feed, File, Log, Scarce, Sharing, Tombstone
 from longplay.release.rss import rss
 from longplay.release.tables import MEMBERS
-from longplay.workflows import followed, shares
+from longplay.workflows import followed, shares, stocking
 from longplay.workflows.claims import catch_up, reserved_recordings
 
 FEED, SIGNATURE, RSS = "feed.json", "feed.json.minisig", "feed.rss"
@@ -67,6 +67,7 @@ def publish(archive: Archive) -> Published:
     Raises FeedError when the feed key is not at hand.
     """
     followed.refuse_mirror(archive)
+    stocking.bring_releases(archive)
     with writer_lock(archive.releases / "feed.lock", "feed"):
         known = archives.make_keys(archive.folder, archive.settings)
         key = keys.load(archives.key_folder(archive.settings) / known.root.name / keys.FEED)

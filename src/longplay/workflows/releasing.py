@@ -17,7 +17,7 @@ from longplay.release import cut as cutting
 from longplay.release.cut import Release, Request, Volume, read_release
 from longplay.release.describing import About
 from longplay.release.document import newest_by_stage
-from longplay.workflows import followed
+from longplay.workflows import followed, stocking
 from longplay.workflows.releasable import releasable
 
 
@@ -91,6 +91,7 @@ def cut(archive: Archive, *, stage: int | None, share: float | None) -> Cut:
     followed.refuse_mirror(archive)
     bounds = _bounds(archive, stage, share)
     with writer_lock(archive.releases / "lock", "release"), archive.places.sharing():
+        stocking.bring_releases(archive)
         newest = _newest(archive)
         cutting.sweep(archive.releases, _named(archive))
         found = releasable(archive)
@@ -105,6 +106,7 @@ def cut(archive: Archive, *, stage: int | None, share: float | None) -> Cut:
             newest_upheld=_newest_upheld(archive),
         )
         made = cutting.cut(request, archive.releases)
+        stocking.keep_releases(archive, [one.name for one in made])
         _record(archive, made, request.newest_upheld)
     newest |= {release.stage: release for release in made}
     return Cut(

@@ -36,6 +36,7 @@ from longplay.vault.objects import Arrival, ObjectStore
 from longplay.vault.shelves import Shelf
 from longplay.vault.store import FolderStore
 from longplay.vault.whole import whole
+from longplay.workflows import stocking
 from longplay.workflows.capturing import Progress
 
 BATCH = 64
@@ -99,6 +100,7 @@ def move_objects(folder: Path, to: str, *, progress: Progress) -> Relocated:
             detail = {"to": to, "objects": count, "copied": tally.copied, "bytes": tally.bytes}
             with archive.ledger.write() as connection:
                 log.append(connection, "move", before, detail)
+            stocking.bring_all(archive, target)
             # What was written meanwhile, our entry too, has taken the place of what was brought.
             more, named = _bring_shelves(archive, target)
             Shelf(archive.evidence, target).drop(first - named)
