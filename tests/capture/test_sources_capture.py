@@ -76,7 +76,7 @@ def reasons(archive: Archive) -> dict[bytes, str]:
 
 
 def is_clean(archive: Archive) -> bool:
-    spool = [path.name for path in archive.store.spool.iterdir() if path.name != "adopt.lock"]
+    spool = [path.name for path in archive.store.spool.iterdir()]
     return spool == [] and verify(archive, progress=lambda *_: None).sound
 
 

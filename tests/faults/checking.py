@@ -15,9 +15,6 @@ from longplay.workflows import planning
 from tests.dask_cluster import DaskCluster
 from tests.system.conftest import Longplay
 
-OWN = {"adopt.lock"}
-"""What lies in a spool folder at rest."""
-
 
 def use(longplay: Longplay, **settings: str) -> None:
     """Make the archive if need be, and say in its settings where it shall work."""
@@ -96,7 +93,7 @@ def leftovers(folder: Path) -> list[str]:
         kept: list[tuple[Path, set[str]]] = [
             (archive.evidence, named),
             (archive.quarantine, aside),
-            (folder / "objects" / "incoming", OWN),
+            (folder / "objects" / "incoming", set()),
         ]
     strays = [
         str(path)

@@ -26,7 +26,6 @@ from longplay.files import read_bounded
 from longplay.ledger.database import holder, is_gone
 from longplay.model import Action, ObjectHashes
 
-LOCK = "adopt.lock"
 KEPT_SECONDS = 7 * 86_400
 """How long the steps of a dead capture are kept for a next one that may want them."""
 
@@ -123,7 +122,7 @@ def adopted(folder: Path) -> Iterator[Leftovers]:
     of it is removed. One capture at a time is given it, for as long as the context lasts: others
     find nothing."""
     found = Leftovers()
-    descriptor = os.open(folder / LOCK, os.O_RDWR | os.O_CREAT, 0o644)
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)  # the folder itself is the lock
     try:
         with suppress(BlockingIOError):
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
