@@ -192,6 +192,7 @@ def test_a_faulty_server_costs_time_and_nothing_else(
     assert_nothing_is_left_over(far)
 
 
+@pytest.mark.long
 def test_a_server_that_stays_away_ends_in_one_line_and_the_next_run_goes_on(
     music: Path, swift: Swift, faults: Faults, longplay: Longplay, tmp_path: Path
 ) -> None:
@@ -212,6 +213,7 @@ def test_a_server_that_stays_away_ends_in_one_line_and_the_next_run_goes_on(
     assert_nothing_is_left_over(far)
 
 
+@pytest.mark.long
 def test_killed_again_and_again_it_is_the_same_archive(
     swift: Swift, longplay: Longplay, tmp_path: Path
 ) -> None:
