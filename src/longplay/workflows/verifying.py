@@ -14,7 +14,7 @@ import sqlalchemy as sa
 from longplay import clock, engine
 from longplay.archive import Archive
 from longplay.errors import StoreError
-from longplay.ledger import copies, log, queries, record, tables
+from longplay.ledger import copies, log, queries, record, tables, tally
 from longplay.ledger.log import LogState
 from longplay.ledger.record import QUERY_ROWS
 from longplay.model import ObjectKey
@@ -109,6 +109,9 @@ class _Chosen:
     round: Round | None = None
 
 
+_Suffixes = dict[bytes, tuple[ObjectKey, str]]
+
+
 def verify(archive: Archive, request: Request | None = None, *, progress: Progress) -> Verification:
     """Check objects, the whole log, and what the request asks for besides."""
     with archive.places.sharing():
@@ -125,9 +128,8 @@ def _verify(archive: Archive, request: Request, progress: Progress) -> Verificat
         brought = repairing.repair_evidence(archive, found_evidence)
         damaged_evidence = tuple(name for name in found_evidence if name not in brought)
     with archive.ledger.read() as connection:
-        suffixes = {key.root: (key, suffix) for key, suffix in queries.stored(connection)}
         state = log.walk(connection)
-    chosen = _choose(archive, request, list(stores), set(suffixes))
+        chosen, suffixes = _choose(archive, connection, request, list(stores))
     total = len(chosen.own) + sum(map(len, chosen.copies.values()))
     unvouched: list[ObjectKey] = []
     wrong: list[Finding] = []
@@ -184,14 +186,23 @@ def _reachable(archive: Archive) -> tuple[dict[str, ReplicaStore], list[CopiesCh
     return stores, failed
 
 
-def _choose(archive: Archive, request: Request, names: list[str], every: set[bytes]) -> _Chosen:
-    with archive.ledger.read() as connection:
-        if request.due:
-            return _due(archive, connection, names)
-        if request.share < 1:
-            oldest = queries.oldest_checked(connection, math.ceil(request.share * len(every)))
-            return _Chosen(oldest & every, {})
-        return _Chosen(every, {name: copies.held(connection, name) for name in names})
+def _choose(
+    archive: Archive, connection: sa.engine.Connection, request: Request, names: list[str]
+) -> tuple[_Chosen, _Suffixes]:
+    """What to read, and where it lies. Of an archive that is not checked as a whole, no more is
+    held in memory than what is."""
+    if _is_whole(request):
+        places = {key.root: (key, suffix) for key, suffix in queries.stored(connection)}
+        held = {name: copies.held(connection, name) for name in names}
+        return _Chosen(set(places), held), places
+    if request.due:
+        chosen = _due(archive, connection, names)
+    else:
+        count = tally.read(connection).get(tally.OBJECTS, 0)
+        chosen = _Chosen(queries.oldest_checked(connection, math.ceil(request.share * count)), {})
+    roots = chosen.own.union(*chosen.copies.values())
+    known = record.known_places(connection, sorted(roots))
+    return chosen, {root: (ObjectKey(root, size), end) for root, (size, end) in known.items()}
 
 
 def _due(archive: Archive, connection: sa.engine.Connection, names: list[str]) -> _Chosen:
@@ -217,9 +228,6 @@ def _due(archive: Archive, connection: sa.engine.Connection, names: list[str]) -
 
 def _moment(text: str | None) -> datetime | None:
     return None if text is None else datetime.fromisoformat(text)
-
-
-_Suffixes = dict[bytes, tuple[ObjectKey, str]]
 
 
 def _own_findings(
