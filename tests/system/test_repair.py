@@ -20,7 +20,9 @@ BLOCK = 16 * 1024
 
 
 def objects(archive: Path) -> dict[str, Path]:
-    return {path.name[:64]: path for path in (archive / "objects").rglob("*") if path.is_file()}
+    return {
+        path.name[:64]: path for path in (archive / "objects").glob("??/??/*") if path.is_file()
+    }
 
 
 def state(paths: dict[str, Path]) -> dict[str, tuple[int, int]]:
