@@ -131,7 +131,7 @@ def running() -> Iterator[Swift]:
         server = Swift(ports[0])
         _configure(folder, ports, server)
         memory = ["memcached", "-l", "127.0.0.1", "-p", str(ports[4]), "-m", "64", "-U", "0"]
-        stack.enter_context(_process([*memory, "-u", "nobody"], folder / "memcached.log"))
+        stack.enter_context(_process([*memory, "-u", "root"], folder / "memcached.log"))
         for kind in ("account", "container", "object", "proxy"):
             command = [f"swift-{kind}-server", str(folder / f"{kind}.conf")]
             stack.enter_context(_process(command, folder / f"{kind}.log"))
@@ -171,9 +171,11 @@ def _configure(folder: Path, ports: list[int], server: Swift) -> None:
 
 @contextmanager
 def _process(command: list[str], log: Path) -> Iterator[None]:
+    """A program that ends with us, however we end."""
+    bound = ["setpriv", "--pdeathsig", "KILL", *command]
     with (
         log.open("wb") as out,
-        subprocess.Popen(command, stdout=out, stderr=out, start_new_session=True) as process,
+        subprocess.Popen(bound, stdout=out, stderr=out, start_new_session=True) as process,
     ):
         try:
             yield
