@@ -24,6 +24,7 @@ import sys
 import tempfile
 import threading
 import time
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
@@ -43,7 +44,7 @@ from longplay.ledger import tables
 
 WORKERS = 3
 VARYING = ("batch", "time", "ordinal")
-"""Columns of evidence that tell when and in what batch; `detail` of an event may name a twin."""
+"""Columns of evidence that tell when and in what batch."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,17 +58,23 @@ class Way:
 
 
 def evidence(archive: Longplay) -> dict[str, list[str]]:
-    """All evidence of captures by kind, without batches and times."""
+    """All evidence of captures by kind, without batches and times. Of an object that several files
+    led to (a picture in the tags of an album), its ingestion names whichever was first."""
     found: dict[str, list[str]] = {}
     with open_archive(archive.archive) as opened:
-        e = tables.evidence_files.c
+        e, h, p = tables.evidence_files.c, tables.holdings.c, tables.embedded.c
         with opened.ledger.read() as connection:
             named = connection.execute(sa.select(e.name, e.kind)).all()
+            ways = Counter(
+                [*connection.scalars(sa.select(h.root)), *connection.scalars(sa.select(p.picture))]
+            )
         for (name, kind), path in zip(
             named, opened.evidence_files.fetch(name for name, _ in named), strict=True
         ):
             assert path.name == name
             for row in pq.read_table(path).to_pylist() if kind not in ("log", "standing") else ():
+                if kind == "events" and row["type"] == "ingestion" and ways[row["root"]] > 1:
+                    row["detail"] = "from one of several"
                 texts = found.setdefault(kind, [])
                 texts.append(repr({key: row[key] for key in row if key not in VARYING}))
     return {kind: sorted(texts) for kind, texts in found.items()}
@@ -192,6 +199,11 @@ def told(ways: list[Way], results: dict[str, Any]) -> int:
     print("| --- | --- | --- | --- | --- | --- | --- |")
     for way in ways:
         mine = results[way.name]
+        for name in first["evidence"]:
+            theirs = Counter(mine["evidence"].get(name, ()))
+            lacking = Counter(first["evidence"][name])
+            for text in [*(lacking - theirs), *(theirs - lacking)][:4]:
+                print(f"{way.name}: {name}: {text[:300]}")
         differs = [
             f"{part}.{name}"
             for part in first
