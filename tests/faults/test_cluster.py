@@ -117,10 +117,10 @@ def test_killed_workers_cost_nothing_but_time(
             cluster.add_worker()
             kills += 1
             with suppress(subprocess.TimeoutExpired):
-                process.wait(timeout=chance.uniform(1, 4))
+                process.wait(timeout=chance.uniform(0.5, 2.5))
         _, err = process.communicate()
         assert process.returncode == 0, err
-    assert kills > 1
+    assert kills
     assert facts(longplay) == facts(calm)
     settle(longplay, cluster)
     check(longplay)
