@@ -105,6 +105,7 @@ def endless(handler: Handler) -> bool:
     return True
 
 
+@pytest.mark.long
 def test_a_host_that_fails_lies_and_refuses(tmp_path: Path, host: Host, longplay: Longplay) -> None:
     sizes = {name: len(data) for name, data in host.files.items()}
     whole, other = host.files["/8.flac"], host.files["/14.flac"]
@@ -154,6 +155,7 @@ def test_a_host_that_fails_lies_and_refuses(tmp_path: Path, host: Host, longplay
     require_whole(longplay, 6)
 
 
+@pytest.mark.long
 def test_a_host_that_asks_for_hours_is_left_and_its_files_stay_due(
     tmp_path: Path, host: Host, longplay: Longplay
 ) -> None:
