@@ -160,7 +160,7 @@ def test_the_gate_says_what_the_rules_say(
             row = connection.exec_driver_sql("SELECT root, size FROM holding").one()
             connection.exec_driver_sql(
                 "INSERT INTO holding SELECT 'two', path, root, size, source_size, mtime_ns, mode,"
-                " action, NULL, 7, batch, 0 FROM holding"
+                " action, NULL, 7, batch, 0, NULL FROM holding"
             )
             assert row[0] == key.root
         track, album = ids.text("tr", world.track(0)), ids.text("al", 7)
