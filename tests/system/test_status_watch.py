@@ -16,18 +16,17 @@ PATIENCE = 120.0
 """Seconds until the first picture; a loaded machine takes its time."""
 
 
-def hear_ctrl_c() -> None:
-    """As at a terminal: what runs in a shell's background inherits that it does not."""
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
+HEARING = ["env", "--default-signal=INT"]
+"""As at a terminal: what runs in a shell's background inherits that it does not hear Ctrl-C."""
 
 
 def test_a_screen_that_ctrl_c_ends(longplay: Longplay) -> None:
     longplay.run("init", longplay.archive)
     ours, theirs = pty.openpty()
     process = subprocess.Popen(
-        longplay.arguments("status", "--watch", "--every", "0.3"),
+        [*HEARING, *longplay.arguments("status", "--watch", "--every", "0.3")],
         env={**longplay.environment(), "TERM": "xterm", "COLUMNS": "80", "LINES": "24"},
-        stdin=theirs, stdout=theirs, stderr=theirs, preexec_fn=hear_ctrl_c,
+        stdin=theirs, stdout=theirs, stderr=theirs,
     )  # fmt: skip
     os.close(theirs)
     seen, end = b"", time.monotonic() + PATIENCE
@@ -46,9 +45,8 @@ def test_lines_where_there_is_no_terminal(longplay: Longplay, tmp_path: Path) ->
     place = tmp_path / "out"
     with place.open("wb") as out:
         process = subprocess.Popen(
-            longplay.arguments("status", "--watch", "--every", "0.3"),
+            [*HEARING, *longplay.arguments("status", "--watch", "--every", "0.3")],
             env=longplay.environment(), stdout=out, stderr=subprocess.PIPE,
-            preexec_fn=hear_ctrl_c,
         )  # fmt: skip
         end = time.monotonic() + PATIENCE
         while place.read_text().count("objects open") < 2 and time.monotonic() < end:
