@@ -22,6 +22,14 @@ def text_of(moment: datetime) -> str:
     return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
+def nanoseconds(moment: datetime) -> int | None:
+    """A moment in nanoseconds since 1970, to the millisecond; None for one that 64 bits do not
+    hold (before 1678, after 2261): whoever wrote that knows no time."""
+    if not 1678 <= moment.year <= 2261:
+        return None
+    return int(moment.timestamp() * 1000) * 10**6
+
+
 def monotonic() -> float:
     """Seconds from an arbitrary start; only differences mean something."""
     return time.monotonic()

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from longplay.capture.sources import Wanted
 from longplay.capture.sources.ddex import DdexSource
 from longplay.errors import InputError, LongplayError, SourceError, UnavailableError
+from longplay.files import mtime_ns
 from longplay.model import Kind, Offer
 from longplay.settings import Source
 from tests.ddex_made import ENDED, OPEN, SINCE, WORLD, Delivery, Recording, two
@@ -348,6 +349,17 @@ def test_a_file_is_opened_from_where_one_left_off(tmp_path: Path) -> None:
         assert b"".join(again.chunks) == path.read_bytes()[2_000_000:]
     with one.open(Wanted(b"one/resources/01.flac", version="other", start=5)) as anew:
         assert anew.start == 0
+
+
+def test_a_date_that_no_table_holds_is_the_last_that_one_does(tmp_path: Path) -> None:
+    delivered(tmp_path, "one")
+    path = tmp_path / "one" / "resources" / "01.flac"
+    os.utime(path, (2**34, 2**34))
+    found, _ = listed(tmp_path)
+    offer = found[b"one/resources/01.flac"]
+    assert offer.mtime_ns == mtime_ns(path.stat()) < 2**63
+    with source(tmp_path).open(Wanted(offer.path, version=offer.version, start=1)) as stream:
+        assert (stream.start, stream.mtime_ns) == (1, offer.mtime_ns)
 
 
 def test_a_file_that_changes_or_goes_is_told(tmp_path: Path) -> None:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import zlib
 from dataclasses import dataclass
 
 from protego import Protego
 
+from longplay.errors import UnavailableError
 from longplay.web.manners import AGENT
 
 MAX_BYTES = 500 * 1024
@@ -36,6 +38,15 @@ class Rules:
         return min(longest, MAX_DELAY_SECONDS) if longest > 0 else 0.0
 
 
-def read(body: bytes) -> Rules:
-    """The rules that a robots.txt says, as far as it is read."""
-    return Rules(Protego.parse(body[:MAX_BYTES].decode("utf-8", "replace")))
+def read(body: bytes, encoding: str = "") -> Rules:
+    """The rules that a robots.txt says, as far as it is read; `encoding` is its Content-Encoding.
+    Raises UnavailableError for one that cannot be read: it may forbid everything."""
+    if encoding in ("gzip", "x-gzip", "deflate"):
+        try:
+            # Bounded: some kilobytes may stand for a gigabyte.
+            body = zlib.decompressobj(wbits=32 + zlib.MAX_WBITS).decompress(body, MAX_BYTES)
+        except zlib.error as error:
+            raise UnavailableError(f"robots.txt is no {encoding}") from error
+    elif encoding not in ("", "identity"):
+        raise UnavailableError(f"robots.txt comes as {encoding[:40]}, which is not read")
+    return Rules(Protego.parse(body[:MAX_BYTES].decode("utf-8-sig", "replace")))

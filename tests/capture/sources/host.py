@@ -27,6 +27,7 @@ class Host:
     headers: dict[str, str] = field(default_factory=dict)
     etags: bool = True
     robots: tuple[int, bytes] = (404, b"")
+    robots_headers: dict[str, str] = field(default_factory=dict)
     asked: list[tuple[str, str | None, str | None]] = field(default_factory=list)
     agents: set[str] = field(default_factory=set)
     upon: dict[str, list[Fault]] = field(default_factory=dict)
@@ -58,7 +59,7 @@ class Handler(BaseHTTPRequestHandler):
         assert self.headers["Accept-Encoding"] == "identity"
         if path == "/robots.txt":
             status, body = host.robots
-            self.answer(status, body)
+            self.answer(status, body, *host.robots_headers.items())
         elif any(faults and faults.pop(0)(self) for faults in (host.faults, host.upon.get(path))):
             return
         elif path in host.pages:

@@ -19,7 +19,7 @@ from longplay.capture.sources.http import HttpSource
 from longplay.errors import InputError, LongplayError, RightsError, SourceError, UnavailableError
 from longplay.model import Kind, Offer
 from longplay.settings import Politeness, Source
-from tests.capture.sources.host import Host, answering, cut_after, serving
+from tests.capture.sources.host import Host, answering, cut_after, raw, serving
 
 BY = "https://creativecommons.org/licenses/by/4.0/"
 URL = "https://music.example/a%20b/01.flac"
@@ -302,10 +302,20 @@ def test_a_list_that_changes_while_it_is_read_is_refused(host: Host) -> None:
     listing = made.offers()
     next(listing)
     listed(host, 9_999)
-    with pytest.raises(SourceError, match="the list changed while it was read") as told:
+    with pytest.raises(SourceError, match="the list changed") as told:
         list(listing)
     made.close()
     assert not isinstance(told.value, UnavailableError)
+
+
+def test_a_list_of_a_host_that_cannot_go_on_says_so(host: Host) -> None:
+    made = source(listed(host, 10_000))
+    head = b'HTTP/1.1 200 OK\r\nContent-Length: 9999\r\nETag: W/"weak"\r\n\r\n'
+    host.faults = [raw(head + host.files["/list.csv"][:5000])]
+    with pytest.raises(SourceError, match="the host cannot go on where it was") as told:
+        list(made.offers())
+    made.close()
+    assert told.value.hint == "refresh the source again"
 
 
 def test_a_list_that_breaks_off_and_cannot_be_gone_on_with_is_no_list(host: Host) -> None:

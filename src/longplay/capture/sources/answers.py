@@ -9,6 +9,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from longplay import clock
 from longplay.capture.sources import Wanted
 from longplay.errors import SourceError
 from longplay.web.manners import http_date
@@ -58,12 +59,13 @@ def judge(status: int, headers: Mapping[str, str], wanted: Wanted, *, ranged: bo
     anew without one. Raises SourceError for a refusal, and for bytes that are not the file's."""
     if status == 416 and ranged:
         found = _SIZE.fullmatch(headers.get("content-range", ""))
-        if found and int(found[1]) == wanted.start:
+        same = version_of(headers) in ("", wanted.version)
+        if found and int(found[1]) == wanted.start and same:
             return Head(wanted.start, wanted.start, wanted.version, _modified(headers), ended=True)
         return None
     if status not in (200, 206):
         raise SourceError(REFUSALS.get(status, f"answers {status}") + f" ({status})")
-    encoding = headers.get("content-encoding", "identity").strip().lower()
+    encoding = encoding_of(headers)
     if encoding not in ("", "identity"):
         raise SourceError(f"sends it as {encoding[:40]}, though it was asked for the file as it is")
     version = version_of(headers)
@@ -72,6 +74,11 @@ def judge(status: int, headers: Mapping[str, str], wanted: Wanted, *, ranged: bo
     if not ranged:
         raise SourceError("answers with a part of the file, though all was asked for")
     return _part(headers, wanted, version)
+
+
+def encoding_of(headers: Mapping[str, str]) -> str:
+    """In what the bytes are packed (Content-Encoding), in lower case."""
+    return headers.get("content-encoding", "").strip().lower()
 
 
 def version_of(headers: Mapping[str, str]) -> str:
@@ -133,4 +140,4 @@ def _length(headers: Mapping[str, str]) -> int | None:
 
 def _modified(headers: Mapping[str, str]) -> int | None:
     moment = http_date(headers.get("last-modified", ""))
-    return None if moment is None else int(moment.timestamp()) * 10**9
+    return None if moment is None else clock.nanoseconds(moment)

@@ -73,7 +73,7 @@ def _from_web(client: PoliteClient, address: str) -> Iterator[bytes]:
             with client.open(wanted, sound=False) as stream:
                 if stream.start != count:
                     raise SourceError(
-                        "the list changed while it was read",
+                        "broke off, and the host cannot go on where it was, or the list changed",
                         where=addresses.shown(address),
                         hint="refresh the source again",
                     )

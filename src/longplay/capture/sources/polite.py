@@ -242,8 +242,9 @@ class PoliteClient:
         return bytes(body)
 
     def _fetch_rules(self, origin: str) -> robots.Rules:
-        """The rules of a host: none where it says that it has none. Raises UnavailableError where
-        they cannot be had: then nothing may be asked (RFC 9309, 2.3.1.4)."""
+        """The rules of a host: none where it says that it has none, or leads to where nothing may
+        be asked for (RFC 9309, 2.3.1.2 and 2.3.1.3). Raises UnavailableError where they cannot be
+        had: then nothing may be asked (2.3.1.4)."""
         address = f"{origin}/robots.txt"
 
         def once() -> robots.Rules:
@@ -251,11 +252,17 @@ class PoliteClient:
             try:
                 if answer.status_code != 200:
                     return robots.Rules()
-                return robots.read(self._bounded(answer, robots.MAX_BYTES))
+                encoding = answers.encoding_of(answer.headers)
+                return robots.read(self._bounded(answer, robots.MAX_BYTES), encoding)
             finally:
                 answer.close()
 
-        return self._tried(address, once)
+        try:
+            return self._tried(address, once)
+        except UnavailableError:
+            raise
+        except SourceError:
+            return robots.Rules()
 
     def _wait(self, seconds: float) -> None:
         if self._closed.wait(seconds):

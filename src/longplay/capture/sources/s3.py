@@ -86,7 +86,7 @@ class S3Source:
         same = bool(version) and version == wanted.version and wanted.start <= size
         start = wanted.start if same else 0
         chunks = self._chunks(key, start, size, version)
-        yield Stream(start, size, version, _nanoseconds(head["last_modified"]), chunks)
+        yield Stream(start, size, version, clock.nanoseconds(head["last_modified"]), chunks)
 
     def close(self) -> None:
         """Let no further part be asked for."""
@@ -150,7 +150,7 @@ def _offer(key: str, size: int, changed: datetime, version: str) -> Offer:
     return Offer(
         path=key.encode(),
         size=size,
-        mtime_ns=_nanoseconds(changed),
+        mtime_ns=clock.nanoseconds(changed),
         version=version,
         own_id=key,
         title=title,
@@ -168,7 +168,3 @@ def _title(name: str) -> tuple[str, int | None]:
     if found is None:
         return stem, None
     return found[3], int(found[1] or found[2]) or None
-
-
-def _nanoseconds(moment: datetime) -> int:
-    return int(moment.timestamp() * 1000) * 10**6

@@ -17,7 +17,7 @@ from longplay.capture.sources.ddex import deliveries, naming, offering
 from longplay.capture.sources.ddex.contents import Problem
 from longplay.capture.sources.ddex.deliveries import Survey
 from longplay.errors import InputError, UnavailableError
-from longplay.files import escape
+from longplay.files import escape, mtime_ns
 from longplay.model import Offer
 from longplay.settings import Source
 
@@ -59,12 +59,12 @@ class DdexSource:
         descriptor = naming.open_inside(os.fsencode(self.location), wanted.path)
         with os.fdopen(descriptor, "rb", buffering=0) as file:
             facts = os.fstat(descriptor)
-            version = offering.version(facts.st_size, facts.st_mtime_ns)
+            version = offering.version(facts.st_size, mtime_ns(facts))
             start = wanted.start if version == wanted.version and wanted.start else 0
             start = min(start, facts.st_size)
             file.seek(start)
             chunks = _chunks(descriptor, version, escape(wanted.path))
-            yield Stream(start, facts.st_size, version, facts.st_mtime_ns, chunks)
+            yield Stream(start, facts.st_size, version, mtime_ns(facts), chunks)
 
     def close(self) -> None:
         """There is nothing to give back."""
@@ -77,7 +77,7 @@ def _chunks(descriptor: int, version: str, where: str) -> Iterator[bytes]:
             facts = os.fstat(descriptor)
         except OSError as error:
             raise UnavailableError(f"cannot be read: {error.strerror}", where=where) from error
-        if offering.version(facts.st_size, facts.st_mtime_ns) != version:
+        if offering.version(facts.st_size, mtime_ns(facts)) != version:
             raise UnavailableError("changed while it was read", where=where)
         if not data:
             return

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from urllib.parse import unquote
 
 from longplay.errors import SourceError, UnavailableError
-from longplay.files import escape
+from longplay.files import escape, mtime_ns
 
 RESOURCES = b"resources"
 """The folder beside a message in which its files lie, as DDEX's choreography has it (8.3)."""
@@ -112,7 +112,7 @@ def look(root: bytes, path: bytes, shown: str) -> Found | None:
         return None
     if not stat.S_ISREG(facts.st_mode):
         raise NotHereError(f"the file {shown} is no regular file", "send the file itself")
-    return Found(path, facts.st_size, facts.st_mtime_ns)
+    return Found(path, facts.st_size, mtime_ns(facts))
 
 
 def _hint(root: bytes, folders: Sequence[bytes], name: bytes) -> str:
