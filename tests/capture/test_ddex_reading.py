@@ -76,6 +76,31 @@ def test_a_deal_about_a_clip_is_about_no_recording(tmp_path: Path) -> None:
     assert [found.deals_for(release, one) for one in ("A1", "A2", "")] == [(), (), ()]
 
 
+@pytest.mark.parametrize(
+    ("said", "length", "number"),
+    [
+        ("PT596H31M23.647S", None, 1),
+        ("PT99H59M59.999S", 359_999_999, 99_999),
+        ("PT100H", None, "0000000000000000099999999999"),
+        ("P999999D", None, 100_000),
+        ("PT0S", None, 0),
+        ("PT1S", 1_000, "0012"),
+        ("PT1S", 1_000, "9" * 5_000),
+        ("PT1S", 1_000, "\N{SUPERSCRIPT TWO}"),
+    ],
+)
+def test_numbers_that_no_music_has_are_none(
+    tmp_path: Path, said: str, length: int | None, number: int | str
+) -> None:
+    text = GOOD.xml().replace("PT1M2.5S", said)
+    first = "<SequenceNumber>1</SequenceNumber>"
+    found = read(tmp_path, text.replace(first, first.replace("1", str(number))))
+    assert found.resources["A1"].duration_ms == length
+    (release,) = found.main
+    kept = {1: 1, 99_999: 99_999, "0012": 12}.get(number)
+    assert release.places[0].track == kept
+
+
 OLD = """<?xml version="1.0"?>
 <n:NewReleaseMessage xmlns:n="http://ddex.net/xml/ern/382" MessageSchemaVersionId="ern/382">
  <MessageHeader><MessageId>7</MessageId>

@@ -94,6 +94,58 @@ def test_borders_and_days() -> None:
     assert found.start == "9999-12-31"
 
 
+GOOD = "<EffectiveDate>2026-01-01</EffectiveDate>"
+
+
+@pytest.mark.parametrize(
+    ("period", "effective"),
+    [
+        (days(last="soon") + days(last="2027-01-01"), ""),
+        (days(last="2027-01-01") + days(last="soon"), ""),
+        (days("soon") + days("2026-01-01"), ""),
+        (days("2026-01-01") + days("soon"), ""),
+        (days("soon"), GOOD),
+        (days("2026-01-01"), "<EffectiveDate>soon</EffectiveDate>"),
+        ("", "<EffectiveDate/>"),
+        ("", GOOD + "<EffectiveDate>2026-13-01</EffectiveDate>"),
+    ],
+)
+def test_a_date_that_cannot_be_read_permits_nothing(period: str, effective: str) -> None:
+    (found,) = permitted(FREE + STREAM + WORLD + period, effective=effective)
+    assert found.uses == ("describe",)
+
+
+def test_of_several_dates_the_narrower_ones_count() -> None:
+    (found,) = permitted(
+        FREE + STREAM + WORLD + days("2026-01-01", "2027-01-01") + days("2026-02-01", "2026-12-01"),
+        effective=GOOD + "<EffectiveDate>2026-03-01</EffectiveDate>",
+    )
+    assert (found.start, found.end) == ("2026-03-01", "2026-12-01")
+
+
+@pytest.mark.parametrize(
+    ("period", "effective", "end"),
+    [
+        (days("2027-03-01") + days("2027-02-01"), "", "2027-01-31"),
+        (days("2027-03-01") + days(last="2028-01-01"), "", None),
+        (days("2027-03-01") + days("soon"), "", None),
+        (days("soon"), "<EffectiveDate>2027-03-01</EffectiveDate>", None),
+        ("", "<EffectiveDate>soon</EffectiveDate>", None),
+        ("", "<EffectiveDate>2027-03-01</EffectiveDate>", "2027-02-28"),
+        (days("0001-01-01"), "", None),
+        (days("0001-01-02"), "", "0001-01-01"),
+    ],
+)
+def test_a_take_down_begins_as_early_as_it_may(
+    period: str, effective: str, end: str | None
+) -> None:
+    deal = read(FREE + STREAM + WORLD)
+    taken = read(WORLD + TAKEN + period, effective=effective)
+    (found,) = permissions([*deal, *taken])
+    assert (found.uses, found.end) == ((("stream",), end) if end else (("describe",), ""))
+    assert standing([*deal, *taken], TODAY) is (end is not None and end > "2026")
+
+
 def test_deals_of_several_countries_are_one_permission() -> None:
     here = [FREE + STREAM + f"<TerritoryCode>{code}</TerritoryCode>" for code in ("FR", "DE")]
     (found,) = permitted(*here)

@@ -12,7 +12,7 @@ https://kb.ddex.net/implementing-each-standard/electronic-release-notification-m
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from typing import TypeAlias
@@ -86,12 +86,8 @@ NOTHING = Permission((Act.DESCRIBE.value,), "", "", (), "no deal permits anythin
 def read_deals(group: Element) -> list[Deal]:
     """The deals of one `ReleaseDeal`."""
     releases = tuple(filter(None, map(_text, group.iterfind("DealReleaseReference"))))
-    effective = _day(group.findtext("EffectiveDate") or "")
-    found = [replace(_read(deal), releases=releases) for deal in group.iterfind("Deal")]
-    if effective is None:
-        return found
-    first = effective.isoformat()
-    return [replace(one, start=max(one.start, first)) for one in found]
+    effective = [_iso(_day(_text(one))) for one in group.iterfind("EffectiveDate")]
+    return [replace(_read(deal, effective), releases=releases) for deal in group.iterfind("Deal")]
 
 
 def permissions(deals: Sequence[Deal]) -> list[Permission]:
@@ -141,7 +137,10 @@ def _taken(deals: Sequence[Deal]) -> tuple[str | None, frozenset[str]]:
             gone.update(deal.territories)
         elif deal.cancelled:
             first = _day(deal.start)
-            limits.append((first - timedelta(days=1)).isoformat() if first else "")
+            if first is None or first == date.min:
+                limits.append("")
+            else:
+                limits.append((first - timedelta(days=1)).isoformat())
     return min(limits, default=None), frozenset(gone)
 
 
@@ -153,7 +152,7 @@ def _without(territories: tuple[str, ...], gone: frozenset[str]) -> tuple[str, .
     return tuple(sorted(left)) or None
 
 
-def _read(deal: Element) -> Deal:
+def _read(deal: Element, effective: Sequence[str | None]) -> Deal:
     terms = deal.find("DealTerms")
     if terms is None:
         return Deal((), (), "", "", "", (), False, "no terms", deal.sourceline or 0)
@@ -162,7 +161,9 @@ def _read(deal: Element) -> Deal:
     cancelled = any(
         _text(it).lower() in ("true", "1") for name in TAKEN_AWAY for it in terms.iterfind(name)
     )
-    start, end, last = _period(terms, whole=not cancelled)
+    starts, ends, last = _periods(terms, whole=not cancelled)
+    start, end = _of_all(starts, min if cancelled else max), _of_all(ends, min)
+    start = _of_all([start, *effective], max)
     territories = _territories(terms)
     readable = territories is not None and start is not None and end is not None
     free = bool(models) and all(model == FREE for model in models)
@@ -211,26 +212,40 @@ def _conditions(deal: Element, terms: Element) -> list[str]:
     return sorted({name for name in beside if name not in TAKEN_AWAY})
 
 
-def _period(terms: Element, whole: bool) -> tuple[str | None, str | None, str]:
-    """First and last day, None for what cannot be read; and the last one that is touched at all,
-    empty for none. `whole` counts whole days only: a deal that begins during a day holds from the
-    next one for certain."""
-    start: str | None = ""
-    end: str | None = ""
+def _periods(terms: Element, whole: bool) -> tuple[list[str | None], list[str | None], str]:
+    """The first days of all periods and the last ones, None for what cannot be read; and the last
+    day that is touched at all, empty for none. `whole` counts whole days only: a deal that begins
+    during a day holds from the next one for certain."""
+    starts: list[str | None] = []
+    ends: list[str | None] = []
     lasts = []
     for period in terms.iterfind("ValidityPeriod"):
-        last = ""
+        begun, touched = len(starts), []
         for one in period:
             name, day = _name(one), _day(_text(one))
             shift = timedelta(days=1 if whole and name.endswith("DateTime") else 0)
             if name in ("StartDate", "StartDateTime"):
-                start = max(start or "", _moved(day, shift)) if day else None
+                starts.append(_moved(day, shift) if day else None)
             elif name in ("EndDate", "EndDateTime"):
-                before = _moved(day, -shift) if day else None
-                end = before if before is None or not end else min(end, before)
-                last = day.isoformat() if day else ""
-        lasts.append(last)
-    return start, end, max(lasts) if lasts and all(lasts) else ""
+                ends.append(_moved(day, -shift) if day else None)
+                touched.append(_iso(day) or "")
+        if len(starts) == begun:
+            starts.append("")  # from ever
+        lasts.append(max(touched, default="") if all(touched) else "")
+    return starts, ends, max(lasts) if lasts and all(lasts) else ""
+
+
+def _of_all(days: Sequence[str | None], choose: Callable[[Sequence[str]], str]) -> str | None:
+    """The first or last of some days, empty for none; None where any cannot be read: it may have
+    been the one that counts."""
+    known = [day for day in days if day is not None]
+    if len(known) < len(days):
+        return None
+    return choose(known) if known else ""
+
+
+def _iso(day: date | None) -> str | None:
+    return None if day is None else day.isoformat()
 
 
 def _moved(day: date, by: timedelta) -> str:

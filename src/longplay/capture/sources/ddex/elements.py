@@ -22,6 +22,7 @@ _DURATION = re.compile(
     r"P(?:(\d{1,6})D)?(?:T(?:(\d{1,6})H)?(?:(\d{1,9})M)?(?:(\d{1,12}(?:\.\d{1,9})?)S)?)?"
 )
 _DATE = re.compile(r"(?!0000)\d{4}(?:-(?:0[1-9]|1[0-2])(?:-(?:0[1-9]|[12]\d|3[01]))?)?")
+_NUMBER = re.compile(r"0{0,9}[1-9]\d{0,4}", re.ASCII)
 _ALGORITHMS = {"md5": ("md5", 16), "sha1": ("sha1", 20), "sha": ("sha1", 20),
                "sha256": ("sha256", 32), "sha2": ("sha256", 32)}  # fmt: skip
 _RATES = {"bps": 1, "kbps": 1_000, "mbps": 1_000_000}
@@ -88,8 +89,8 @@ def day(said: str) -> str:
 
 
 def number(said: str) -> int | None:
-    """A small whole number above 0."""
-    return int(said) if said.isascii() and said.isdigit() and 0 < int(said[:9]) < 100_000 else None
+    """A whole number above 0, of at most five digits."""
+    return int(said) if _NUMBER.fullmatch(said) else None
 
 
 def bits_per_second(element: Element | None) -> int | None:

@@ -9,6 +9,7 @@ from longplay.capture.sources.ddex import elements
 from longplay.capture.sources.ddex.contents import Edition, NamedFile, Place, Release, Resource
 from longplay.capture.sources.ddex.elements import Element, first, name, preferred, text, texts
 from longplay.catalogue import identifiers
+from longplay.catalogue.importers.oai.dates import MAX_HOURS
 from longplay.model import Kind
 
 KINDS = {"SoundRecording": Kind.AUDIO, "Image": Kind.IMAGE, "Text": Kind.DOCUMENT,
@@ -62,7 +63,7 @@ def resource(element: Element, complain: Complain) -> tuple[Resource, Names] | N
         kind=kind,
         title=_title(element, details),
         artists=(),
-        duration_ms=round(length * 1000) if length and length < 10**7 else None,
+        duration_ms=round(length * 1000) if length and length < MAX_HOURS * 3600 else None,
         editions=editions,
         lines=_lines(element, *element.iterfind("SoundRecordingEdition"), *details),
         label=next((one for it in details for one in texts(it, "LabelName")), ""),
