@@ -12,8 +12,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from longplay.capture import listings
 from longplay.capture.sources import Wanted
-from longplay.capture.sources.ddex import DdexSource
+from longplay.capture.sources.ddex import DdexSource, manifests
 from longplay.errors import InputError, LongplayError, SourceError, UnavailableError
 from longplay.files import mtime_ns
 from longplay.model import Kind, Offer
@@ -258,6 +259,17 @@ def test_a_manifest_is_compared(tmp_path: Path, url: str, digest: str, words: st
         assert told[0].startswith("B1/BatchComplete_B1.xml: ")
 
 
+@pytest.mark.parametrize("body", [b" " * (manifests.MAX_BYTES + 1), b"<m/>"])
+def test_a_manifest_that_is_too_long_is_not_read(tmp_path: Path, body: bytes) -> None:
+    here = batch(tmp_path, "B1")
+    (here / "BatchComplete_B1.xml").write_bytes(body)
+    if len(body) <= manifests.MAX_BYTES:
+        assert len(listed(tmp_path)[0]) == 3
+        return
+    with pytest.raises(InputError, match="is longer than 4,194,304 bytes"):
+        list(source(tmp_path).offers())
+
+
 def test_a_message_may_have_any_name(tmp_path: Path) -> None:
     path = delivered(tmp_path, "one")
     odd = os.fsencode(tmp_path) + b"/one/caf\xe9 %2e.xml"
@@ -349,6 +361,44 @@ def test_a_file_is_opened_from_where_one_left_off(tmp_path: Path) -> None:
         assert b"".join(again.chunks) == path.read_bytes()[2_000_000:]
     with one.open(Wanted(b"one/resources/01.flac", version="other", start=5)) as anew:
         assert anew.start == 0
+
+
+ODD = (
+    ("PT1M2.5S", "PT2000H"),
+    ("<SequenceNumber>1<", "<SequenceNumber>000000000099999999999<"),
+    ("<SequenceNumber>2<", f"<SequenceNumber>{'9' * 5_000}<"),
+    ("<AudioCodecType>FLAC</AudioCodecType>",
+     '<AudioCodecType>FLAC</AudioCodecType><BitRate UnitOfMeasure="Mbps">1e300</BitRate>'),
+    ("<ReleaseDate>2026-03-01<", "<ReleaseDate>9999-99-99<"),
+    ("<FullName>Ann<", "<FullName>&#xFFFD;&#x10FFFF;\u202e<"),
+    ("<GenreText>Folk<", "<GenreText>" + "x" * 100_000 + "<"),
+    (">QZLP02600001<", "><"),
+)  # fmt: skip
+"""What a message says, and what nobody should say."""
+
+
+@settings(max_examples=25, suppress_health_check=[SHARED], deadline=None)
+@given(
+    odd=st.sets(st.sampled_from(ODD)),
+    seconds=st.sampled_from((-(2**31), 0, 2**31, 2**33, 2**34)),
+)
+def test_whatever_a_message_says_fits_a_listing(
+    tmp_path: Path, odd: set[tuple[str, str]], seconds: int
+) -> None:
+    path = delivered(tmp_path, "one")
+    text = path.read_text()
+    for plain, strange in odd:
+        assert plain in text
+        text = text.replace(plain, strange)
+    path.write_text(text)
+    os.utime(tmp_path / "one" / "resources" / "02.flac", (seconds, seconds))
+    found, _ = listed(tmp_path)
+    written = listings.write(tmp_path / "listings", "label", found.values())
+    kept = listings.look_up(tmp_path / "listings", "label", list(found))
+    assert written.files == len(kept) == len(found)
+    assert {path: at.mtime_ns for path, (at, _) in kept.items()} == {
+        path: offer.mtime_ns for path, offer in found.items()
+    }
 
 
 def test_a_date_that_no_table_holds_is_the_last_that_one_does(tmp_path: Path) -> None:

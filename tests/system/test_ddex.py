@@ -135,6 +135,18 @@ def test_a_file_that_is_not_what_the_message_says_is_quarantined(
     assert (done["captured"], done["quarantined"]) == (2, 1)
 
 
+def test_a_folder_without_a_message_is_no_delivery(longplay: Longplay, tmp_path: Path) -> None:
+    for name in ("empty", "other", "link"):
+        (tmp_path / name).mkdir()
+    (tmp_path / "other" / "notes.xml").write_text("<notes/>")
+    (tmp_path / "link" / "one").symlink_to(tmp_path / "other")
+    for name in ("empty", "other", "link"):
+        told = longplay.run("source", "check", tmp_path / name, expect=1)
+        line = f"{tmp_path / name}: has no DDEX message in it (is it mounted? A delivery is"
+        assert line in " ".join(told.err.split())
+        assert told.out == ""
+
+
 def test_what_is_amiss_is_told_to_who_sends_it(longplay: Longplay, label: Path) -> None:
     delivery = Delivery(recordings=recordings(label, 1))
     delivery.recordings.append(Recording(2, ISRCS[1]))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import hashlib
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,6 +15,8 @@ from sqlalchemy.engine import Connection
 
 from longplay import clock
 from longplay.archive import Archive, create, open_archive
+from longplay.capture.sources.ddex import deliveries, reading
+from longplay.capture.sources.ddex.contents import Message
 from longplay.catalogue import ids
 from longplay.errors import InputError
 from longplay.ledger import claims as record
@@ -227,6 +230,62 @@ def test_what_returns_in_part_is_claimed_in_part(world: World) -> None:
     assert world.withdrawn() == {second}
     assert world.state() == ["restored", "upheld"]
     assert world.apply() == Applied(0, 0, 0, 0, 0)
+
+
+def test_what_any_older_delivery_had_and_the_newest_has_not_is_taken_down(world: World) -> None:
+    world.deliver("one")
+    world.hold(ONE)
+    second = world.hold(TWO)
+    for number in (2, 3):
+        world.deliver(f"{number}", message=f"m{number}", created=f"2026-0{number}-01T00:00:00Z",
+                      recordings=two()[:1])  # fmt: skip
+    assert world.apply() == Applied(1, 0, 1, 0, 0)
+    assert world.withdrawn() == {second}
+    assert world.apply() == Applied(0, 0, 0, 0, 0)
+
+
+def test_one_message_may_purge_several_releases(world: World) -> None:
+    other = "0720642442500"
+    world.deliver("one")
+    world.deliver("other", icpn=other, title="Other")
+    roots = {world.hold(ONE), world.hold(TWO, key=f"icpn:0{other}")}
+    path = world.folder / "purge" / "purge.xml"
+    path.parent.mkdir()
+    text = Delivery(message="p", created=LATER).purge()
+    start, end = text.index("<PurgedRelease>"), text.index("</ern:Purge")
+    purged = text[start:end]
+    path.write_text(text[:end] + purged.replace("0720642442524", other) + text[end:])
+    assert world.apply() == Applied(2, 0, 2, 0, 0)
+    assert world.withdrawn() == roots
+    world.deliver("again", icpn=other, message="m9", created=LATEST)
+    assert world.apply().restored == 1
+    assert world.withdrawn() == {world.hold(ONE)}, "of the other nothing was delivered again"
+
+
+def test_deals_of_many_messages_take_the_memory_of_a_few(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for number in range(30):
+        world.deliver(f"{number}", icpn=f"07206424425{number:02}", message=f"m{number}")
+    monkeypatch.setattr(deliveries, "KEPT_BYTES", 0)
+    found = deliveries.survey(world.folder)
+    alive, read = [], reading.read
+
+    def reads(path: Path, where: str) -> Message:
+        alive.append(sum(isinstance(it, Message) for it in gc.get_objects()))
+        return read(path, where)
+
+    monkeypatch.setattr(reading, "read", reads)
+    done = deals.state_deals(world.archive, world.source, found)
+    assert (done.releases, done.recordings, len(alive)) == (30, 60, 30)
+    assert max(alive) <= 3
+
+
+def test_statements_are_written_part_by_part(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    for number in range(7):
+        world.deliver(f"{number}", icpn=f"07206424425{number:02}", message=f"m{number}")
+    monkeypatch.setattr(deals, "PART_STATEMENTS", 6)
+    assert deals.state_deals(world.archive, world.source).statements == 21
 
 
 def test_a_person_has_the_last_word_on_a_message(world: World) -> None:

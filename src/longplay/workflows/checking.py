@@ -31,7 +31,7 @@ class Checked:
 
 def check_deliveries(location: str) -> Checked:
     """Read the deliveries in a folder without an archive; nothing is written. Raises
-    UnavailableError for a folder that cannot be looked at."""
+    UnavailableError for a folder that cannot be looked at, InputError for one without a message."""
     source = DdexSource(Source(name="check", kind="ddex", location=location, rights="unknown"))
     kinds: Counter[Kind] = Counter()
     tracks: set[str] = set()
@@ -40,8 +40,9 @@ def check_deliveries(location: str) -> Checked:
             kinds[offer.kind] += 1
             tracks.add(offer.own_id)
     except InputError:
-        if not source.problems:  # else the first of them is what was raised
-            raise
+        read = source.survey and source.survey.messages
+        if read or all(one.grave == "note" for one in source.problems):
+            raise  # else the first of the problems is what was raised
     found = source.survey
     problems = sorted(source.problems, key=lambda one: _ORDER.index(one.grave))
     return Checked(

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from itertools import islice
 
 from longplay.archive import Archive
 from longplay.capture.sources.ddex import offering, whole_survey
@@ -23,8 +22,6 @@ from longplay.rights import ddex, rows
 from longplay.rights.ddex import Deal
 from longplay.rights.statements import AGREEMENT
 from longplay.settings import Source
-
-Current = tuple[Group, Message, Release | None]
 
 ORIGIN = "deals:"
 """What stands before a source's name as the origin of these statements."""
@@ -49,32 +46,60 @@ def state_deals(archive: Archive, source: Source, found: Survey | None = None) -
     """
     found = found or whole_survey(source)
     releases = recordings = statements = 0
-    for some in _parts(found.current()):
-        # Messages are read outside of the transaction, which others wait for.
-        read = [(_place(*it[:2]), it[1], list(_about(source.name, *it)), it) for it in some]
+    for some in _parts(_spoken(source.name, found)):
         with archive.ledger.write() as connection:
-            for place, message, said, (group, _, release) in read:
-                origin = f"{ORIGIN}{source.name} {group.key}"
-                spoken = {one.subject for one in said}
-                before = {one.subject for one in queries.statements_of(connection, origin)}
+            for one in some:
+                spoken = {it.subject for it in one.said}
+                before = {it.subject for it in queries.statements_of(connection, one.origin)}
                 gone = [
                     statement
                     for subject in sorted(before - spoken)
-                    for statement in _permitted(subject, (), place, message)
+                    for statement in _permitted(subject, (), one.place, one.created)
                 ]
-                record.replace_statements(connection, origin, [*said, *gone])
-                releases += release is not None
+                record.replace_statements(connection, one.origin, [*one.said, *gone])
+                releases += one.stands
                 recordings += sum(subject.startswith("tr") for subject in spoken)
-                statements += len(said) + len(gone)
+                statements += len(one.said) + len(gone)
     return Stated(releases, recordings, statements)
 
 
-PART = 200
-"""Releases whose statements one transaction writes."""
+PART, PART_STATEMENTS = 200, 20_000
+"""Releases whose statements one transaction writes, and about how many statements."""
 
 
-def _parts(current: Iterator[Current]) -> Iterator[list[Current]]:
-    while some := list(islice(current, PART)):
+@dataclass(frozen=True, slots=True)
+class _Spoken:
+    """What the newest message says of one release: the origin of its statements, where and when it
+    says so, and whether there is a release."""
+
+    origin: str
+    place: str
+    created: str
+    said: tuple[Statement, ...]
+    stands: bool
+
+
+def _spoken(source: str, found: Survey) -> Iterator[_Spoken]:
+    """What is said of each release; of all messages one is in memory."""
+    for group, message, release in found.current():
+        place = f"deals in {escape(group.newest.path)}, message {message.key}"
+        created = message.created.isoformat(timespec="seconds")
+        said = tuple(_about(source, group, message, release, place, created))
+        yield _Spoken(f"{ORIGIN}{source} {group.key}", place, created, said, release is not None)
+
+
+def _parts(spoken: Iterator[_Spoken]) -> Iterator[list[_Spoken]]:
+    """Releases together whose statements are written at once. Messages are read before: others
+    wait for a transaction."""
+    some: list[_Spoken] = []
+    statements = 0
+    for one in spoken:
+        some.append(one)
+        statements += len(one.said)
+        if len(some) >= PART or statements >= PART_STATEMENTS:
+            yield some
+            some, statements = [], 0
+    if some:
         yield some
 
 
@@ -89,25 +114,20 @@ def album_id(source: str, group: Group) -> str:
 
 
 def _about(
-    source: str, group: Group, message: Message, release: Release | None
+    source: str, group: Group, message: Message, release: Release | None, place: str, created: str
 ) -> Iterator[Statement]:
     """The statements that a message makes: about the release, for pictures and booklets, and about
     each recording. A purge speaks of the release alone."""
-    place = _place(group, message)
     whole = () if release is None else message.deals_for(release, "")
-    yield from _permitted(album_id(source, group), whole, place, message)
+    yield from _permitted(album_id(source, group), whole, place, created)
     for track in () if release is None else offering.tracks(group.key, message, release):
         deals = message.deals_for(release, track.place.resource) if release else ()
-        yield from _permitted(track_id(source, track.own_id), deals, place, message)
-
-
-def _place(group: Group, message: Message) -> str:
-    return f"deals in {escape(group.newest.path)}, message {message.key}"
+        yield from _permitted(track_id(source, track.own_id), deals, place, created)
 
 
 def _permitted(
-    subject: str, deals: Iterable[Deal], place: str, message: Message
+    subject: str, deals: Iterable[Deal], place: str, created: str
 ) -> Iterator[Statement]:
     for one in ddex.permissions(tuple(deals)):
-        said = rows.evidence(place, message.created.isoformat(timespec="seconds"), one.words)
+        said = rows.evidence(place, created, one.words)
         yield Statement(subject, AGREEMENT, said, one.start, one.end, one.territories, one.uses)

@@ -12,7 +12,7 @@ twice.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
 import pyarrow as pa
@@ -173,7 +173,7 @@ def _said(source: str, found: Survey) -> _Said:
     said = _Said()
     today = clock.now().date()
     for group, message, release in found.current():
-        before = _before(found, group)
+        before = frozenset().union(*(_keys(source, it) for it in _before(found, group)))
         now = [] if release is None else offering.tracks(group.key, message, release)
         up = [] if release is None else offering.standing(group.key, message, release, today)
         keys = _keys(source, up)
@@ -183,9 +183,9 @@ def _said(source: str, found: Survey) -> _Said:
         said.tracks |= keys
         why = f"message {message.key}, {escape(group.newest.path)}"
         said.reasons |= dict.fromkeys((*keys, album) if up else (), why)
-        gone = frozenset(_keys(source, now) | _keys(source, before)) - keys
+        gone = (_keys(source, now) | before) - keys
         if gone or not up:
-            words = _words(group, message, release, len(gone) if up else 0)
+            words = _words(group, release, len(gone) if up else 0)
             whole = None if up else album
             said.downs.append(_Down(message, escape(group.newest.path), words, gone, whole))
     said.downs = [
@@ -195,8 +195,9 @@ def _said(source: str, found: Survey) -> _Said:
     return said
 
 
-def _before(found: Survey, group: Group) -> list[Track]:
-    """The recordings of the delivery before the newest message, if it is still there."""
+def _before(found: Survey, group: Group) -> Iterator[list[Track]]:
+    """The recordings of each delivery before the newest message, as far as it is still there: one
+    that an update left out may not have been taken down yet when the next update came."""
     for entry in group.entries[1:]:
         if entry.release is None:
             continue
@@ -205,18 +206,17 @@ def _before(found: Survey, group: Group) -> list[Track]:
         except InputError:  # cleared away or written over meanwhile
             continue
         if entry.release < len(message.main):
-            return offering.tracks(group.key, message, message.main[entry.release])
-    return []
+            yield offering.tracks(group.key, message, message.main[entry.release])
 
 
-def _keys(source: str, tracks: list[Track]) -> set[int]:
-    return {ids.row_key("tr", source, one.own_id) for one in tracks}
+def _keys(source: str, tracks: list[Track]) -> Keys:
+    return frozenset(ids.row_key("tr", source, one.own_id) for one in tracks)
 
 
-def _words(group: Group, message: Message, release: Release | None, some: int) -> str:
+def _words(group: Group, release: Release | None, some: int) -> str:
     """What is taken down, for people; `some` counts recordings where others stand."""
     if release is None:
-        return f"purged: {', '.join(message.purged[:3])}"
+        return f"purged: {', '.join(group.newest.ids[:3])}"
     title = f"{', '.join(release.artists[:3])}: {release.title}" if release.title else group.key
     part = f"{some:,} recordings of " if some else ""
     return f"no deal stands for {part}{title} ({release.ids[0]})"

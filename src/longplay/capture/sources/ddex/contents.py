@@ -137,8 +137,8 @@ class Deals:
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """A message, read; `size` in bytes. `purged` are the identifiers of what it purges; `test` says
-    that its sender only tries: nothing follows from it."""
+    """A message, read; `size` in bytes. `purged` are the identifiers of each release that it
+    purges; `test` says that its sender only tries: nothing follows from it."""
 
     version: str
     identity: str
@@ -151,7 +151,7 @@ class Message:
     resources: dict[str, Resource]
     releases: tuple[Release, ...]
     deals: Deals
-    purged: tuple[str, ...]
+    purged: tuple[tuple[str, ...], ...]
     problems: tuple[Problem, ...]
 
     @property

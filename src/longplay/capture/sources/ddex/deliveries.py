@@ -149,8 +149,8 @@ def survey(location: Path) -> Survey:
 
 
 def _entries(path: bytes, message: Message) -> Iterator[Entry]:
-    if message.purged:
-        yield Entry(path, message.created, message.purged, None)
+    for ids in message.purged:
+        yield Entry(path, message.created, ids, None)
     for number, release in enumerate(message.main):
         yield Entry(path, message.created, release.ids, number)
 

@@ -14,8 +14,8 @@ from longplay.capture.sources.ddex import elements
 from longplay.capture.sources.ddex.contents import Graveness, Problem
 from longplay.files import escape
 
-MAX_BYTES = 32 * 1024 * 1024
-"""Of one manifest: a hundred thousand messages."""
+MAX_BYTES = 4 * 1024 * 1024
+"""Of one manifest, which takes many times as much memory: ten thousand messages."""
 
 
 def check(root: bytes, folder: bytes, name: bytes) -> list[Problem]:
@@ -34,10 +34,10 @@ def check(root: bytes, folder: bytes, name: bytes) -> list[Problem]:
     except OSError as error:
         note(f"cannot be read: {error.strerror}", "", "message")
         return told
-    if not data.strip():
-        return told
     if len(data) > MAX_BYTES:
         note(f"is longer than {MAX_BYTES:,} bytes", "send several batches", "message")
+        return told
+    if not data.strip():
         return told
     parser = etree.XMLParser(
         resolve_entities=False, no_network=True, load_dtd=False, remove_comments=True,

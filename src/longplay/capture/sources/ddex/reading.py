@@ -83,7 +83,7 @@ class _Reading:
     releases: list[tuple[Release, Names, str]] = field(default_factory=list)
     called: set[str] = field(default_factory=set)
     deals: list[Deal] = field(default_factory=list)
-    purged: tuple[str, ...] = ()
+    purged: list[tuple[str, ...]] = field(default_factory=list)
     problems: list[Problem] = field(default_factory=list)
     untold: int = 0
 
@@ -280,7 +280,9 @@ def _composite(element: Element, top: str, reading: _Reading) -> None:
     if top == "MessageHeader":
         _header(element, reading)
     elif top == "PurgedRelease":
-        reading.purged = (*reading.purged, *parts.identities(element))
+        ids = tuple(parts.identities(element))
+        if ids:
+            reading.purged.append(ids)
     elif top == "PartyList":
         reference, called = parts.party(element)
         if reference:
@@ -360,7 +362,7 @@ def _finished(reading: _Reading, size: int, digest: str) -> Message:
         resources=resources,
         releases=releases,
         deals=deals,
-        purged=reading.purged,
+        purged=tuple(reading.purged),
         problems=tuple(reading.problems),
     )
 
