@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import threading
+from http.server import BaseHTTPRequestHandler, HTTPServer
+
 import pytest
 
 from longplay.release import fetching
+from longplay.web import manners
 
 FEED = "https://music.example/releases/feed.json"
 
@@ -32,3 +36,26 @@ def test_an_address_in_disguise_is_not_asked(host: str) -> None:
 @pytest.mark.parametrize("host", ["0x7f.example", "1.example.org", "9.9.9.9", "[2a01:4f8::1]"])
 def test_a_public_one_is(host: str) -> None:
     assert fetching.may_be_asked(f"https://{host}/seed/", FEED)
+
+
+def test_who_asks_for_a_feed_says_so() -> None:
+    agents = []
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            agents.append(self.headers["User-Agent"])
+            self.send_response(200)
+            self.end_headers()
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    with HTTPServer(("127.0.0.1", 0), Handler) as server:
+        thread = threading.Thread(target=server.handle_request)
+        thread.start()
+        origin = fetching.opened(f"http://127.0.0.1:{server.server_address[1]}/feed.json")
+        assert isinstance(origin, fetching.Web)
+        with origin:
+            assert fetching.read(origin, "feed.json", 100) == b""
+        thread.join()
+    assert agents == [manners.user_agent()]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import weakref
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -158,6 +159,8 @@ class Part:
         self._file = self._ahead = None
         if isinstance(content.source, Path):
             self._file = os.open(content.source, os.O_RDONLY)
+            # Who hangs up before the first byte never begins the stream.
+            self._close = weakref.finalize(self, os.close, self._file)
         else:
             self._ahead = content.source(first, min(FAR_CHUNK, length))
 
@@ -179,7 +182,7 @@ class Part:
                 yield data
         finally:
             if self._file is not None:
-                os.close(self._file)
+                self._close()
 
     def _next(self) -> bytes:
         if self._file is not None:

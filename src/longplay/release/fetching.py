@@ -24,7 +24,7 @@ from longplay.files import durable
 from longplay.release import keys, minisign
 from longplay.release.feed import MAX_FEED_BYTES
 from longplay.release.following import Delivery
-from longplay.web import addresses
+from longplay.web import addresses, manners
 
 SIGNATURE = ".minisig"
 
@@ -99,7 +99,7 @@ class Web:
             limits=httpx.Limits(
                 max_keepalive_connections=0
             ),  # a watch knows the sockets it saw open
-            headers={"User-Agent": "Longplay", "Accept-Encoding": "identity"},
+            headers={"User-Agent": manners.user_agent(), "Accept-Encoding": "identity"},
         )
 
     def __enter__(self) -> Web:

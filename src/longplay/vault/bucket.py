@@ -236,10 +236,21 @@ def open_bucket(location: str, called: str, patience: Patience) -> Bucket:
     return Bucket(called, connect(location, called, patience))
 
 
+def carries_password(location: str) -> bool:
+    """Whether the address of a bucket has a name or a password in it, which belong into the
+    environment."""
+    return bool(re.match(r"s3://[^/]*(?:@|:.*@)", location))
+
+
 def connect(location: str, called: str, patience: Patience) -> ObjectStore:
     """See `open_bucket`. Raises StoreError also where the environment has no credentials: asking
     the machine for those of its role may hang, so AWS_METADATA_ENDPOINT has to say where that is.
     """
+    if carries_password(location):
+        raise StoreError(
+            f"the location of {called} carries a password",
+            hint="take it out, and set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY instead",
+        )
     if not any(os.environ.get(name) for name in CREDENTIALS):
         raise StoreError(
             f"{called} cannot be opened: no credentials are in the environment",

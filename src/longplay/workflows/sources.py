@@ -11,9 +11,11 @@ from pydantic import ValidationError
 from longplay import archive as archives
 from longplay import settings
 from longplay.archive import open_archive
+from longplay.capture.sources import oai
 from longplay.errors import InputError, RightsError, UsageError
 from longplay.rights.reading import Unknown, read_statement
 from longplay.settings import Politeness, Source, SourceKind
+from longplay.vault import bucket
 from longplay.web import addresses
 from longplay.workflows import keeping, rights
 
@@ -72,19 +74,29 @@ def _location(kind: str, location: str, folder: Path) -> str:
         if not place.is_file():
             raise InputError("is not there", where=location, hint="name a list, or its address")
         return str(place.resolve())
+    if kind == "s3" and bucket.carries_password(location):
+        raise UsageError(
+            "carries a password",
+            where="the location",
+            hint="set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY in the environment",
+        )
     if pattern and not re.fullmatch(pattern, location):
         raise UsageError(f"is no place for a source of kind {kind}", where=location, hint=example)
-    if kind in ("http", "oai"):
+    if kind == "http":
         addresses.parsed(location)  # no password may come into the settings
+    if kind == "oai":
+        oai.wanted(location)
     return location
 
+
+_PLACE = "(collection|item):[A-Za-z0-9][A-Za-z0-9._-]{0,199}"
 
 _LOCATIONS = {
     "http": (r"https?://[^/]+.*", "e.g. https://label.example/list.csv, or a file"),
     "oai": (r"https?://[^/]+.*", "e.g. https://library.example/oai"),
-    "s3": (r"s3://[^/]+(/.*)?", "e.g. s3://bucket/prefix"),
+    "s3": (r"s3://[A-Za-z0-9][A-Za-z0-9._-]{1,254}(/[^?#]*)?", "e.g. s3://bucket/prefix"),
     "internetarchive": (
-        r"(collection|item):[A-Za-z0-9][\w.-]*(,\s*(collection|item):[A-Za-z0-9][\w.-]*)*",
+        rf"{_PLACE}(\s*,\s*{_PLACE})*",
         "e.g. collection:netlabels, or item:IDENTIFIER",
     ),
 }

@@ -194,6 +194,23 @@ def test_what_one_file_does_not_say_another_of_its_track_or_the_item_does() -> N
     assert found.rights == (("licence", BY), ("licence", "CC BY"))
 
 
+def test_files_are_called_to_the_letter() -> None:
+    names = ["a  b\u00a0c .flac", " two.flac", "x\u200by.mp3"]
+    odd = ["line\nbreak.flac", "half \ud800.flac", "n" * 2_000 + ".flac"]
+    item = {"identifier": "it", "title": "Item"}
+    files = [file(name) for name in [*names, *odd]]
+    derived = file(" two.mp3", " two.flac")
+    asked: list[str] = []
+
+    def noted(identifier: str, name: str) -> str:
+        asked.append(name)
+        return f"https://archive.test/{len(asked)}"
+
+    found = archive_items.offers({"metadata": item, "files": [*files, derived]}, noted)
+    assert sorted(asked) == sorted(names)
+    assert sorted(each.title for each in found) == ["a b c", "two", "x y"]
+
+
 def test_a_track_without_a_title_has_the_items_or_its_name() -> None:
     assert [each.title for each in offers({"title": "Speech"}, file("x1.mp3"))] == ["Speech"]
     two = offers({"title": "Album"}, file("x1.mp3"), file("d/x2.mp3"))

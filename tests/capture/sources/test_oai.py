@@ -120,6 +120,19 @@ def test_encodings_are_one_track_and_parts_are_several(
     assert [each.lossless for each in found[:2]] == [True, False]
 
 
+def test_files_of_one_name_in_several_folders_are_parts(
+    tmp_path: Path, repository: Repository, url: str
+) -> None:
+    at = "https://library.test/box"
+    files = [f"{at}/disc{disc}/{name}" for disc in (1, 2) for name in ("01.flac", "01.mp3")]
+    repository.put(1, dc("Box", named(*files, f"{at}/disc1/02.flac")))
+    found = offers(tmp_path, url)
+    assert [(x.own_id.partition("#")[2], x.track_number) for x in found] == [
+        ("box/disc1/01", 1), ("box/disc1/01", 1), ("box/disc2/01", 2), ("box/disc2/01", 2),
+        ("02", 3),
+    ]  # fmt: skip
+
+
 def test_a_link_without_a_suffix_is_looked_at_where_the_format_is_sound(
     tmp_path: Path, repository: Repository, url: str, host: Host
 ) -> None:

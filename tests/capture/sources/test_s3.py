@@ -13,7 +13,7 @@ from obstore.store import MemoryStore
 
 from longplay.capture.sources import Limit, Wanted, s3
 from longplay.capture.sources.s3 import S3Source
-from longplay.errors import SourceError, UnavailableError
+from longplay.errors import SourceError, StoreError, UnavailableError
 from longplay.model import Offer
 from longplay.settings import Politeness, Source
 from longplay.vault.bucket import Patience, connect
@@ -242,3 +242,12 @@ def test_a_real_server_that_cannot_be_read_is_told_in_one_line(
         list(opened(None, location, patience_seconds=1).offers())
     assert "\n" not in str(told.value)
     assert told.value.hint
+
+
+@pytest.mark.parametrize(
+    "location", ["s3://hush@music", "s3://KEY:hush@music/a", "s3://KEY:hush/hush@music"]
+)
+def test_a_password_in_a_location_is_refused_and_not_told(location: str) -> None:
+    with pytest.raises(StoreError, match="location of the bucket carries a password") as told:
+        connect(location, "the bucket", Patience())
+    assert "hush" not in str(told.value)

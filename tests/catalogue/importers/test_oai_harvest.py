@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import gzip
 import json
 import os
 import signal
 import socket
+import socketserver
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -190,6 +193,38 @@ def test_requests_keep_their_distance(tmp_path: Path, repository: Repository, ur
     assert all(990 < wait <= 1000 for wait in asked.waits)
 
 
+def test_a_server_may_ask_for_longer_pauses(
+    tmp_path: Path, repository: Repository, url: str
+) -> None:
+    repository.robots = (200, {}, b"User-agent: *\nCrawl-delay: 1500")
+    asked = Asked()
+    harvest(tmp_path, url, manners=asked.manners(pause=1000))
+    assert len(asked.waits) == 5
+    assert all(1490 < wait <= 1500 for wait in asked.waits)
+
+
+def test_a_head_that_drips_is_given_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(fetching, "MAX_REPLY_SECONDS", 0.2)
+    monkeypatch.setattr(fetching, "ATTEMPTS", 2)
+
+    class Dripping(socketserver.BaseRequestHandler):
+        def handle(self) -> None:
+            with contextlib.suppress(OSError):
+                for byte in b"HTTP/1.1 404 Not Found\r\nX: " + b"x" * 100:
+                    self.request.sendall(bytes([byte]))
+                    time.sleep(0.02)
+                self.request.sendall(b"\r\nContent-Length: 0\r\n\r\n")
+
+    with socketserver.ThreadingTCPServer(("127.0.0.1", 0), Dripping) as server:
+        server.daemon_threads = True
+        threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
+        try:
+            with pytest.raises(InputError, match="ReadTimeout"):
+                harvest(tmp_path, f"http://127.0.0.1:{server.server_address[1]}/oai")
+        finally:
+            server.shutdown()
+
+
 GARBAGE = {
     "html": (b"<html><body>Welcome</body></html>", "is no reply of OAI-PMH 2.0 but <html>"),
     "text": (b"broken xml", "is not well-formed XML"),
@@ -313,6 +348,13 @@ RULES = b"User-agent: *\nDisallow: /\n\nUser-agent: Longplay\nDisallow: /private
         ((200, {}, b"\xff\xfe\0<html>"), ""),
         ((200, {}, RULES.replace(b"/private", b"/oai")), "forbids it .*User-agent: longplay"),
         ((200, {}, b"User-agent: *\nDisallow: /"), "forbids it to programmes"),
+        ((200, {}, b"\xef\xbb\xbfUser-agent: *\nDisallow: /"), "forbids it to programmes"),
+        (
+            (200, {"Content-Encoding": "gzip"}, gzip.compress(b"User-agent: *\nDisallow: /")),
+            "forbids it to programmes",
+        ),
+        ((302, {"Location": "/robots.txt"}, b""), ""),
+        ((302, {"Location": "ftp://library.test/"}, b""), ""),
         ((500, {}, b""), "answers 500"),
     ],
 )

@@ -29,6 +29,9 @@ _NO_MUSIC = re.compile(
 )
 """Formats that are made for the site, and videos."""
 
+_NO_NAME = re.compile(r"[\x00-\x1f\x7f\ud800-\udfff]")
+"""Control characters and halves of letters."""
+
 _VARIANT = "_78_"
 """Beginning of the names of a 78's further transfers, with other styli and curves."""
 
@@ -60,7 +63,7 @@ def offers(document: Facts, address: Callable[[str, str], str]) -> list[Offer]:
     identifier = _one(item.get("identifier")) if isinstance(item, Mapping) else ""
     if not isinstance(item, Mapping) or not identifier or document.get("is_dark"):
         return []
-    files = [each for each in _mappings(document.get("files")) if _one(each.get("name"))]
+    files = [each for each in _mappings(document.get("files")) if _name(each.get("name"))]
     sound = [
         made
         for track in _tracks(files)
@@ -77,11 +80,11 @@ def offers(document: Facts, address: Callable[[str, str], str]) -> list[Offer]:
 def _tracks(files: Sequence[Facts]) -> list[_Track]:
     """The files that are sound, by the original that they come from, and originals of one name
     with several suffixes together."""
-    by_name = {_one(each.get("name")): each for each in files}
+    by_name = {_name(each.get("name")): each for each in files}
     found: dict[str, _Track] = {}
     for each in files:
-        name = _one(each.get("name"))
-        if kinds.kind_of_name(name.encode("utf-8", "replace")) is not Kind.AUDIO:
+        name = _name(each.get("name"))
+        if kinds.kind_of_name(name.encode()) is not Kind.AUDIO:
             continue
         if _NO_MUSIC.search(_one(each.get("format"))):
             continue
@@ -97,7 +100,7 @@ def _tracks(files: Sequence[Facts]) -> list[_Track]:
 def _original(name: str, by_name: Mapping[str, Facts]) -> str:
     """The name of the file that a file was derived from, in however many steps."""
     for _ in range(5):
-        above = _one(by_name[name].get("original")) if name in by_name else ""
+        above = _name(by_name[name].get("original")) if name in by_name else ""
         if not above or above == name:
             break
         name = above
@@ -106,8 +109,8 @@ def _original(name: str, by_name: Mapping[str, Facts]) -> str:
 
 def _worth(each: Facts) -> tuple[bool, bool, int, str]:
     """What is better to keep: originals, then what lost nothing, then what has more bytes."""
-    name = _one(each.get("name"))
-    lossless = kinds.lossless_by_name(name.encode("utf-8", "replace")) is True
+    name = _name(each.get("name"))
+    lossless = kinds.lossless_by_name(name.encode()) is True
     return (_one(each.get("source")) == "original", lossless, _whole(each.get("size")) or 0, name)
 
 
@@ -117,7 +120,7 @@ def _sound(
     best = next((each for each in track.files if not _is_private(each)), None)
     if best is None:
         return None
-    name = _one(best.get("name"))
+    name = _name(best.get("name"))
     creators = texts(item.get("creator"))
     named = track.first("external-identifier")
     codes = [*track.first("isrc"), *(each for each in named if each.lower().startswith("urn:isrc"))]
@@ -140,7 +143,7 @@ def _sound(
         label=_joined(texts(item.get("publisher"))),
         release_date=dates.release_date(_one(item.get("date")) or _one(item.get("year"))) or "",
         genres=_names(track.first("genre")),
-        lossless=kinds.lossless_by_name(name.encode("utf-8", "replace")),
+        lossless=kinds.lossless_by_name(name.encode()),
         rights=tuple(("licence", text) for text in _statements(item)),
     )
 
@@ -149,16 +152,18 @@ def _titled(offer: Offer, item: Facts, *, single: bool) -> Offer:
     """An offer of a track that no file gives a title: the item's own where it is the only one, else
     the file's name."""
     title = _one(item.get("title")) if single else ""
-    return replace(offer, title=title or offer.own_id.rpartition("/")[2])
+    name = offer.own_id.rpartition("/")[2]
+    plain = "".join(letter if letter.isprintable() else " " for letter in name)
+    return replace(offer, title=title or _one(plain))
 
 
 def _beside(
     files: Sequence[Facts], identifier: str, sound: Offer, address: Callable[[str, str], str]
 ) -> Iterator[Offer]:
     """What was put in beside the sound, as pictures and booklets; not what the site made."""
-    for each in sorted(files, key=lambda each: _one(each.get("name"))):
-        name = _one(each.get("name"))
-        kind = kinds.kind_of_name(name.encode("utf-8", "replace"))
+    for each in sorted(files, key=lambda each: _name(each.get("name"))):
+        name = _name(each.get("name"))
+        kind = kinds.kind_of_name(name.encode())
         made_here = _one(each.get("source")) != "original" or _is_private(each)
         if made_here or name.startswith("__ia") or _NO_MUSIC.search(_one(each.get("format"))):
             continue
@@ -188,6 +193,12 @@ def texts(value: Any) -> list[str]:
         if isinstance(each, str | int | float) and not isinstance(each, bool)
     )
     return [each for each in found if each and each.isprintable()]
+
+
+def _name(value: Any) -> str:
+    """A file's name to the letter, which its address needs; empty for what is none."""
+    plain = isinstance(value, str) and len(value) <= MAX_TEXT and not _NO_NAME.search(value)
+    return value if plain else ""
 
 
 def _one(value: Any) -> str:

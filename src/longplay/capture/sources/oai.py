@@ -6,6 +6,7 @@ one asks only for what has changed since. A link to a page about a recording is 
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterator
 from contextlib import AbstractContextManager
 from dataclasses import replace
@@ -32,9 +33,6 @@ CATALOGUE = "catalogue"
 
 PARAMETERS = {"metadataPrefix": "prefix", "set": "set", "from": "since"}
 """What may stand after `?` in a location, as OAI-PMH calls it."""
-
-MAX_PARTS = 200
-"""Files of one record that are offered."""
 
 
 class OaiSource:
@@ -85,7 +83,7 @@ class OaiSource:
             # Nothing in their names says what they are: one request each tells.
             unnamed = (u for u in links if kinds.kind_of_name(kinds.name_of(u)) is Kind.OTHER)
             files = [url for url in unnamed if self._is_sound(url)]
-        return offered(item, list(dict.fromkeys(files))[:MAX_PARTS])
+        return offered(item, list(dict.fromkeys(files)))
 
     def _is_sound(self, url: httpx.URL) -> bool:
         """Whether a link leads to sound. What cannot be told today is tried when it is captured."""
@@ -100,7 +98,7 @@ class OaiSource:
 
 
 def wanted(location: str) -> State:
-    """What is harvested, as a location says it. Raises SourceError."""
+    """What is harvested, as a location says it. Raises SourceError, UsageError."""
     url = addresses.parsed(location)
     parts = urlsplit(str(url))
     said = dict(parse_qsl(parts.query, keep_blank_values=True))
@@ -111,26 +109,29 @@ def wanted(location: str) -> State:
             where=addresses.shown(location),
             hint=f"after the base URL stand {', '.join(PARAMETERS)} at most",
         )
-    return State(
+    state = State(
         url=urlunsplit((parts.scheme, parts.netloc, parts.path, "", "")),
         prefix=said.get("metadataPrefix") or "oai_dc",
         set=said.get("set") or None,
         since=said.get("from") or None,
     )
+    harvesting.check(state)
+    return state
 
 
 def offered(item: Item, files: list[httpx.URL]) -> list[Offer]:
     """A record's files. Those that are called alike but for their suffixes are encodings of one
     track, others its parts: sides, or pieces."""
-    parts = list(dict.fromkeys(map(_part, files)))
+    named = _parts(files)
+    parts = list(dict.fromkeys(named))
     if len(parts) < 2:
         return [_whole(item, url) for url in files]
     found = []
-    for url in files:
-        number = parts.index(_part(url)) + 1
+    for url, name in zip(files, named, strict=True):
+        number = parts.index(name) + 1
         part = replace(
             _whole(item, url),
-            own_id=f"{item.identifier}#{_part(url)}",
+            own_id=f"{item.identifier}#{name}",
             title=f"{item.title} ({number})",
             album=item.album or item.title or "",
             album_id=item.identifier,
@@ -142,11 +143,25 @@ def offered(item: Item, files: list[httpx.URL]) -> list[Offer]:
     return found
 
 
-def _part(url: httpx.URL) -> str:
-    """What tells a part of a recording from another, and not an encoding from another."""
-    name = kinds.name_of(url).decode("utf-8", "replace")
+def _parts(files: list[httpx.URL]) -> list[str]:
+    """What tells each part of a recording from another, and not an encoding from another: its
+    name, with its folder where several folders have a file of that very name (`disc1/01.mp3`)."""
+    names = [_part(url, url.path.rpartition("/")[2]) for url in files]
+    folders: dict[tuple[str, str], set[str]] = defaultdict(set)
+    for url, name in zip(files, names, strict=True):
+        folder, _, last = url.path.rpartition("/")
+        folders[name, last].add(folder)
+    twice = {name for (name, _), found in folders.items() if len(found) > 1}
+    return [
+        _part(url, url.path.lstrip("/")) if name in twice else name
+        for url, name in zip(files, names, strict=True)
+    ]
+
+
+def _part(url: httpx.URL, path: str) -> str:
+    folder, slash, name = path.rpartition("/")
     query = url.query.decode("ascii")
-    return (name.rpartition(".")[0] or name) + (f"?{query}" if query else "")
+    return folder + slash + (name.rpartition(".")[0] or name) + (f"?{query}" if query else "")
 
 
 def _whole(item: Item, url: httpx.URL) -> Offer:

@@ -60,11 +60,14 @@ class Client:
 
     manners: Manners = field(default_factory=Manners)
     _last: float | None = None
+    _delay: float = 0.0
+    _transport: Transport = field(init=False)
     _client: httpx.Client = field(init=False)
 
     def __post_init__(self) -> None:
+        self._transport = Transport(allow_private=self.manners.allow_private)
         self._client = httpx.Client(
-            transport=Transport(allow_private=self.manners.allow_private),
+            transport=self._transport,
             timeout=TIMEOUT,
             follow_redirects=False,
             trust_env=False,  # a proxy would connect to addresses that were not checked
@@ -86,12 +89,17 @@ class Client:
     ) -> None:
         self._client.close()
 
+    def slow_down(self, seconds: float) -> None:
+        """Let so many seconds at least lie between two requests from now on."""
+        self._delay = seconds
+
     def find(self, url: str) -> bytes | None:
-        """The body of a page, None where the server says that it has none. Raises InputError."""
+        """The body of a page, None where the server says that it has none, or leads to where
+        nothing may be asked for. Raises InputError where it cannot be had now."""
         try:
             return self._get(url, lambda _body: None)
         except _RefusedError as refused:
-            if 400 <= refused.status < 500:
+            if refused.status != 200:
                 return None
             raise refused.told(url) from None
 
@@ -146,13 +154,18 @@ class Client:
     def _pace(self) -> None:
         """Wait until the pause since the last request is over."""
         if self._last is not None:
-            left = self._last + self.manners.pause - clock.monotonic()
+            pause = max(self.manners.pause, self._delay)
+            left = self._last + pause - clock.monotonic()
             if left > 0:
                 self.manners.sleep(left)
         self._last = clock.monotonic()
 
     def _ask(self, url: httpx.URL) -> bytes | httpx.URL:
         """One request: the body, or the address that it redirects to."""
+        with self._transport.within(MAX_REPLY_SECONDS):
+            return self._answered(url)
+
+    def _answered(self, url: httpx.URL) -> bytes | httpx.URL:
         reply = self._client.send(self._client.build_request("GET", url), stream=True)
         try:
             if reply.is_redirect:
@@ -193,11 +206,11 @@ class _RefusedError(Exception):
 
 
 def _body(reply: httpx.Response) -> bytes:
-    started, body = clock.monotonic(), bytearray()
+    body = bytearray()
     for piece in reply.iter_bytes(65536):
         body += piece
         if len(body) > MAX_REPLY_BYTES:
-            raise _RefusedError(f"sends more than {MAX_REPLY_BYTES} bytes", "ask for a smaller set")
-        if clock.monotonic() - started > MAX_REPLY_SECONDS:
-            raise httpx.ReadTimeout(f"takes more than {MAX_REPLY_SECONDS:.0f} s for one reply")
+            raise _RefusedError(
+                f"sends more than {MAX_REPLY_BYTES} bytes", "ask for a smaller set", status=200
+            )
     return bytes(body)

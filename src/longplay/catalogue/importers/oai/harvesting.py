@@ -116,7 +116,7 @@ def harvest(
     Goes on with what is there, if it was of the same thing (else UsageError), or begins. Raises
     InputError when the server stops answering sensibly; what came until then is kept.
     """
-    _check(wanted)
+    check(wanted)
     with files.writer_lock(folder / LOCK, "harvest"):
         files.sweep(folder, set(), pattern=f"*{files.TEMPORARY}")
         state = None if fresh else load(folder)
@@ -132,7 +132,8 @@ def harvest(
     return state
 
 
-def _check(wanted: State) -> None:
+def check(wanted: State) -> None:
+    """Raise UsageError for what no repository can be asked for."""
     try:
         parts = urlsplit(wanted.url)
     except ValueError:  # such as half an IPv6 address
