@@ -7,8 +7,8 @@ LongplayError                    exit 1
 ├── InputError                            a file or table given to us is not what it should be
 │   ├── MediaError                        no sound can be got out of a media file
 │   └── TorrentError                      malformed bencoding or metainfo
-├── SourceError                           a source refuses a file for good
-│   └── UnavailableError                  a source gives nothing for now
+├── SourceError                           a source does not give a file: for good, unless it is
+│   └── UnavailableError                  … not to be had for now
 ├── RightsError                           a rights row or statement that cannot be read
 ├── PlanError                             a plan that cannot be made or carried out
 ├── ReleaseError                          a release that cannot be cut, seeded or mirrored
@@ -89,7 +89,8 @@ class TorrentError(InputError):
 
 
 class SourceError(LongplayError):
-    """A source refuses a file for good, or what it gives is not what it promised."""
+    """A source does not give a file, or not what it promised: for good, unless it says that it is
+    unavailable."""
 
     code = "source"
 

@@ -1,4 +1,4 @@
-"""One batch of captured files, and committing it: objects, evidence, then one transaction.
+"""One batch of captured files, and committing it: evidence, objects, then one transaction.
 
 Whatever dies before the transaction leaves rubbish that `sweep` removes; whatever dies after it
 leaves a batch that is there. Nothing is half there.
@@ -54,12 +54,14 @@ class Carried:
 @dataclass(slots=True)
 class Batch:
     """Files taken, refused and put off since the last commit; `settled` are ordinals that had been
-    put off before and are no longer due."""
+    put off before and are no longer due, `expected` the bytes that the plan expected of what was
+    taken."""
 
     taken: list[tuple[Order, Carried, Taken]] = field(default_factory=list)
     refused: list[tuple[Order, Carried, Taken | None, str]] = field(default_factory=list)
     put_off: list[Postponed] = field(default_factory=list)
     settled: set[int] = field(default_factory=set)
+    expected: int = 0
 
     def __len__(self) -> int:
         return len(self.taken) + len(self.refused) + len(self.put_off)
@@ -83,10 +85,11 @@ class Grant:
 
 @dataclass(frozen=True, slots=True)
 class Committed:
-    """What a commit stored that was not there before, how many files it refused, and how many it
-    left out because their bits were destroyed on purpose."""
+    """What a commit stored that was not there before and what the plan had expected of it, how many
+    files it refused, and how many it left out because their bits were destroyed on purpose."""
 
     bytes: int
+    expected: int
     collided: int
     forgotten: int
 
@@ -125,7 +128,7 @@ def commit(places: Places, batch: Batch, grant: Grant, *, done: bool) -> Committ
     for order in batch.orders():
         journal.forget(order.spool)
     left_out = sum(taken.main.hashes.root in gone for _, _, taken in batch.taken)
-    return Committed(sum(key.size for key in new), collided, left_out)
+    return Committed(sum(key.size for key in new), batch.expected, collided, left_out)
 
 
 def _settle(connection: Connection, batch: Batch, grant: Grant, done: bool) -> None:

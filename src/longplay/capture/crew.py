@@ -10,7 +10,7 @@ import queue
 import threading
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
+from contextlib import suppress
 from pathlib import Path
 
 from longplay import engine
@@ -75,6 +75,7 @@ class Crew:
         )
         self._committer = ThreadPoolExecutor(1, thread_name_prefix="committer")
         self._heart = _Heart(places.ledger, self.me)
+        self._heart.start()
 
     def __enter__(self) -> Crew:
         return self
@@ -92,7 +93,6 @@ class Crew:
         """The source of that name, opened once."""
         with self._opening:
             if name not in self._sources:
-                self._heart.start()
                 settings = self._settings.source(name)
                 assert settings is not None
                 self._sources[name] = open_source(settings, self._folder)
@@ -103,27 +103,26 @@ class Crew:
         return self._committer.submit(commit, self._places, batch, grant, done=done)
 
 
-@dataclass(slots=True)
 class _Heart:
     """Keeps alive what this process holds of hosts and of files that had been put off."""
 
-    ledger: Ledger
-    me: str
-    _stop: threading.Event | None = None
+    def __init__(self, ledger: Ledger, me: str) -> None:
+        self._ledger, self._me = ledger, me
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._beat, name="crew's heart", daemon=True)
 
     def start(self) -> None:
-        if self._stop is None:
-            self._stop = threading.Event()
-            threading.Thread(target=self._beat, args=(self._stop,), daemon=True).start()
+        """Begin to beat."""
+        self._thread.start()
 
     def stop(self) -> None:
-        if self._stop is not None:
-            self._stop.set()
+        """Beat no more, and be done with it."""
+        self._stop.set()
+        self._thread.join()
 
-    def _beat(self, stop: threading.Event) -> None:
-        while not stop.wait(BEAT_SECONDS):
-            try:
-                hosts.renew(self.ledger, self.me)
-                postponing.renew(self.ledger, self.me)
-            except LongplayError:
-                continue  # the ledger is away for a moment; what is held lasts several beats
+    def _beat(self) -> None:
+        while not self._stop.wait(BEAT_SECONDS):
+            for renew in (hosts.renew, postponing.renew):
+                # A ledger that is away for a moment: what is held lasts several beats.
+                with suppress(LongplayError):
+                    renew(self._ledger, self._me)

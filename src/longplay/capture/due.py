@@ -16,7 +16,7 @@ from longplay.capture.totals import Totals
 from longplay.files import escape, inside, mtime_ns
 from longplay.ledger import forgetting, tables
 from longplay.ledger.database import Ledger
-from longplay.ledger.record import QUERY_ROWS
+from longplay.ledger.writing import parts
 from longplay.model import Action, Kind, ObjectKey
 
 State = tuple[int | None, int | None, str | None]
@@ -66,8 +66,8 @@ class _Known:
 def sort_out(
     ledger: Ledger, folders: dict[str, str], items: Iterable[Item], retry: bool = False
 ) -> tuple[list[DueItem], Totals]:
-    """The items that are due; the others are counted. With `retry` those
-    are due, too, which their source refused."""
+    """The items that are due; the others are counted. With `retry` those are due, too, which their
+    source refused."""
     items = list(items)
     known = _known(ledger, items, retry)
     missing = {name for name, place in folders.items() if not Path(place).is_dir()}
@@ -81,8 +81,8 @@ def sort_out(
             continue
         state = _state(folders, item)
         if state is None:
-            words = ("is gone" if source in folders else "is offered no longer",)
-            totals += Totals(offered=1, failed=1, failures=(f"{escape(item.path)}: {words[0]}",))
+            why = "is gone" if source in folders else "is offered no longer"
+            totals += Totals(offered=1, failed=1, failures=(f"{escape(item.path)}: {why}",))
             continue
         counted = _counted(item, state, known)
         if counted is None:
@@ -152,8 +152,7 @@ def _known(ledger: Ledger, items: Iterable[Item], retry: bool) -> _Known:
     h, o, q = tables.holdings.c, tables.objects.c, tables.quarantine.c
     with ledger.read() as connection:
         for source, paths in by_source.items():
-            for start in range(0, len(paths), QUERY_ROWS):
-                chunk = paths[start : start + QUERY_ROWS]
+            for chunk in parts(paths):
                 for row in connection.execute(
                     sa.select(h.path, h.source_size, h.mtime_ns, h.version, h.action, h.superseded,
                               o.root, o.size, o.suffix, o.sha256, o.kind)

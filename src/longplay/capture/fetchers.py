@@ -10,6 +10,7 @@ from __future__ import annotations
 import heapq
 import threading
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 
 from longplay import clock
@@ -18,7 +19,7 @@ from longplay.capture.fetching import Listed, Traffic, fetch
 from longplay.capture.journal import Leftovers
 from longplay.capture.orders import Fetched, Order
 from longplay.capture.sources import Limit, Source
-from longplay.errors import LongplayError, SourceError, UnavailableError
+from longplay.errors import LedgerError, LongplayError, SourceError, UnavailableError
 from longplay.files import escape
 from longplay.ledger import hosts
 from longplay.ledger.database import Ledger
@@ -54,19 +55,26 @@ class Due:
 @dataclass(frozen=True, slots=True)
 class Brought:
     """What came of fetching one file: `fetched`, or `error`; `pause` is for how many seconds it
-    should be left alone."""
+    should be left alone, `tried` whether anybody was asked for it."""
 
     due: Due
     fetched: Fetched | None = None
     error: LongplayError | None = None
     pause: float = 0.0
+    tried: bool = True
 
 
 @dataclass(slots=True)
 class _Host:
+    """A host, or a source whose files come from nowhere that needs to be spared. `slots` may be
+    asked of it at a time by this process; the ledger is asked for more (`asking`) not before
+    `ask_again`."""
+
     limit: Limit
     slots: int = 0
     busy: int = 0
+    asking: bool = False
+    ask_again: float = 0.0
     ready: float = 0.0
     failures: int = 0
     down_until: float = 0.0
@@ -79,6 +87,9 @@ class _Host:
     def failed(self, now: float, seconds: float | None) -> None:
         """Note that it gave nothing, and when it wants to be asked again, if it said so: a source
         waits out short times itself, so that a host which names one is down until then."""
+        if self.is_down(now):  # a request that had begun before that was known
+            self.down_until = max(self.down_until, now + (seconds or 0.0))
+            return
         self.failures = self.failures + 1 if seconds is None else max(self.failures + 1, PATIENCE)
         self.down_until = now + max(seconds or 0.0, _pause(self.failures - PATIENCE))
 
@@ -110,6 +121,7 @@ class Fetchers:
         self._hosts: dict[str, _Host] = {}
         self._change = threading.Condition()
         self._stopping = False
+        self._interrupted = 0
         self._undecoded = 0
         self._threads: list[threading.Thread] = []
 
@@ -130,8 +142,12 @@ class Fetchers:
         with self._change:
             for due in files:
                 limit = self._giver(due).limit(due.order.path)
-                host = self._hosts.setdefault(limit.host, _Host(limit))
+                # Where nobody is spared, one source that is away is not the others' misfortune.
+                own = f" {due.order.source}{' (held)' if due.giver else ''}"
+                host = self._hosts.setdefault(limit.host or own, _Host(limit))
                 host.limit = limit
+                if not limit.host:
+                    host.slots = limit.connections
                 heapq.heappush(host.waiting, (due.order.ordinal, due))
             wanted = min(THREADS, sum(len(host.waiting) for host in self._hosts.values()))
             while len(self._threads) < wanted:
@@ -152,16 +168,17 @@ class Fetchers:
         with self._change:
             return sum(len(host.waiting) + host.busy for host in self._hosts.values())
 
-    @property
-    def under_way(self) -> int:
-        """Files that are being transferred now."""
+    def interrupt(self) -> None:
+        """Stop what is being transferred; its beginnings stay. What is added later is not."""
         with self._change:
-            return sum(host.busy for host in self._hosts.values())
+            self._interrupted += 1
 
     def withdraw(self) -> list[tuple[str, Due]]:
         """Take back the files that wait for their host, as (host, file)."""
         with self._change:
-            found = [(name, due) for name, host in self._hosts.items() for _, due in host.waiting]
+            found = [
+                (host.limit.host, due) for host in self._hosts.values() for _, due in host.waiting
+            ]
             for host in self._hosts.values():
                 host.waiting.clear()
             return found
@@ -184,8 +201,8 @@ class Fetchers:
 
     def _work(self) -> None:
         while (found := self._next()) is not None:
-            host, due = found
-            result = self._fetch(host, due)
+            host, due, interrupted = found
+            result = self._fetch(host, due, interrupted)
             if result.fetched is not None:
                 with self._change:
                     self._undecoded += 1
@@ -194,25 +211,27 @@ class Fetchers:
                 host.busy -= 1
                 self._change.notify_all()
 
-    def _next(self) -> tuple[_Host, Due] | None:
+    def _next(self) -> tuple[_Host, Due, int] | None:
         """The file that comes first in the plan among those whose host is ready; waits for one."""
-        with self._change:
-            while not self._stopping:
+        while True:
+            with self._change:
+                if self._stopping:
+                    return None
                 now = clock.monotonic()
-                pause = SLOT_SECONDS
-                if self._undecoded < AHEAD:
-                    ready, pause = self._ready(now)
-                    if ready is not None:
-                        host = ready
-                        _, due = heapq.heappop(host.waiting)
-                        host.busy += 1
-                        host.ready = max(host.ready, now + host.interval)
-                        return host, due
-                self._change.wait(timeout=max(0.01, pause))
-            return None
+                host, pause = self._ready(now) if self._undecoded < AHEAD else (None, SLOT_SECONDS)
+                if host is None:
+                    self._change.wait(timeout=max(0.01, pause))
+                    continue
+                if host.busy < host.slots or host.is_down(now):
+                    _, due = heapq.heappop(host.waiting)
+                    host.busy += 1
+                    host.ready = max(host.ready, now + host.interval)
+                    return host, due, self._interrupted
+                host.asking = True
+            self._ask_for_slots(host)
 
     def _ready(self, now: float) -> tuple[_Host | None, float]:
-        """The host to ask next, or None and how many seconds to wait for one."""
+        """The host to ask next, or to ask the ledger for; None and how many seconds to wait."""
         best: _Host | None = None
         soonest = SLOT_SECONDS
         for host in self._hosts.values():
@@ -220,35 +239,37 @@ class Fetchers:
                 continue
             if host.is_down(now):  # its files go back at once, without a request
                 return host, 0
-            if host.ready > now:
-                soonest = min(soonest, host.ready - now)
-                continue
-            if host.busy >= host.slots and not self._has_slot(host, now):
-                continue
-            if best is None or host.waiting[0][0] < best.waiting[0][0]:
+            when = host.ready
+            if host.busy >= host.slots:
+                if host.asking or host.slots >= host.limit.connections:
+                    continue
+                when = max(when, host.ask_again)
+            if when > now:
+                soonest = min(soonest, when - now)
+            elif best is None or host.waiting[0][0] < best.waiting[0][0]:
                 best = host
         return best, soonest
 
-    def _has_slot(self, host: _Host, now: float) -> bool:
-        """Whether one more file may be asked of the host; asks the ledger for slots."""
-        if not host.limit.host:
-            host.slots = host.limit.connections
-        elif host.slots < host.limit.connections:
-            host.slots = hosts.hold(
-                self._ledger, host.limit.host, host.limit.connections, self._holder
-            )
+    def _ask_for_slots(self, host: _Host) -> None:
+        """Ask the ledger, which may be busy or away: nobody else waits for that."""
+        limit = host.limit
+        slots: int | None = None
+        with suppress(LedgerError):
+            slots = hosts.hold(self._ledger, limit.host, limit.connections, self._holder)
+        with self._change:
+            host.asking = False
+            host.slots = host.slots if slots is None else slots
             if host.slots <= host.busy:
-                host.ready = now + SLOT_SECONDS
-        return host.busy < host.slots
+                host.ask_again = clock.monotonic() + SLOT_SECONDS
+            self._change.notify_all()
 
-    def _fetch(self, host: _Host, due: Due) -> Brought:
+    def _fetch(self, host: _Host, due: Due, interrupted: int) -> Brought:
         now = clock.monotonic()
         if host.is_down(now):
-            pause = host.down_until - now
-            return Brought(due, error=UnavailableError("its host is down"), pause=pause)
+            error = UnavailableError("its host is down")
+            return Brought(due, error=error, pause=host.down_until - now, tried=False)
         order = due.order
         partial = self._leftovers.partial.pop((order.source, order.path), None)
-        partial = partial or journal.begun(order.spool)
         try:
             fetched = fetch(
                 self._giver(due),
@@ -256,21 +277,31 @@ class Fetchers:
                 due.listed,
                 partial=partial,
                 traffic=Traffic() if due.giver else self.traffic,
-                stopped=lambda: self._stopping,
+                stopped=lambda: self._stopping or self._interrupted != interrupted,
             )
-        except UnavailableError as error:
-            with self._change:
-                host.failed(clock.monotonic(), error.seconds)
-            return Brought(due, error=error, pause=max(error.seconds or 0.0, _pause(due.tries)))
         except LongplayError as error:
-            return Brought(due, error=error)
+            return self._not_fetched(host, due, error)
         except Exception as error:
             words = f"{type(error).__name__}: {error}"[:300]
             where = escape(order.path)
-            return Brought(due, error=UnavailableError(words, where=where), pause=_pause(due.tries))
+            return self._not_fetched(host, due, UnavailableError(words, where=where))
         with self._change:
             host.failures = 0
         return Brought(replace(due, order=replace(order, fetched=fetched)), fetched)
+
+    def _not_fetched(self, host: _Host, due: Due, error: LongplayError) -> Brought:
+        """What a failure says of the host; what came of the file stays for its next try."""
+        begun = journal.begun(due.order.spool)
+        if begun is not None:
+            self._leftovers.partial[due.order.source, due.order.path] = begun
+        if is_final(error):
+            with self._change:
+                host.failures = 0  # it has answered
+            return Brought(due, error=error)
+        seconds = error.seconds if isinstance(error, UnavailableError) else None
+        with self._change:
+            host.failed(clock.monotonic(), seconds)
+        return Brought(due, error=error, pause=max(seconds or 0.0, _pause(due.tries)))
 
 
 def _pause(tries: int) -> float:

@@ -15,18 +15,12 @@ from typing import Any
 
 from longplay.capture import journal
 from longplay.capture.journal import Partial, Step
-from longplay.capture.orders import Fetched, Order
+from longplay.capture.orders import HEAD_BYTES, READ_BYTES, Fetched, Order
 from longplay.capture.sources import Source, Stream, Wanted
 from longplay.errors import SourceError, UnavailableError
 from longplay.files import escape
 from longplay.settings import Settings
 from longplay.torrent.merkle import ObjectHasher
-
-HEAD_BYTES = 4096
-"""Of a file's beginning, by which the worker tells what it is."""
-
-READ_BYTES = 1024 * 1024
-"""Bytes read at once from a beginning that is here already."""
 
 BREAKS = 3
 """Times that a transfer which gave something goes on at once after it broke off."""
@@ -206,7 +200,9 @@ def _take(transfer: _Transfer, chunk: bytes, out: Any, limit: int | None) -> Non
     traffic.received += len(chunk)
     traffic.again += max(0, min(transfer.most - transfer.have, len(chunk)))
     transfer.hashes.update(chunk)
-    out.write(chunk)
+    rest = memoryview(chunk)
+    while rest:  # without a buffer of ours a disk that becomes full may take a part
+        rest = rest[out.write(rest) :]
     transfer.have += len(chunk)
     transfer.most = max(transfer.most, transfer.have)
     if limit is not None and transfer.have > limit:

@@ -6,12 +6,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
+from longplay.capture.orders import READ_BYTES
 from longplay.capture.sources import Limit, Stream, Wanted
 from longplay.errors import StoreError, UnavailableError
 from longplay.model import ObjectKey, Offer
 from longplay.vault.objects import ObjectStore
-
-READ_BYTES = 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True)

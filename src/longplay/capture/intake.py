@@ -18,20 +18,14 @@ from typing import BinaryIO
 from longplay.audio.describe import describe
 from longplay.audio.tags import kind_of, read_tags, suffix_of
 from longplay.audio.transcode import to_opus
-from longplay.capture.orders import Order, Part, Taken
+from longplay.capture.orders import HEAD_BYTES, READ_BYTES, Order, Part, Taken
 from longplay.errors import InputError, MediaError
 from longplay.files import escape, inside, mtime_ns
 from longplay.model import Action, Kind, Verdict
 from longplay.torrent.merkle import ObjectHasher
 
-READ_BYTES = 1024 * 1024
-"""Bytes taken from a source at once."""
-
 FETCHED_MODE = 0o644
 """Permissions of a file that came from a source that has none."""
-
-HEAD_BYTES = 4096
-"""Bytes that tell what kind of file it is."""
 
 
 def take(order: Order) -> Taken:

@@ -10,9 +10,11 @@ from __future__ import annotations
 
 import fcntl
 import io
+import itertools
 import os
 import pickle
 import re
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
@@ -77,8 +79,15 @@ class Leftovers:
     missing: dict[bytes, Path] = field(default_factory=dict)
 
 
-def prefix() -> str:
-    """What the names of this process's spool files begin with."""
+def fresh() -> str:
+    """What the names of one file's spool files begin with: nobody else has it."""
+    return f"{_prefix()}-{next(_serial)}"
+
+
+_serial = itertools.count()
+
+
+def _prefix() -> str:
     _, pid, ticks = holder().rsplit(":", 2)
     return f"{pid}-{ticks}"
 
@@ -118,39 +127,65 @@ def boot() -> str:
 
 @contextmanager
 def adopted(folder: Path) -> Iterator[Leftovers]:
-    """What dead processes of this machine left in a spool folder and can be gone on with; the rest
-    of it is removed. One capture at a time is given it, for as long as the context lasts: others
-    find nothing."""
+    """What dead processes of this machine, and ended captures of this process, left in a spool
+    folder and can be gone on with; the rest of it is removed. One capture at a time is given it,
+    for as long as the context lasts: others find nothing."""
     found = Leftovers()
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)  # the folder itself is the lock
+    others = _at_work.begin()
     try:
         with suppress(BlockingIOError):
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            for stem, paths in _groups(folder).items():
+            for stem, paths in _groups(folder, own=not others).items():
                 if not _revive(stem, found):
                     for path in paths:
                         path.unlink(missing_ok=True)
         yield found
     finally:
         os.close(descriptor)
+        _at_work.end()
 
 
-def _groups(folder: Path) -> dict[Path, list[Path]]:
-    """The files of dead processes, by what the names of those of one file begin with."""
+class _AtWork:
+    """How many captures this process has under way: their files are in use."""
+
+    def __init__(self) -> None:
+        self._count, self._lock = 0, threading.Lock()
+
+    def begin(self) -> bool:
+        """Count one more; whether there were others."""
+        with self._lock:
+            self._count += 1
+            return self._count > 1
+
+    def end(self) -> None:
+        """Count one less."""
+        with self._lock:
+            self._count -= 1
+
+
+_at_work = _AtWork()
+
+
+def _groups(folder: Path, *, own: bool) -> dict[Path, list[Path]]:
+    """The files of dead processes, and of this one where `own`, by what the names of those of one
+    file begin with."""
     groups: dict[Path, list[Path]] = {}
     for path in sorted(folder.iterdir()):
         match = _NAME.match(path.name)
-        if match and is_gone(f"{os.uname().nodename}:{match[1].replace('-', ':')}"):
+        if match and (
+            (own and match[1] == _prefix())
+            or is_gone(f"{os.uname().nodename}:{match[1].replace('-', ':')}")
+        ):
             groups.setdefault(folder / match[0], []).append(path)
     return groups
 
 
 def clear(left: Leftovers) -> None:
-    """Remove what dead captures left that nobody wanted."""
+    """Remove what dead captures had finished and nobody wanted. Beginnings stay for a while: their
+    files may be still due."""
     for step in (*left.taken.values(), *left.fetched.values()):
         _remove(step.done)
-    for partial in left.partial.values():
-        _remove_all(partial.spool)
 
 
 def _revive(stem: Path, found: Leftovers) -> bool:
@@ -211,9 +246,11 @@ class _Reader(pickle.Unpickler):
     """Reads back our own values and nothing else: a spool folder may be a stranger's."""
 
     def find_class(self, module: str, name: str) -> Any:
-        """The class of a value, if it is one of ours."""
+        """The class of a value, if it is one of ours: no dotted name, nothing that is imported."""
         if module in _OURS or (module.startswith("pathlib") and name == "PosixPath"):
-            return super().find_class(module, name)
+            found = super().find_class(module, name)
+            if isinstance(found, type) and found.__module__ == module and "." not in name:
+                return found
         raise pickle.UnpicklingError(f"{module}.{name} is none of ours")
 
 

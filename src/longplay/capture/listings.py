@@ -6,7 +6,7 @@ What the plan wants and the listing has not is offered no longer. Format: docs/f
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -62,6 +62,10 @@ BATCH = 4096
 
 ROW_GROUP = 65_536
 
+MEMORY = "2GB"
+SPILL = "spill.tmp"
+"""What sorting a listing may take, and the folder beside it where the rest of it goes."""
+
 
 @dataclass(frozen=True, slots=True)
 class Written:
@@ -100,7 +104,7 @@ def write(
             raise InputError(
                 "offers no sound", where=source, hint="check its location; nothing was changed"
             )
-        with durable(target) as out, duckdb.connect() as connection:
+        with durable(target) as out, _asking(folder) as connection:
             rows = connection.sql(
                 "SELECT * EXCLUDE (again) FROM (SELECT *, row_number() OVER"
                 " (PARTITION BY path ORDER BY number) AS again FROM read_parquet(?))"
@@ -122,7 +126,7 @@ def look_up(folder: Path, source: str, paths: Sequence[bytes]) -> dict[bytes, tu
     path = path_of(folder, source)
     if not paths or not path.is_file():
         return {}
-    with duckdb.connect() as connection:
+    with _asking(folder) as connection:
         connection.register("wanted", pa.table({"path": pa.array(paths, pa.binary())}))
         rows = connection.execute(
             "SELECT path, kind, size, mtime_ns, checksum, version FROM read_parquet(?)"
@@ -133,6 +137,11 @@ def look_up(folder: Path, source: str, paths: Sequence[bytes]) -> dict[bytes, tu
         path: (Listed(size, time, checksum or "", version or ""), Kind(kind))
         for path, kind, size, time, checksum, version in rows
     }
+
+
+def _asking(folder: Path) -> duckdb.DuckDBPyConnection:
+    """A connection that keeps within bounds, and spills beside the listings."""
+    return duckdb.connect(config={"memory_limit": MEMORY, "temp_directory": str(folder / SPILL)})
 
 
 def _spool(
@@ -176,9 +185,3 @@ def _clean(value: Any) -> Any:
 
 def _utf8(text: str) -> str:
     return text.encode("utf-8", "replace").decode()
-
-
-def sources(folder: Path) -> Iterator[str]:
-    """The sources that have a listing."""
-    for path in sorted(folder.glob("*.parquet")):
-        yield path.name.removesuffix(".parquet")

@@ -8,6 +8,12 @@ from pathlib import Path
 from longplay.model import Action, AudioDescription, Kind, ObjectHashes
 from longplay.settings import Settings
 
+READ_BYTES = 1024 * 1024
+"""Bytes read at once, wherever a file comes from."""
+
+HEAD_BYTES = 4096
+"""Bytes of its beginning that tell what kind of file it is."""
+
 
 @dataclass(frozen=True, slots=True)
 class Fetched:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import heapq
 import queue
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -58,62 +58,116 @@ class Prepared:
 
 
 def outcomes(
-    crew: Crew, prepared: Prepared, more: bool
+    crew: Crew, prepared: Prepared, more: bool, stop: Callable[[], bool] = lambda: False
 ) -> Generator[tuple[Order, Outcome] | None, None, None]:
     """The outcome of each file, as they come, those first in the plan asked for first; None every
     moment that nothing comes.
 
     Of a file that broke its worker the bytes alone are taken, and why. Where `more` ranges follow,
-    files whose host is busy do not hold them up.
+    files whose host is busy do not hold them up. Once `stop` says so nothing more is begun, and
+    what the workers have in hand still comes: the crew is idle when this ends.
     """
+    flow = _Flow(crew, prepared)
     yield from prepared.done
-    waiting = [(order.ordinal, order) for order in prepared.orders]
-    heapq.heapify(waiting)
-    crew.fetchers.add(prepared.fetches)
-    broken: dict[int, str] = {}
-    again: list[Order] = []
-    under_way, starved = 0, 0.0
     while True:
-        while waiting and under_way < 2 * crew.workers:
-            crew.pool.submit(heapq.heappop(waiting)[1])
-            under_way += 1
-        if not under_way and not crew.fetchers.pending and crew.events.empty():
-            if not again:
+        if stop():
+            flow.wind_down()
+        flow.feed()
+        if flow.is_idle():
+            if not flow.try_again():
                 break
-            waiting, again = [(order.ordinal, order) for order in again], []
             continue
-        before, busy = clock.monotonic(), under_way > 0
-        event = _next_event(crew)
-        starved += 0.0 if busy else clock.monotonic() - before
-        if more and starved >= GIVE_WAY_SECONDS:
+        event = flow.next_event()
+        if more and flow.starved >= GIVE_WAY_SECONDS:
             yield from _withdrawn(crew)
-        if event is None:
-            yield None
-            continue
-        if isinstance(event, Brought):
-            if event.fetched is None:
-                yield event.due.order, _not_brought(crew, event)
-            else:
-                order = replace(event.due.order, size=event.fetched.hashes.size)
-                heapq.heappush(waiting, (order.ordinal, order))
-            continue
-        under_way -= 1
-        order, outcome = event
-        if isinstance(outcome, Failure) and _try_again(order, outcome):
-            broken[order.ordinal] = outcome.reason
-            again.append(replace(order, listen=False))
-            continue
-        if order.fetched is not None:
-            crew.fetchers.decoded()
-        yield order, _with_reason(outcome, broken.get(order.ordinal))
+        found = flow.take(event) if event is not None else None
+        if found is not None or event is None:
+            yield found
     crew.fetchers.give_back()
 
 
-def _next_event(crew: Crew) -> Event | None:
-    try:
-        return crew.events.get(timeout=LOOK_SECONDS)
-    except queue.Empty:
+class _Flow:
+    """The files of a range on their way through the crew. `starved` counts the seconds in which the
+    workers had nothing to do."""
+
+    def __init__(self, crew: Crew, prepared: Prepared) -> None:
+        self.crew, self.starved = crew, 0.0
+        self._waiting = [(order.ordinal, order) for order in prepared.orders]
+        heapq.heapify(self._waiting)
+        self._again: list[tuple[int, Order]] = []
+        self._broken: dict[int, str] = {}
+        self._brought: set[int] = set()
+        self._under_way = 0
+        self._ending = False
+        crew.fetchers.add(prepared.fetches)
+
+    def wind_down(self) -> None:
+        """Begin nothing more; what has been fetched stays for another capture."""
+        if not self._ending:
+            self._ending = True
+            self.crew.fetchers.withdraw()
+            self.crew.fetchers.interrupt()
+            for ordinal, _ in self._waiting:
+                self._leave(ordinal)
+            self._waiting.clear()
+            self._again.clear()
+
+    def feed(self) -> None:
+        """Give the workers what they can take."""
+        while self._waiting and self._under_way < 2 * self.crew.workers:
+            self.crew.pool.submit(heapq.heappop(self._waiting)[1])
+            self._under_way += 1
+
+    def is_idle(self) -> bool:
+        """Whether nothing is on its way."""
+        return not self._under_way and not self.crew.fetchers.pending and self.crew.events.empty()
+
+    def try_again(self) -> bool:
+        """Turn to the files that broke their worker; whether there are any."""
+        self._waiting, self._again = self._again, []
+        heapq.heapify(self._waiting)
+        return bool(self._waiting)
+
+    def next_event(self) -> Event | None:
+        """What has come; None when nothing does for a moment."""
+        before, busy = clock.monotonic(), self._under_way > 0
+        try:
+            event = self.crew.events.get(timeout=LOOK_SECONDS)
+        except queue.Empty:
+            event = None
+        self.starved += 0.0 if busy else clock.monotonic() - before
+        return event
+
+    def take(self, event: Event) -> tuple[Order, Outcome] | None:
+        """The outcome that an event is; None where the file is still on its way."""
+        if isinstance(event, Brought):
+            return self._take_brought(event)
+        self._under_way -= 1
+        order, outcome = event
+        if isinstance(outcome, Failure) and _try_again(order, outcome) and not self._ending:
+            self._broken[order.ordinal] = outcome.reason
+            self._again.append((order.ordinal, replace(order, listen=False)))
+            return None
+        self._leave(order.ordinal)
+        return order, _with_reason(outcome, self._broken.get(order.ordinal))
+
+    def _take_brought(self, event: Brought) -> tuple[Order, Outcome] | None:
+        order = event.due.order
+        if event.fetched is None:
+            return None if self._ending else (order, _not_brought(self.crew, event))
+        self._brought.add(order.ordinal)
+        if self._ending:
+            self._leave(order.ordinal)
+        else:
+            order = replace(order, size=event.fetched.hashes.size)
+            heapq.heappush(self._waiting, (order.ordinal, order))
         return None
+
+    def _leave(self, ordinal: int) -> None:
+        """A fetched file no longer waits in the spool for a worker."""
+        if ordinal in self._brought:
+            self._brought.remove(ordinal)
+            self.crew.fetchers.decoded()
 
 
 def _try_again(order: Order, failure: Failure) -> bool:
@@ -142,7 +196,7 @@ def _not_brought(crew: Crew, event: Brought) -> Later | Refusal | Failure:
     if fetchers.is_final(error):
         return Refusal(words)
     host = (event.due.giver or crew.source(order.source)).limit(order.path).host
-    return Later(host, words, event.pause, event.due.tries + 1)
+    return Later(host, words, event.pause, event.due.tries + event.tried)
 
 
 def _withdrawn(crew: Crew) -> Generator[tuple[Order, Later], None, None]:

@@ -38,7 +38,12 @@ CLAIMED = 256
 """Files that had been put off which are taken up with one range."""
 
 PUT_OFF_MOST = 10_000
-"""Files put off at most, so that hosts which are slow throughout do not put off the whole plan."""
+"""Files put off, beyond which busy hosts give way no more: else hosts which are slow throughout
+would put off the whole plan."""
+
+WAITING_MOST = 1_000_000
+"""Files put off, beyond which no new range begins: those of hosts that are down are put off
+whatever their number, and are tried first."""
 
 WAIT_SECONDS = 120.0
 """How long a capture that has nothing else to do waits for files that were put off."""
@@ -84,13 +89,16 @@ def capture(places: Places, job: Job) -> Totals:
         journal.settle(crew.leftovers)
         leases.begin_pass(places.ledger, job.plan, job.total)
         while not _finished(job, totals):
-            span = leases.acquire(places.ledger, job.plan, job.total, crew.me, leases.MAX_RANGE)
+            span = None
+            if postponing.count(places.ledger, job.plan) < WAITING_MOST:
+                span = leases.acquire(places.ledger, job.plan, job.total, crew.me, leases.MAX_RANGE)
             claimed = postponing.claim(places.ledger, job.plan, CLAIMED, crew.me)
             if span is None and not claimed:
                 if not wait_for_hosts(places, job):
                     break
                 continue
             totals = capture_range(places, job, crew, Work(span, crew.me, tuple(claimed)), totals)
+        postponing.release(places.ledger, job.plan, crew.me)
         if not _finished(job, totals):
             totals += put_off(places, job)
             journal.clear(crew.leftovers)
@@ -118,7 +126,10 @@ def capture_range(places: Places, job: Job, crew: Crew, work: Work, totals: Tota
     """
     run = _Run(places, job, crew, work, totals)
     tries = {row.ordinal: row.tries for row in work.claimed}
-    own = range(work.span[0], work.span[1] + 1) if work.span else range(0)
+    own: set[int] = set()
+    if work.span:
+        own = {*range(work.span[0], work.span[1] + 1)}
+        own -= postponing.among(places.ledger, job.plan, *work.span)  # their time has not come
     items = {item.ordinal: item for item in job.load(sorted({*tries, *own}))}
     due, counted = sort_out(places.ledger, job.folders, items.values(), job.retry)
     settled = set(tries) - {one.item.ordinal for one in due}
@@ -128,25 +139,28 @@ def capture_range(places: Places, job: Job, crew: Crew, work: Work, totals: Tota
     due.sort(key=lambda one: one.item.ordinal)
     prepared = run.prepare(due[:allowed], tries)
     more = work.span is not None and work.span[1] < job.total - 1
-    more = more and postponing.waiting(places.ledger, job.plan, 0)[0] < PUT_OFF_MOST
+    more = more and postponing.count(places.ledger, job.plan) < PUT_OFF_MOST
     before = _seen(crew)
-    with run.leased() as heart, closing(outcomes(crew, prepared, more)) as found:
-        whole = False
-        try:
-            for one in found:
-                if one is not None:
-                    order, outcome = one
-                    run.note(items[order.ordinal], order, outcome, order.ordinal in tries)
-                if run.is_full():
-                    run.commit(done=False)
-                if heart.stopped or job.enough(run.totals):
-                    break
-            else:
-                whole = allowed >= len(due)
-        except KeyboardInterrupt:
-            run.finish(done=False)
-            raise
-        run.finish(done=whole)
+    stopped = False
+    with run.leased() as heart:
+
+        def stop() -> bool:
+            nonlocal stopped
+            stopped = stopped or heart.stopped or job.enough(run.totals)
+            return stopped
+
+        with closing(outcomes(crew, prepared, more, stop)) as found:
+            try:
+                for one in found:
+                    if one is not None:
+                        order, outcome = one
+                        run.note(items[order.ordinal], order, outcome, order.ordinal in tries)
+                    if run.is_full():
+                        run.commit(done=False)
+            except KeyboardInterrupt:
+                run.finish(done=False)
+                raise
+        run.finish(done=allowed >= len(due) and not stopped)
     return run.totals + _traffic(crew, before)
 
 
@@ -172,7 +186,8 @@ class _Run:
             if isinstance(found, Taken):
                 prepared.done.append((order, found))
             elif isinstance(found, Fetched):
-                prepared.orders.append(replace(order, fetched=found))
+                size = found.hashes.size
+                prepared.orders.append(replace(order, fetched=found, size=size))
             elif original is not None:
                 listed = Listed(checksum=original.checksum, mtime_ns=state[1])
                 giver = HeldSource(self.places.store, original)
@@ -208,7 +223,8 @@ class _Run:
             step = Step(order.source, order.path, order.action, order.version, outcome)
             journal.note(order.spool, ".taken", step)
             self.batch.taken.append((order, item.carried, outcome))
-            self.totals += Totals(offered=1, captured=1, expected_bytes=item.expected_bytes)
+            self.batch.expected += item.expected_bytes
+            self.totals += Totals(offered=1, captured=1)
         self.job.progress(self.totals)
 
     @contextmanager
@@ -245,6 +261,7 @@ class _Run:
         self.pending = None
         self.totals += Totals(
             bytes=committed.bytes,
+            expected_bytes=committed.expected,  # with them: the two are compared while it goes on
             captured=-committed.collided - committed.forgotten,
             quarantined=committed.collided,
             skipped=committed.forgotten,
@@ -269,7 +286,7 @@ class _Run:
 
     def _order(self, item: Item, state: State) -> Order:
         size, time, version = state
-        spool = self.places.store.spool / f"{journal.prefix()}-{item.ordinal}"
+        spool = self.places.store.spool / journal.fresh()
         return Order(
             ordinal=item.ordinal,
             source=item.carried.source,
@@ -301,7 +318,8 @@ def wait_for_hosts(places: Places, job: Job) -> bool:
 
 def put_off(places: Places, job: Job) -> Totals:
     """Files that are still due, because their hosts gave nothing."""
-    count, rows = postponing.waiting(places.ledger, job.plan, FAILURES_TOLD)
+    count = postponing.count(places.ledger, job.plan)
+    rows = postponing.waiting(places.ledger, job.plan, FAILURES_TOLD)
     names = {item.ordinal: escape(item.path) for item in job.load([row.ordinal for row in rows])}
     words = tuple(f"{names.get(row.ordinal, row.host)}: {row.reason}" for row in rows)
     return Totals(offered=count, failed=count, failures=words)

@@ -97,7 +97,8 @@ def workers(connection: Connection) -> tuple[Worker, ...]:
 
 
 def hosts(connection: Connection) -> tuple[Host, ...]:
-    """The hosts that files are fetched from now or were put off for; those with most first."""
+    """The hosts that somebody holds slots of, or whose files were put off; those with most slots
+    first, then those with most files put off."""
     s, p = tables.host_slots.c, tables.postponed.c
     now = clock.timestamp()
     live = sa.select(s.host, s.holder).where(s.expires >= now)
@@ -108,12 +109,15 @@ def hosts(connection: Connection) -> tuple[Host, ...]:
     count = sa.func.count()
     query = sa.select(p.host, count, sa.func.min(p.until)).group_by(p.host).order_by(count.desc())
     rested = {row[0]: row[1:] for row in connection.execute(query.limit(MOST_HOSTS))}
-    names = sorted({*asked, *rested}, key=lambda one: (-asked.get(one, 0), one))
+    put_off = {name: int(row[0]) for name, row in rested.items()}
+    names = sorted(
+        {*asked, *rested}, key=lambda one: (-asked.get(one, 0), -put_off.get(one, 0), one)
+    )
     return tuple(
         Host(
             name,
             asked.get(name, 0),
-            int(rested[name][0]) if name in rested else 0,
+            put_off.get(name, 0),
             rested[name][1] if name in rested else None,
             _why(connection, name) if name in rested else None,
         )

@@ -333,5 +333,5 @@ def is_gone(name: str) -> bool:
     try:
         fields = stat.read_text().rsplit(")", 1)[1].split()
         return fields[19] != ticks or fields[0] in "ZX"  # ended, if nobody has asked how
-    except FileNotFoundError:
+    except (FileNotFoundError, ProcessLookupError):
         return Path("/proc/self").exists()

@@ -59,13 +59,14 @@ def claim(ledger: Ledger, plan: str, count: int, holder: str) -> list[Postponed]
     now = clock.timestamp()
     p = postponed.c
     with ledger.write() as connection:
-        rows = connection.execute(
-            sa.select(p.ordinal, p.host, p.until, p.tries, p.reason, p.holder)
-            .where(p.plan == plan, sa.or_(p.until <= now, p.holder.is_not(None)))
-            .order_by(p.ordinal)
-        ).all()
-        free = [row for row in rows if row.until <= now or (row.holder and is_gone(row.holder))]
-        found = [Postponed(*row[:5]) for row in free[:count]]
+        rows = sa.select(p.ordinal, p.host, p.until, p.tries, p.reason, p.holder).where(
+            p.plan == plan
+        )
+        due = connection.execute(rows.where(p.until <= now).order_by(p.ordinal).limit(count))
+        claimed = connection.execute(rows.where(p.until > now, p.holder.is_not(None)))
+        free = [*due, *(row for row in claimed if is_gone(row.holder))]
+        free = sorted(free, key=lambda row: row.ordinal)[:count]
+        found = [Postponed(*row[:5]) for row in free]
         _mark(connection, plan, [row.ordinal for row in found], holder)
         return found
 
@@ -98,6 +99,14 @@ def settle(connection: Connection, plan: str, ordinals: Collection[int], holder:
     return set(ordinals) - found
 
 
+def among(ledger: Ledger, plan: str, first: int, last: int) -> set[int]:
+    """Which ordinals of a range (both ends included) are put off."""
+    p = postponed.c
+    query = sa.select(p.ordinal).where(p.plan == plan, p.ordinal.between(first, last))
+    with ledger.read() as connection:
+        return set(connection.scalars(query))
+
+
 def soonest(ledger: Ledger, plan: str) -> str | None:
     """When the next file may be tried again; None where nothing was put off."""
     with ledger.read() as connection:
@@ -106,26 +115,29 @@ def soonest(ledger: Ledger, plan: str) -> str | None:
         return found
 
 
-def waiting(ledger: Ledger, plan: str, count: int) -> tuple[int, list[Postponed]]:
-    """How many files of the plan are put off, and the first of them."""
+def count(ledger: Ledger, plan: str) -> int:
+    """How many files of the plan are put off."""
+    query = sa.select(sa.func.count()).select_from(postponed).where(postponed.c.plan == plan)
+    with ledger.read() as connection:
+        return int(connection.scalar(query) or 0)
+
+
+def waiting(ledger: Ledger, plan: str, most: int) -> list[Postponed]:
+    """The first files of the plan that are put off."""
     p = postponed.c
     with ledger.read() as connection:
-        total = connection.scalar(
-            sa.select(sa.func.count()).select_from(postponed).where(p.plan == plan)
-        )
         rows = connection.execute(
             sa.select(p.ordinal, p.host, p.until, p.tries, p.reason)
             .where(p.plan == plan)
             .order_by(p.ordinal)
-            .limit(count)
+            .limit(most)
         )
-        return int(total or 0), [Postponed(*row) for row in rows]
+        return [Postponed(*row) for row in rows]
 
 
 def _mark(connection: Connection, plan: str, ordinals: list[int], holder: str) -> None:
     until = clock.text_of(clock.now() + CLAIM_TIME)
-    for start in range(0, len(ordinals), writing.QUERY_ROWS):
-        some = ordinals[start : start + writing.QUERY_ROWS]
+    for some in writing.parts(ordinals):
         connection.execute(
             postponed.update()
             .where(postponed.c.plan == plan, postponed.c.ordinal.in_(some))

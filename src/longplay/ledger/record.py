@@ -11,13 +11,11 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from longplay import clock
-from longplay.ledger import log, tables, tally, writing
+from longplay.ledger import log, tables, tally
 from longplay.ledger.writing import insert, parts, upsert
 from longplay.model import ObjectKey, Statement
 
 LAYER_FACT = "rights of "
-
-QUERY_ROWS = writing.QUERY_ROWS
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,11 +86,10 @@ class EvidenceFile:
 
 def known_sizes(connection: Connection, roots: Iterable[bytes]) -> dict[bytes, int]:
     """Which of these roots are stored, and the sizes of the objects that have them."""
-    roots = list(roots)
     found: dict[bytes, int] = {}
-    for start in range(0, len(roots), QUERY_ROWS):
+    for some in parts(list(roots)):
         query = sa.select(tables.objects.c.root, tables.objects.c.size).where(
-            tables.objects.c.root.in_(roots[start : start + QUERY_ROWS])
+            tables.objects.c.root.in_(some)
         )
         found.update((root, size) for root, size in connection.execute(query))
     return found
@@ -100,13 +97,10 @@ def known_sizes(connection: Connection, roots: Iterable[bytes]) -> dict[bytes, i
 
 def known_places(connection: Connection, roots: Iterable[bytes]) -> dict[bytes, tuple[int, str]]:
     """Size and suffix of each of these roots that is stored."""
-    roots = list(roots)
     found: dict[bytes, tuple[int, str]] = {}
     o = tables.objects.c
-    for start in range(0, len(roots), QUERY_ROWS):
-        query = sa.select(o.root, o.size, o.suffix).where(
-            o.root.in_(roots[start : start + QUERY_ROWS])
-        )
+    for some in parts(list(roots)):
+        query = sa.select(o.root, o.size, o.suffix).where(o.root.in_(some))
         found.update((root, (size, suffix)) for root, size, suffix in connection.execute(query))
     return found
 

@@ -11,21 +11,20 @@ import numpy as np
 
 from longplay import clock, engine
 from longplay.archive import Archive
-from longplay.capture import listings, pipeline
+from longplay.capture import pipeline
 from longplay.capture.batch import Carried
 from longplay.capture.due import Item
-from longplay.capture.fetching import Listed
 from longplay.capture.pipeline import Job
 from longplay.capture.totals import Totals
 from longplay.catalogue import popularity
 from longplay.catalogue.snapshot import open_current
 from longplay.ledger import queries
-from longplay.model import Action, Kind, Role
+from longplay.model import Action, Role
 from longplay.planning import Plan, table
 from longplay.workflows import planning, shares
+from longplay.workflows.listed import Found, LookedUp
 
 Progress = Callable[[int, int, str], None]
-AllListed = dict[tuple[str, bytes], tuple[Listed, Kind]]
 Parts = dict[tuple[str, bytes], list[tuple[int, int, int | None, str]]]
 
 
@@ -100,7 +99,7 @@ class _Drift:
     def __call__(self, totals: Totals) -> bool:
         if self.plan.budget is not None and self.plan.bytes:
             off = abs(totals.bytes - totals.expected_bytes) / self.plan.bytes
-            self.seen = off > self.tolerance
+            self.seen = self.seen or off > self.tolerance
         return self.seen
 
 
@@ -115,11 +114,11 @@ def _job(
     retry: bool,
 ) -> Job:
     path = planning.plan_path(archive, plan.id)
-    parts = _parts(archive)
+    parts, looked_up = _parts(archive), LookedUp(archive, path)
 
     def load(ordinals: Sequence[int]) -> Iterator[Item]:
         rows = table.read_rows(path, ordinals).to_pylist()
-        listed = _listed(archive, rows)
+        listed = looked_up.of(ordinals, rows)
         for row in rows:
             yield _item(row, parts, listed)
 
@@ -143,20 +142,6 @@ def _folders(archive: Archive) -> dict[str, str]:
     return {one.name: one.location for one in archive.settings.sources if one.kind == "folder"}
 
 
-def _listed(archive: Archive, rows: list[dict[str, Any]]) -> AllListed:
-    """What other sources listed of the files of a plan."""
-    folders = _folders(archive)
-    wanted: dict[str, list[bytes]] = defaultdict(list)
-    for row in rows:
-        if row["source"] not in folders:
-            wanted[row["source"]].append(row["path"])
-    return {
-        (source, path): found
-        for source, paths in wanted.items()
-        for path, found in listings.look_up(archive.listings, source, paths).items()
-    }
-
-
 def _words(totals: Totals) -> str:
     return f"{totals.bytes / 1e6:,.1f} MB, {totals.quarantined} quarantined"
 
@@ -171,7 +156,7 @@ def _parts(archive: Archive) -> Parts:
     return found
 
 
-def _item(row: dict[str, Any], parts: Parts, listed: AllListed) -> Item:
+def _item(row: dict[str, Any], parts: Parts, listed: Found) -> Item:
     action = Action(row["action"])
     carried = parts.get((row["source"], row["path"]), [])
     if not carried and row["recording"] is not None:

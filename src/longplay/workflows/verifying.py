@@ -16,7 +16,7 @@ from longplay.archive import Archive
 from longplay.errors import StoreError
 from longplay.ledger import copies, log, queries, record, tables, tally
 from longplay.ledger.log import LogState
-from longplay.ledger.record import QUERY_ROWS
+from longplay.ledger.writing import QUERY_ROWS
 from longplay.model import ObjectKey
 from longplay.vault import evidence, replicas, rounds
 from longplay.vault.fixity import Finding
