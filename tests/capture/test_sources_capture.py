@@ -7,77 +7,17 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import replace
-from pathlib import Path
 
 import pytest
-import sqlalchemy as sa
 
-from longplay.archive import Archive, create
-from longplay.capture import crew, fetchers, outcomes, pipeline
-from longplay.capture.batch import Carried
-from longplay.capture.due import Item
+from longplay.archive import Archive
+from longplay.capture import pipeline
 from longplay.capture.fetching import Listed
-from longplay.capture.pipeline import Job, capture
+from longplay.capture.pipeline import capture
 from longplay.capture.sources import Limit, Wanted
 from longplay.ledger import hosts, postponing, tables
-from longplay.model import Action, Kind
-from longplay.settings import Politeness, Source
-from longplay.workflows.verifying import verify
 from tests.capture.giving import Giving
-
-NAMES = [f"{number:03}.txt".encode() for number in range(30)]
-
-
-@pytest.fixture
-def archive(tmp_path: Path) -> Iterator[Archive]:
-    with create(tmp_path / "archive") as made:
-        yield made
-
-
-@pytest.fixture
-def giving(monkeypatch: pytest.MonkeyPatch) -> Giving:
-    made = Giving({name: name * 100 for name in NAMES})
-    monkeypatch.setattr(crew, "open_source", lambda *_: made)
-    monkeypatch.setattr(fetchers, "FIRST_PAUSE", 0.1)
-    monkeypatch.setattr(outcomes, "GIVE_WAY_SECONDS", 0.3)
-    monkeypatch.setattr(pipeline, "WAIT_SECONDS", 5.0)
-    return made
-
-
-def job(archive: Archive, names: list[bytes], listed: Listed | None = None, **more: object) -> Job:
-    carried = Carried("web", None, None, ())
-    items = [
-        Item(at, name, Action.ORIGINAL, 0, carried, listed or Listed(), Kind.TEXT)
-        for at, name in enumerate(names)
-    ]
-    source = Source(name="web", kind="http", location="x", rights="y", politeness=Politeness())
-    settings = archive.settings.model_copy(update={"sources": (source,)})
-    fresh = Job(
-        plan="p",
-        total=len(items),
-        load=lambda ordinals: [items[ordinal] for ordinal in ordinals],
-        folders={},
-        settings=settings,
-        workers=2,
-    )
-    return replace(fresh, **more)  # type: ignore[arg-type]
-
-
-def held(archive: Archive) -> set[bytes]:
-    with archive.ledger.read() as connection:
-        return set(connection.scalars(sa.select(tables.holdings.c.path)))
-
-
-def reasons(archive: Archive) -> dict[bytes, str]:
-    with archive.ledger.read() as connection:
-        q = tables.quarantine.c
-        return {row.path: row.reason for row in connection.execute(sa.select(q.path, q.reason))}
-
-
-def is_clean(archive: Archive) -> bool:
-    spool = [path.name for path in archive.store.spool.iterdir()]
-    return spool == [] and verify(archive, progress=lambda *_: None).sound
+from tests.capture.jobs import NAMES, held, is_clean, job, reasons
 
 
 def test_everything_is_fetched_once_and_held(archive: Archive, giving: Giving) -> None:
