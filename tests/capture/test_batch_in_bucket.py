@@ -10,8 +10,8 @@ import pytest
 from obstore.store import MemoryStore
 
 from longplay.archive import Archive, create
-from longplay.capture.batch import sweep_store
 from longplay.capture.pipeline import capture
+from longplay.capture.tidying import sweep_store
 from longplay.ledger import queries, tables
 from longplay.vault import s3store
 from longplay.vault.bucket import Bucket

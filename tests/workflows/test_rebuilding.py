@@ -15,7 +15,7 @@ import sqlalchemy as sa
 
 from longplay.archive import open_archive
 from longplay.capture import crew, pipeline
-from longplay.capture.batch import sweep
+from longplay.capture.tidying import sweep
 from longplay.errors import LockedError
 from longplay.ledger import claims, log, tables
 from longplay.rights.claims import Step

@@ -1,26 +1,25 @@
 """One batch of captured files, and committing it: evidence, objects, then one transaction.
 
-Whatever dies before the transaction leaves rubbish that `sweep` removes; whatever dies after it
-leaves a batch that is there. Nothing is half there.
+Whatever dies before the transaction leaves rubbish that `tidying.sweep` removes; whatever dies
+after it leaves a batch that is there. Nothing is half there.
 """
 
 from __future__ import annotations
 
 import errno
 import shutil
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from longplay import clock, files
+from longplay import clock
 from longplay.capture import journal
 from longplay.capture.orders import Order, Part, Taken
-from longplay.capture.places import Places
-from longplay.errors import LedgerError, StoreError
+from longplay.capture.places import Places, set_aside_name
+from longplay.errors import LedgerError
 from longplay.files import durable, escape, publish
 from longplay.ledger import (
     batches,
@@ -30,14 +29,12 @@ from longplay.ledger import (
     postponing,
     record,
     sweeping,
-    tables,
 )
 from longplay.ledger.batches import File, Inside
 from longplay.ledger.postponing import Postponed
 from longplay.model import Action, Kind, ObjectKey
-from longplay.vault import evidence, standing
-from longplay.vault.objects import Arrival, Beside, Note, root_of
-from longplay.vault.shelves import Shelf
+from longplay.vault import evidence
+from longplay.vault.objects import Arrival, Beside, Note
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,114 +165,6 @@ def _store(
     places.store.settle(notes)
 
 
-def sweep(places: Places, wanted: Mapping[bytes, Path] | None = None) -> int:
-    """Remove what captures that died left behind; only while no other capture of this machine runs.
-    Bytes whose way into the store had begun go back to the spool files that are `wanted`, by root.
-    Where the ledger lacks evidence that it names, what it does not name stays
-    (`evidence.leftovers`)."""
-    return sweep_store(places, wanted) + _sweep_folders(places)
-
-
-def sweep_store(places: Places, wanted: Mapping[bytes, Path] | None = None) -> int:
-    """`sweep`, but for the local folders of evidence and quarantine."""
-
-    def named_suffix(root: bytes) -> str | None:
-        query = sa.select(tables.objects.c.suffix).where(tables.objects.c.root == root)
-        with places.ledger.read() as connection:
-            return connection.scalar(query)
-
-    def keeps(path: str) -> bool:
-        shelf, _, name = path.rpartition("/")
-        with places.ledger.read() as connection:
-            if shelf == places.evidence_files.prefix:
-                e = tables.evidence_files.c
-                return connection.scalar(sa.select(e.name).where(e.name == name)) is not None
-            return shelf != places.quarantined.prefix or _is_aside(connection, name)
-
-    def begin() -> None:
-        with places.ledger.write(alone=False) as connection:
-            sweeping.begin(connection)
-
-    return places.store.sweep(named_suffix, keeps, begin, wanted)
-
-
-def _sweep_folders(places: Places) -> int:
-    """Remove what no transaction names from evidence and quarantine on this machine; nobody writes
-    the ledger meanwhile, so nobody has just written what it is about to name."""
-    with places.ledger.write() as connection:
-        named = _named_evidence(connection)
-        if places.evidence_files.is_remote:
-            left: list[Path] | None = [
-                path for path in places.evidence.iterdir() if path.name not in named
-            ]
-        else:
-            left = evidence.leftovers(places.evidence, named)
-        if left is None:
-            return 0
-        for path in left:
-            path.unlink()
-        aside = files.sweep(places.quarantine, _named_aside(connection))
-    return len(left) + len(aside)
-
-
-def _named_evidence(connection: Connection) -> set[str]:
-    return set(connection.scalars(sa.select(tables.evidence_files.c.name)))
-
-
-def _is_aside(connection: Connection, name: str) -> bool:
-    root = root_of(name)
-    query = sa.select(tables.quarantine.c.size).where(tables.quarantine.c.root == root)
-    return root is None or name in {
-        set_aside_name(ObjectKey(root, size)) for size in connection.scalars(query)
-    }
-
-
-def _named_aside(connection: Connection) -> set[str]:
-    q = tables.quarantine.c
-    rows = connection.execute(sa.select(q.root, q.size).where(q.root.is_not(None)))
-    return {set_aside_name(ObjectKey(root, size)) for root, size in rows}
-
-
-def merge_evidence(places: Places) -> None:
-    """Make few large evidence files of many small ones, and close the log's last stretch; only
-    while no other capture of this machine runs."""
-    shelf = places.evidence_files
-    standing.close_log(places.ledger, shelf)
-    table = tables.evidence_files
-    with places.ledger.read() as connection:
-        rows = connection.execute(
-            sa.select(table.c.name, table.c.kind, table.c.bytes, table.c.sha256)
-        ).all()
-    digests = {name: digest for name, *_, digest in rows}
-    for kind, small in evidence.to_merge(
-        [(name, kind, size) for name, kind, size, _ in rows]
-    ).items():
-        # What rots stays as it is, until `verify` finds it: merged, it would look sound.
-        names = [one for one in small if _is_sound(shelf, one, digests[one])]
-        if len(names) < evidence.MERGE_COUNT:
-            continue
-        merged = evidence.merge(places.evidence, kind, names)
-        gone = sorted(set(names) - {merged.name})
-        notes = shelf.upload([merged.name], gone)
-        mine = table.c.name.in_(names)
-        with places.ledger.write() as connection:
-            there = connection.scalar(sa.select(sa.func.count()).where(mine))
-            if there != len(names):
-                continue  # another machine has merged them: ours is swept
-            connection.execute(table.delete().where(mine))
-            record.add_evidence(connection, [merged])
-        shelf.drop(gone)
-        shelf.settle(notes)
-
-
-def _is_sound(shelf: Shelf, name: str, digest: bytes) -> bool:
-    try:
-        (path,) = shelf.fetch([name])
-    except StoreError:
-        return False
-    return evidence.is_whole(path, digest)
-
-
 def _parts(batch: Batch) -> Iterator[Part]:
     for _, _, taken in batch.taken:
         yield taken.main
@@ -390,11 +279,6 @@ def _write_evidence(
         log.merkle_root(evidence.leaf(row) for row in hashes),
         {kind: root for kind, (_, root) in there.items()},
     )
-
-
-def set_aside_name(key: ObjectKey) -> str:
-    """What a file is called in the quarantine folder; the root alone need not tell it."""
-    return f"{key.hex}-{key.size}"
 
 
 def _move(spool: Path, place: Path) -> None:

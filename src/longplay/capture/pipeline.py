@@ -12,7 +12,7 @@ from pathlib import Path
 
 from longplay import clock
 from longplay.capture import journal
-from longplay.capture.batch import Batch, Committed, Grant, merge_evidence, sweep
+from longplay.capture.batch import Batch, Committed, Grant
 from longplay.capture.crew import Crew
 from longplay.capture.due import DueItem, Item, State, is_same, sort_out
 from longplay.capture.fetchers import Due
@@ -22,6 +22,7 @@ from longplay.capture.journal import Step
 from longplay.capture.orders import Fetched, Order, Taken, take
 from longplay.capture.outcomes import LOOK_SECONDS, Later, Outcome, Prepared, Refusal, outcomes
 from longplay.capture.places import Places
+from longplay.capture.tidying import merge_evidence, sweep
 from longplay.capture.totals import FAILURES_TOLD, Totals
 from longplay.engine import Failure
 from longplay.files import escape

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from longplay.ledger.database import Ledger
+from longplay.model import ObjectKey
 from longplay.vault.objects import ObjectStore
 from longplay.vault.shelves import Shelf
 
@@ -44,6 +45,11 @@ class Places:
         """`sharing` of this archive."""
         with sharing(self.evidence) as place:
             yield place
+
+
+def set_aside_name(key: ObjectKey) -> str:
+    """What a file is called in the quarantine folder; the root alone need not tell it."""
+    return f"{key.hex}-{key.size}"
 
 
 @contextmanager

@@ -237,10 +237,13 @@ class Cluster:
     def _drop_silent(self, flights: _Flights[Task], suspects: Collection[Task]) -> None:
         """Cancel suspected tasks whose worker has not been heard of since some ticks, and let the
         worker go: it would be given the next task."""
-        for flight in flights.by_key.values():
-            if not any(flight.task is task for task in suspects):
+        suspected = {id(task) for task in suspects}
+        watched: dict[str, _Flight[Task]] = {}
+        for key, flight in flights.by_key.items():
+            if id(flight.task) in suspected:
+                watched[key] = flight
+            else:
                 flight.heard.clear()
-        watched = {k: flight for k, flight in flights.by_key.items() if flight.task in suspects}
         if not watched:
             return
         workers = self._ask(self._client.scheduler_info)["workers"]

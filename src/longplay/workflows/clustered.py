@@ -16,9 +16,9 @@ from typing import TypeVar
 from longplay import clock
 from longplay.archive import Archive
 from longplay.capture import journal, pipeline
-from longplay.capture.batch import merge_evidence, sweep
 from longplay.capture.due import Item
 from longplay.capture.pipeline import CLAIMED, Job
+from longplay.capture.tidying import merge_evidence, sweep
 from longplay.capture.totals import Totals
 from longplay.engine import Failure
 from longplay.engine.cluster import Cluster

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from sqlalchemy.engine import Connection
 
 from longplay.archive import Archive
-from longplay.capture.batch import set_aside_name
+from longplay.capture.places import set_aside_name
 from longplay.catalogue import ids
 from longplay.errors import InputError, UsageError
 from longplay.ledger import forgetting as record

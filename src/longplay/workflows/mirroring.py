@@ -16,8 +16,8 @@ from typing import Any
 from longplay import archive as archives
 from longplay import clock
 from longplay.archive import Archive
-from longplay.capture.batch import merge_evidence
-from longplay.capture.batch import sweep as sweep_batches
+from longplay.capture.tidying import merge_evidence
+from longplay.capture.tidying import sweep as sweep_batches
 from longplay.errors import ArchiveError, FeedError, LongplayError
 from longplay.files import write_durably, writer_lock
 from longplay.ledger import queries, tables

@@ -25,7 +25,8 @@ from longplay import archive as archives
 from longplay import clock
 from longplay.archive import Archive, open_archive
 from longplay.capture import places
-from longplay.capture.batch import set_aside_name, sweep_store
+from longplay.capture.places import set_aside_name
+from longplay.capture.tidying import sweep_store
 from longplay.errors import LockedError, StoreError, UsageError
 from longplay.files import TEMPORARY
 from longplay.ledger import log, queries, tables

@@ -14,7 +14,7 @@ from typing import BinaryIO
 import sqlalchemy as sa
 
 from longplay.archive import Archive
-from longplay.capture.batch import set_aside_name
+from longplay.capture.places import set_aside_name
 from longplay.errors import StoreError
 from longplay.files import TEMPORARY, escape, inside, mtime_ns
 from longplay.ledger import tables
