@@ -175,7 +175,8 @@ def test_a_limit_of_requests_is_met_with_pauses(nginx: Nginx, client: PoliteClie
 
 def test_a_limit_of_connections_puts_off_the_second(nginx: Nginx) -> None:
     waits: list[float] = []
-    client = PoliteClient(Politeness(private=True, robots=False), pause=waits.append)
+    manners = Politeness(private=True, robots=False, per_second=1e9)
+    client = PoliteClient(manners, pause=waits.append)
     wanted = Wanted(f"{nginx.address}/few/a.flac".encode())
     with client.open(wanted, sound=True) as stream:
         first = next(stream.chunks)

@@ -131,6 +131,32 @@ def test_rules_hold_for_the_host_that_is_redirected_to(host: Host, asking: Askin
     assert other.paths() == []
 
 
+def test_every_request_for_a_file_counts(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
+    other = Host({"/c.flac": SONG})
+    monkeypatch.setattr(clock, "monotonic", lambda: 100.0)
+    with serving(other):
+        host.robots = (200, b"User-agent: *\nCrawl-delay: 10")
+        host.faults = [
+            answering(302, Location="/b.flac"),
+            answering(503, Retry_After="1"),
+            answering(302, Location=f"{other.address}/c.flac"),
+        ]
+        asking = Asking(per_second=2)
+        assert asking.all(host) == SONG
+    assert host.paths() == ["/a.flac", "/b.flac", "/a.flac"]
+    assert asking.waits == [10, 20, 1, 30, 0.5], "after the rules, the redirect; the other's rules"
+
+
+def test_many_files_of_a_host_wait_for_their_turns(host: Host, asking: Asking) -> None:
+    made = Asking(per_second=0.001, robots=False)
+    threads = [threading.Thread(target=made.all, args=(host,)) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert [round(wait, -3) for wait in sorted(made.waits)] == [1000, 2000, 3000]
+
+
 def test_rules_are_not_asked_for_where_they_do_not_matter(host: Host) -> None:
     host.robots = (200, b"User-agent: *\nDisallow: /")
     assert Asking(robots=False).all(host) == SONG

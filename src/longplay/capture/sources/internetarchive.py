@@ -17,7 +17,6 @@ from urllib.parse import quote
 
 from longplay import settings
 from longplay.capture.sources import Limit, Stream, Wanted, archive_items, kinds
-from longplay.capture.sources.pacing import Pace
 from longplay.capture.sources.polite import Pause, PoliteClient
 from longplay.errors import SourceError, UnavailableError
 from longplay.model import Offer
@@ -107,14 +106,14 @@ def _require(document: dict[str, Any], identifier: str) -> None:
 
 
 class _Library:
-    """The Internet Archive's own library, over our connections and at our pace."""
+    """The Internet Archive's own library, over our connections and at their pace."""
 
     def __init__(self, client: PoliteClient, base: str, host: str | None) -> None:
         from internetarchive import ArchiveSession
 
         logging.getLogger("internetarchive").addHandler(logging.NullHandler())
         self._base = base
-        self._wire = _wire(client, Pace(client))
+        self._wire = _wire(client)
         # No settings of a user who may have an account there: nobody is signed in.
         self._session = ArchiveSession({"general": {"secure": host is None}}, os.devnull)
         self._session.trust_env = False
@@ -163,7 +162,7 @@ class _Library:
         self._session.mount(self._base, self._wire)
 
 
-def _wire(client: PoliteClient, pace: Pace) -> Any:
+def _wire(client: PoliteClient) -> Any:
     """An adapter by which the library's requests go through the polite client. Late, since the
     library of requests is loaded with the archive's alone."""
     from requests import PreparedRequest, Response
@@ -174,7 +173,6 @@ def _wire(client: PoliteClient, pace: Pace) -> Any:
 
         def send(self, request: PreparedRequest, *_: Any, **__: Any) -> Response:
             address = str(request.url)
-            pace.keep(address)
             try:
                 body = client.read(address, MAX_DOCUMENT_BYTES, method=str(request.method))
             except SourceError as error:

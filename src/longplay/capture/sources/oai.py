@@ -17,7 +17,6 @@ import httpx
 
 from longplay import settings
 from longplay.capture.sources import Limit, Stream, Wanted, kinds
-from longplay.capture.sources.pacing import Pace
 from longplay.capture.sources.polite import Pause, PoliteClient
 from longplay.catalogue import identifiers
 from longplay.catalogue.importers.oai import harvesting, received
@@ -46,7 +45,6 @@ class OaiSource:
         self._kept = harvesting.folder_of(folder / CATALOGUE, source.name)
         polite = source.politeness
         self._client = PoliteClient(polite, pause=pause)
-        self._pace = Pace(self._client)
         self._manners = Manners(
             pause=1 / polite.per_second,
             allow_private=polite.private,
@@ -87,7 +85,6 @@ class OaiSource:
 
     def _is_sound(self, url: httpx.URL) -> bool:
         """Whether a link leads to sound. What cannot be told today is tried when it is captured."""
-        self._pace.keep(str(url))
         try:
             with self._client.open(Wanted(str(url).encode()), sound=True) as stream:
                 return bool(next(iter(stream.chunks), b""))

@@ -1,22 +1,36 @@
-"""The pace at which a source is listed. That of captures is kept by slots in the ledger."""
+"""The pace of one client's requests: every one counts, be it for rules, a redirect or a retry.
+
+How often a host is asked by all captures together is kept by slots in the ledger; what one file
+takes beyond its first request is kept apart here.
+"""
 
 from __future__ import annotations
 
+import threading
+from collections import OrderedDict
+
 from longplay import clock
-from longplay.capture.sources.polite import PoliteClient
+from longplay.capture.sources import Limit
+
+MAX_HOSTS = 1000
+"""Hosts whose last request is remembered."""
 
 
 class Pace:
-    """Keeps requests to one host apart, as its limit says. For one thread."""
+    """Turns at hosts, as far apart as their limits say. Threads may share one."""
 
-    def __init__(self, client: PoliteClient) -> None:
-        self._client = client
-        self._last: dict[str, float] = {}
+    def __init__(self) -> None:
+        self._last: OrderedDict[str, float] = OrderedDict()
+        self._lock = threading.Lock()
 
-    def keep(self, address: str) -> None:
-        """Wait until the host of an address may be asked again."""
-        limit = self._client.limit(address)
-        if limit.host in self._last:
-            between = 1 / limit.per_second
-            self._client.wait(self._last[limit.host] + between - clock.monotonic())
-        self._last[limit.host] = clock.monotonic()
+    def turn(self, limit: Limit) -> float:
+        """Take the next turn at a host; returns the seconds until it comes."""
+        with self._lock:
+            now = at = clock.monotonic()
+            if limit.host in self._last:
+                at = max(now, self._last[limit.host] + 1 / limit.per_second)
+            self._last[limit.host] = at
+            self._last.move_to_end(limit.host)
+            if len(self._last) > MAX_HOSTS:
+                self._last.popitem(last=False)
+            return at - now

@@ -2,8 +2,8 @@
 
 Asks for one file at a time on one connection, goes on where a transfer broke off, follows
 redirects by hand, keeps to robots.txt, waits as it is asked to, and reads nothing without a limit.
-How many files are fetched from a host at a time, and how often it is asked, is kept by whoever
-calls (`limit`).
+How many files are fetched from a host at a time, and how often files are, is kept by whoever calls
+(`limit`); no two requests of one client follow each other faster either, whatever they are for.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ import httpx
 from longplay import clock
 from longplay.capture.sources import Limit, Stream, Wanted, answers
 from longplay.capture.sources.answers import Head
+from longplay.capture.sources.pacing import Pace
 from longplay.capture.sources.rulebook import Rulebook
 from longplay.errors import SourceError, UnavailableError
 from longplay.settings import Politeness
@@ -71,10 +72,13 @@ class PoliteClient:
             },
         )
         self._rules = Rulebook(self._fetch_rules)
+        self._pace = Pace()
 
     def limit(self, address: str) -> Limit:
         """What may be asked of the host of this address, as far as its rules are known by now."""
-        url = addresses.parsed(address)
+        return self._limit(addresses.parsed(address))
+
+    def _limit(self, url: httpx.URL) -> Limit:
         rules = self._rules.known(_origin(url))
         delay = rules.delay if rules is not None and self._manners.robots else 0.0
         rate = self._manners.per_second
@@ -206,6 +210,7 @@ class PoliteClient:
             for _ in range(MAX_REDIRECTS + 1):
                 if ruled and self._manners.robots:
                     self._rules.require(_origin(url), str(url))
+                self.wait(self._pace.turn(self._limit(url)))
                 with self._transport.within(self._manners.patience_seconds):
                     request = self._client.build_request(method, url, headers=more)
                     answer = self._client.send(request, stream=True)
