@@ -42,8 +42,9 @@ bench: $(VENV)/.ready
 system-packages:
 	apt-get update -q
 	DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends \
-		aria2 b3sum ffmpeg flac libchromaprint-tools memcached minisign mktorrent nginx-light postgresql \
-		qbittorrent-nox strace swift swift-account swift-container swift-object swift-proxy
+		aria2 b3sum chromium dbus-x11 ffmpeg flac libchromaprint-tools memcached minisign mktorrent nginx-light postgresql \
+		qbittorrent-nox strace strawberry swift swift-account swift-container swift-object swift-proxy \
+		wrk xauth xvfb
 
 clean:
 	rm -rf $(VENV) build .mypy_cache .ruff_cache .pytest_cache
