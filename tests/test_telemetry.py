@@ -132,6 +132,69 @@ def test_the_missing_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     assert "install longplay[telemetry]" in problem
 
 
+def test_settings_that_the_sdk_refuses_are_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("opentelemetry.exporter.otlp.proto.http")
+    monkeypatch.setenv(telemetry.ENDPOINT, "http://127.0.0.1:9")
+    monkeypatch.setenv("OTEL_METRIC_EXPORT_INTERVAL", "-1")
+    problem = telemetry.start("1")
+    assert problem is not None
+    assert problem.startswith("OpenTelemetry refuses its settings: ")
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "wanted"),
+    [
+        ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "http://127.0.0.1:9", True),
+        ("OTEL_EXPORTER_OTLP_METRICS_ENDPOINT", "http://127.0.0.1:9", True),
+        (telemetry.ENDPOINT, "", False),
+        ("OTEL_SDK_DISABLED", "True", False),
+    ],
+)
+def test_the_environment_says_whether_anything_is_sent(
+    monkeypatch: pytest.MonkeyPatch, name: str, value: str, wanted: bool
+) -> None:
+    if name == "OTEL_SDK_DISABLED":
+        monkeypatch.setenv(telemetry.ENDPOINT, "http://127.0.0.1:9")
+    monkeypatch.setenv(name, value)
+    # With the extra away, whoever would begin to send says so.
+    monkeypatch.setitem(sys.modules, "opentelemetry.exporter.otlp.proto.http.metric_exporter", None)
+    assert (telemetry.start("1") is not None) is wanted
+
+
+def test_nobody_waits_for_a_collector_after_ctrl_c(tmp_path: Path) -> None:
+    program = (
+        "from longplay import telemetry; from longplay.cli import main\n"
+        "def impatient(): raise KeyboardInterrupt\n"
+        "telemetry.stop = impatient; main.run()\n"
+    )
+    words = ["init", str(tmp_path / "archive"), "--keys", str(tmp_path / "keys")]
+    done = subprocess.run(
+        [sys.executable, "-c", program, *words], capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (["status", "--archive"], "longplay status"),
+        (["catalogue", "search", "--archive"], "longplay catalogue"),
+        (["--archive"], "longplay"),
+        ([], "longplay"),
+    ],
+)
+def test_what_is_told_of_a_command_line_names_no_place(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, words: list[str], told: str
+) -> None:
+    log = tmp_path / "log"
+    monkeypatch.setenv(logs.VARIABLE, str(log))
+    command = [sys.executable, "-m", "longplay", *words, str(tmp_path / "mine")]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode != 0
+    ended = [json.loads(line) for line in log.read_text().splitlines()][-1]
+    assert (ended["event"], ended["command"]) == ("command", told)
+
+
 def test_a_collector_that_is_away_is_no_news(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -161,6 +224,16 @@ def test_a_command_and_its_error_are_lines_of_their_own(tmp_path: Path) -> None:
     assert told[0]["where"] == str(tmp_path / "no\nne")
     assert (told[1]["command"], told[1]["status"]) == ("longplay status", 1)
     assert told[0]["time"].endswith("Z")
+
+
+def test_a_log_may_be_standard_error(tmp_path: Path) -> None:
+    words = [sys.executable, "-m", "longplay", "--log", "-", "status", "--json", "--archive"]
+    done = subprocess.run(
+        [*words, str(tmp_path / "none")], capture_output=True, text=True, check=False
+    )
+    told = [json.loads(line) for line in done.stderr.splitlines()]
+    assert [one["event"] for one in told] == ["error", "command"]
+    assert json.loads(done.stdout)["error"]["where"] == str(tmp_path / "none")
 
 
 def test_a_log_that_cannot_be_written_stops_nothing(monkeypatch: pytest.MonkeyPatch) -> None:

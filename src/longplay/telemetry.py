@@ -74,6 +74,8 @@ def start(version: str) -> str | None:
         _current = _over_http(version)
     except ImportError as error:
         return f"{ENDPOINT} is set, and {error.name} is missing: install longplay[telemetry]"
+    except ValueError as error:  # the SDK reads more of the environment than we do
+        return f"OpenTelemetry refuses its settings: {error}"
     return None
 
 

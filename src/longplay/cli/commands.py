@@ -6,6 +6,7 @@ import os
 from typing import Annotated
 
 import typer
+from typer.main import get_group
 
 from longplay import __version__, logs
 from longplay.cli import (
@@ -25,7 +26,6 @@ from longplay.cli import (
     share,
     source,
     status,
-    storage,
     verify,
     work,
 )
@@ -53,12 +53,13 @@ for command in (
     *verify.COMMANDS,
     *preserve.COMMANDS,
     *operate.COMMANDS,
-    *storage.COMMANDS,
     *curate.COMMANDS,
     *share.COMMANDS,
     *serve.COMMANDS,
 ):
     app.command()(command)
+NAMES = frozenset(get_group(app).commands)
+"""Every command and group."""
 
 
 def _version(wanted: bool) -> None:

@@ -6,6 +6,7 @@ import gc
 import os
 import signal
 import sys
+from contextlib import suppress
 from types import FrameType
 
 import typer
@@ -39,11 +40,12 @@ def _watched(arguments: list[str]) -> int:
     from longplay import __version__, clock, logs, telemetry
 
     problem = telemetry.start(__version__)
-    name = " ".join(["longplay", *_command(arguments)])
+    name = _command(arguments)
     started = clock.monotonic()
     with telemetry.span(name):
         status = _status(arguments)
-    telemetry.stop()
+    with suppress(KeyboardInterrupt):  # all is done: nobody has to wait for who collects
+        telemetry.stop()
     if problem:
         logs.event("telemetry", logs.WARNING, problem=problem)
     level = logs.INFO if status in (0, INTERRUPTED) else logs.ERROR
@@ -52,10 +54,13 @@ def _watched(arguments: list[str]) -> int:
     return status
 
 
-def _command(arguments: list[str]) -> list[str]:
-    """The command's name: the first argument that is no option, nor the file of `--log`."""
+def _command(arguments: list[str]) -> str:
+    """What is told of a command line: the command in it, if it is one of ours, and nothing else."""
+    from longplay.cli.commands import NAMES
+
     pairs = zip(["", *arguments], arguments, strict=False)
-    return [one for before, one in pairs if not one.startswith("-") and before != "--log"][:1]
+    words = [one for before, one in pairs if not one.startswith("-") and before != "--log"]
+    return f"longplay {words[0]}" if words and words[0] in NAMES else "longplay"
 
 
 def _status(arguments: list[str]) -> int:

@@ -1,13 +1,17 @@
-"""`doctor`, `move-ledger`: what keeps an archive in order that its owner looks after."""
+"""`doctor`, `move-ledger`, `move-objects`: whether all is well, and where an archive keeps what."""
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from longplay.cli import output
 from longplay.cli.options import ArchiveOption, JsonOption, archive_folder
+from longplay.errors import IntegrityFoundError
+
+if TYPE_CHECKING:
+    from longplay.workflows.relocating import Relocated
 
 
 def move_ledger(
@@ -36,6 +40,42 @@ def move_ledger(
     output.line(f"the old one, {done.before}, is not used any more: remove it after a backup")
 
 
+def move_objects(
+    to: Annotated[str, typer.Argument(metavar="PLACE", help="A folder, or s3://bucket/prefix.")],
+    archive: ArchiveOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Copy all objects to another store, each one proved, and use it from then on."""
+    from longplay.workflows import relocating
+
+    with output.progress("move-objects") as update:
+        done = relocating.move_objects(archive_folder(archive), to, progress=update)
+    if as_json:
+        output.document(done)
+    elif done.already:
+        output.line(f"the objects are at {done.now}")
+    else:
+        _tell_moved(done)
+    if done.unsound:
+        raise typer.Exit(IntegrityFoundError.exit_status)
+
+
+def _tell_moved(done: Relocated) -> None:
+    output.line(
+        f"{done.copied:,} objects, {output.size(done.bytes)}, copied to {done.now};"
+        f" {done.held:,} were there"
+    )
+    for root in done.unsound:
+        output.line(f"not whole: {root}")
+    if done.unsound:
+        output.line(
+            "the settings are as they were: run `longplay verify --repair`, then this again"
+        )
+        return
+    output.line(f"{done.files:,} files of evidence and quarantine went with them")
+    output.line(f"the old place, {done.before}, is as it was: remove it after `longplay verify`")
+
+
 def doctor(archive: ArchiveOption = None, as_json: JsonOption = False) -> None:
     """Look at every part of the archive, and say what is to be done."""
     from longplay.workflows.doctor import examine
@@ -55,4 +95,4 @@ def doctor(archive: ArchiveOption = None, as_json: JsonOption = False) -> None:
         raise typer.Exit(1)
 
 
-COMMANDS = (doctor, move_ledger)
+COMMANDS = (doctor, move_ledger, move_objects)
