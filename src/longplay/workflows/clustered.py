@@ -30,7 +30,11 @@ from longplay.workflows import ranges
 from longplay.workflows.ranges import Done, Range
 
 ATTEMPTS = 5
-"""Times that a range is handed out again which came to nothing: its worker died, or hung."""
+"""Times that a range is handed out which comes to nothing: its worker dies, or hangs. So many in
+a row it may be for files that had been put off."""
+
+CLAIMS = -1
+"""Stands for what had been put off where ranges are known by their first ordinal."""
 
 PATIENCE_SECONDS = 90.0
 """How long the ledger may be away, while a database server starts anew."""
@@ -115,9 +119,11 @@ class _Office:
             self.totals += outcome.totals
             if outcome.totals.offered:
                 self.waited = 0.0
-        elif task.span is not None:
+            if task.claimed:
+                del self.attempts[CLAIMS]
+        else:
             self._patiently(self._withdraw, task, True)
-            self._failed(task, task.span[0], outcome.reason)
+            self._failed(task, outcome.reason)
         self.job.progress(self.totals)
 
     def suspects(self) -> Collection[Range]:
@@ -138,6 +144,8 @@ class _Office:
             self.waited += LOOK_SECONDS
             time.sleep(LOOK_SECONDS)
             return True
+        if CLAIMS in self.given_up:
+            return False
         return self._patiently(pipeline.wait_for_hosts, self.archive.places, self.job)
 
     def close(self) -> None:
@@ -163,6 +171,8 @@ class _Office:
         return self._put_out(name, span, (), self.job.load(range(span[0], span[1] + 1)), left)
 
     def _claim(self, name: str, left: int | None) -> Range | None:
+        if CLAIMS in self.given_up:
+            return None
         claimed = self._patiently(
             postponing.claim, self.archive.ledger, self.job.plan, CLAIMED, name
         )
@@ -203,12 +213,17 @@ class _Office:
         if task.claimed:
             postponing.release(ledger, plan, task.granter)
 
-    def _failed(self, task: Range, first: int, reason: str) -> None:
+    def _failed(self, task: Range, reason: str) -> None:
+        first = CLAIMS if task.span is None else task.span[0]
         self.attempts[first] += 1
         if self.attempts[first] < ATTEMPTS:
             return
         self.given_up.add(first)
         count = len(task.items)
+        if task.span is None:  # they are counted with all that is put off still
+            words = f"{count} files that were put off: {reason}"
+            self.totals += Totals(failures=(words,))
+            return
         words = f"{count} files from {first} in the plan: {reason}"
         self.totals += Totals(offered=count, failed=count, failures=(words,))
 
