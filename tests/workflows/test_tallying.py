@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -18,10 +18,12 @@ import pytest
 import sqlalchemy as sa
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from sqlalchemy.engine import Connection
 
 from longplay import clock
 from longplay.archive import Archive, open_archive, upgrade
 from longplay.catalogue import ids
+from longplay.catalogue.snapshot import Snapshot
 from longplay.ledger import batches, queries, record, tables, tally
 from longplay.ledger.batches import Batch, File, Inside
 from longplay.model import Action, ObjectKey, Role, Statement
@@ -293,6 +295,93 @@ def test_recordings_that_became_one_count_once(template: Path, tmp_path: Path) -
         doing.forget(0)
         doing.forget(1)
         check(doing.archive)
+
+
+@contextmanager
+def in_the_middle(monkeypatch: pytest.MonkeyPatch, deed: Callable[[], None]) -> Iterator[None]:
+    """Do something when the listens of all that is held are being added up."""
+    current, left = shares.current, [deed]
+
+    def then(snapshot: Snapshot, recordings: shares.Keys) -> shares.Keys:
+        if left:
+            left.pop()()
+        return current(snapshot, recordings)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(shares, "current", then)
+        yield
+    assert not left
+
+
+def test_what_changes_while_all_is_summed_up_is_in_the_sum(
+    template: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tallying, "PAGE", 1)
+    with copy_of(template, tmp_path / "copy") as doing:
+        everything(doing)
+
+        def change() -> None:
+            doing.capture([(6, 0, False, False), (7, 5, False, False)], PLAN)
+            doing.forget(1)
+
+        with in_the_middle(monkeypatch, change):
+            tallying.totals(doing.archive)
+        check(doing.archive)
+
+
+def test_two_that_sum_up_at_once_agree(
+    template: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with copy_of(template, tmp_path / "copy") as doing:
+        everything(doing)
+
+        def another() -> None:
+            doing.capture([(6, 0, False, False), (7, 5, False, False)], PLAN)
+            with open_archive(doing.archive.folder) as archive:
+                tallying.totals(archive)
+            doing.forget(1)
+            with open_archive(doing.archive.folder) as archive:
+                tallying.totals(archive)
+            doing.capture([(6, 5, False, False)], PLAN)
+
+        doing.join(4)  # a new snapshot: everything is summed up
+        with in_the_middle(monkeypatch, another):
+            tallying.totals(doing.archive)
+        check(doing.archive)
+
+
+def test_one_that_is_killed_while_it_sums_up_leaves_no_sum(
+    template: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with copy_of(template, tmp_path / "copy") as doing:
+        everything(doing)
+
+        def die() -> None:
+            raise KeyboardInterrupt
+
+        with pytest.raises(KeyboardInterrupt), in_the_middle(monkeypatch, die):
+            doing.join(4)
+            tallying.totals(doing.archive)
+        doing.capture([(6, 0, False, False), (7, 5, False, False)], PLAN)
+        check(doing.archive)
+
+
+def test_a_sum_of_many_changes_lets_others_write_in_between(
+    template: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tallying, "PAGE", 2)
+    asked: list[int] = []
+    held_of = tally.held_of
+
+    def watched(connection: Connection, recordings: Sequence[int]) -> set[int]:
+        asked.append(len(recordings))
+        return held_of(connection, recordings)
+
+    monkeypatch.setattr(tally, "held_of", watched)
+    with copy_of(template, tmp_path / "copy") as doing:
+        doing.capture([(number, number, False, False) for number in range(5)], PLAN)
+        check(doing.archive)
+    assert asked == [2, 2, 1]
 
 
 def test_the_day_on_which_a_licence_ends_changes_the_class(

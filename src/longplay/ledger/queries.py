@@ -49,7 +49,17 @@ def held_recordings(connection: Connection) -> pa.Array:
     """The recordings that some object carries, sorted, as unsigned 64-bit keys."""
     m = tables.manifestations.c
     query = sa.select(sa.type_coerce(m.recording, sa.BigInteger)).where(remembered(m.root))
-    rows = connection.execute(query.distinct(), execution_options={"yield_per": FETCH_ROWS})
+    return _keys(connection, query.distinct())
+
+
+def changed_recordings(connection: Connection) -> pa.Array:
+    """The recordings that came or went since listens were last summed up, in the same way."""
+    c = tables.recording_changes.c
+    return _keys(connection, sa.select(sa.type_coerce(c.recording, sa.BigInteger)))
+
+
+def _keys(connection: Connection, query: sa.Select[int]) -> pa.Array:
+    rows = connection.execute(query, execution_options={"yield_per": FETCH_ROWS})
     # As SQL has them, signed: tens of millions of Python's integers would fill the memory.
     found = np.fromiter((row[0] for row in rows), np.int64).view(np.uint64)
     return pa.array(np.sort(found), pa.uint64())

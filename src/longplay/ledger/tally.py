@@ -39,6 +39,9 @@ what it is counted from. Without the second it is not known."""
 LISTENS, ALL_LISTENS = "listens ", "all listens "
 """Before what they were counted by: listens of the held recordings, and of all."""
 
+SUMMINGS = "summings"
+"""How often somebody began to sum these up anew."""
+
 
 @dataclass(slots=True)
 class _Changes:

@@ -9,8 +9,9 @@ albums or tracks changed, after a plan was made.
 
 from __future__ import annotations
 
+import time
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Sequence, Set
 from dataclasses import dataclass
 from datetime import UTC, date
 from typing import Any
@@ -24,7 +25,7 @@ from longplay.archive import Archive
 from longplay.catalogue.snapshot import Snapshot, open_current
 from longplay.ledger import claims, queries, record, tables, tally
 from longplay.model import ObjectKey
-from longplay.workflows import listened, shares
+from longplay.workflows import listened, shares, stocking
 from longplay.workflows.shares import Keys
 
 PAGE = 2000
@@ -33,6 +34,11 @@ for which others wait."""
 
 PLAN_ROWS = 100_000
 """Rows of a plan looked up at a time."""
+
+OTHERS_SECONDS = 120.0
+"""How long another process may take to sum up the listens, before we do it ourselves."""
+
+LOOK_SECONDS = 0.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +63,7 @@ def totals(archive: Archive) -> Totals:
     """Bring the totals up to date, and read them."""
     judge(archive)
     snapshot = open_current(archive.catalogue)
-    key = sum_listens(archive, snapshot)
+    listens, all_listens = sum_listens(archive, snapshot)
     due = count_due(archive)
     with archive.ledger.read() as connection:
         found = tally.read(connection)
@@ -66,19 +72,10 @@ def totals(archive: Archive) -> Totals:
         bytes=int(found.get(tally.BYTES, 0)),
         recordings=int(found.get(tally.RECORDINGS, 0)),
         due=due,
-        listens=max(0.0, found.get(tally.LISTENS + key, 0)),
-        all_listens=found.get(tally.ALL_LISTENS + key, 0),
+        listens=listens,
+        all_listens=all_listens,
         by_access_class=_classes(archive, found),
     )
-
-
-def share_of_listens(archive: Archive) -> float:
-    """The share of all listens that the held recordings stand for now."""
-    key = sum_listens(archive, open_current(archive.catalogue))
-    with archive.ledger.read() as connection:
-        found = tally.read(connection)
-    whole = found.get(tally.ALL_LISTENS + key, 0)
-    return max(0.0, found.get(tally.LISTENS + key, 0)) / whole if whole else 0.0
 
 
 # Access classes
@@ -167,7 +164,9 @@ def _classes_of(connection: Connection, rows: Sequence[Any]) -> dict[bytes, str]
 
 def _classes(archive: Archive, found: dict[str, float]) -> dict[str, int]:
     """Objects by access class; what claims withdraw is dark."""
-    counts = {name: int(found.get(f"access {name}", 0)) for name in tally.ACCESS}
+    counts = {
+        name: int(found.get(tally.access_name(at), 0)) for at, name in enumerate(tally.ACCESS)
+    }
     with archive.ledger.read() as connection:
         if not claims.withdraw_anything(connection):
             return counts
@@ -193,26 +192,35 @@ def _today() -> date:
 # Listens
 
 
-def sum_listens(archive: Archive, snapshot: Snapshot) -> str:
-    """Have the listens of the held recordings in the totals; returns by which key."""
+def sum_listens(archive: Archive, snapshot: Snapshot) -> tuple[float, float]:
+    """The listens of the held recordings, and all listens, brought up to date in the totals."""
     key = listened.key(archive, snapshot)
-    with archive.ledger.read() as connection:
-        found = tally.read(connection)
-    known = listened.opened(archive, key)
-    if known is None or tally.LISTENS + key not in found:
-        _sum_all(archive, snapshot, key)
-        return key
-    c = tables.recording_changes
+    mine, c = tally.LISTENS + key, tables.recording_changes.c
     while True:
+        known = listened.opened(archive, key)
         with archive.ledger.read() as connection:
-            if connection.execute(sa.select(c.c.recording).limit(1)).first() is None:
-                return key
-        with archive.ledger.write() as connection:
-            rows = connection.execute(sa.select(c).order_by(c.c.recording).limit(PAGE)).all()
-            counted = {row.recording: bool(row.counted) for row in rows}
-            change = _listens_changed(connection, snapshot, known, counted)
-            tally.add(connection, {tally.LISTENS + key: change})
-            connection.execute(c.delete().where(c.c.recording.in_(list(counted))))
+            found = tally.read(connection)
+            changed = connection.execute(sa.select(c.recording).limit(1)).first() is not None
+        if known is None or mine not in found:
+            if not _sum_all(archive, snapshot, key):
+                _wait_for(archive, mine)
+        elif changed:
+            _sum_page(archive, snapshot, known, mine)
+        else:
+            return max(0.0, found[mine]), found.get(tally.ALL_LISTENS + key, 0.0)
+
+
+def _sum_page(archive: Archive, snapshot: Snapshot, known: shares.Listening, mine: str) -> None:
+    """Bring some of what has changed into a sum, if that still counts."""
+    c = tables.recording_changes
+    with archive.ledger.write() as connection:
+        if mine not in tally.read(connection):
+            return
+        rows = connection.execute(sa.select(c).order_by(c.c.recording).limit(PAGE)).all()
+        counted = {row.recording: bool(row.counted) for row in rows}
+        change = _listens_changed(connection, snapshot, known, counted)
+        tally.add(connection, {mine: change})
+        connection.execute(c.delete().where(c.c.recording.in_(list(counted))))
 
 
 def _listens_changed(
@@ -268,30 +276,61 @@ def _groups(snapshot: Snapshot, recordings: Keys) -> dict[int, list[int]]:
     return groups
 
 
-def _sum_all(archive: Archive, snapshot: Snapshot, key: str) -> None:
-    """Count the listens of all that is held, and keep those of every recording at hand."""
+def _sum_all(archive: Archive, snapshot: Snapshot, key: str) -> bool:
+    """Count the listens of all that is held, and keep those of every recording at hand. False when
+    somebody else has begun with that since: then theirs counts.
+
+    Until the sum is there nobody adds to one, and what has changed is brought to what the sum has
+    of it, a page at a time.
+    """
     listening = shares.listening(archive, snapshot)
     listened.write(archive, key, listening)
+    with archive.ledger.write() as connection:
+        tally.drop(connection, tally.LISTENS)
+        tally.drop(connection, tally.ALL_LISTENS)
+        tally.add(connection, {tally.SUMMINGS: 1})
+        turn = tally.read(connection)[tally.SUMMINGS]
     with archive.ledger.read() as connection:
         held = queries.held_recordings(connection).to_numpy(zero_copy_only=False)
-        changed = connection.scalars(sa.select(tables.recording_changes.c.recording)).all()
+        changed = queries.changed_recordings(connection).to_numpy(zero_copy_only=False)
     now = shares.current(snapshot, held)
     heard = float(listening.of(np.unique(now)).sum(dtype=np.float64))
-    was = set(np.intersect1d(held, np.array(sorted(changed), np.uint64)).tolist())
-    c = tables.recording_changes
+    for first in range(0, len(changed), PAGE):
+        page = changed[first : first + PAGE]
+        was = set(page[np.isin(page, held)].tolist())
+        with archive.ledger.write() as connection:
+            if tally.read(connection).get(tally.SUMMINGS) != turn:
+                return False
+            _settle_changes(connection, page.tolist(), was)
     with archive.ledger.write() as connection:
-        for some in queries.in_parts(sorted(changed)):
-            # What changed once more since it was read stays, with what the new sum has of it.
-            still = tally.held_of(connection, some)
-            same = [one for one in some if (one in still) == (one in was)]
-            connection.execute(c.delete().where(c.c.recording.in_(same)))
-            for counted in (False, True):
-                rest = [one for one in some if one not in same and (one in was) == counted]
-                update = c.update().where(c.c.recording.in_(rest))
-                connection.execute(update.values(counted=int(counted)))
-        for name, value in ((tally.LISTENS, heard), (tally.ALL_LISTENS, listening.total)):
-            tally.drop(connection, name)
-            tally.put(connection, name + key, value)
+        if tally.read(connection).get(tally.SUMMINGS) != turn:
+            return False
+        tally.put(connection, tally.LISTENS + key, heard)
+        tally.put(connection, tally.ALL_LISTENS + key, listening.total)
+    return True
+
+
+def _settle_changes(connection: Connection, changed: Sequence[int], was: Set[int]) -> None:
+    """Of recordings that have changed a new sum counts those that `was` has; what changed once more
+    since they were read stays, with what that sum has of it."""
+    c = tables.recording_changes
+    still = tally.held_of(connection, changed)
+    same = [one for one in changed if (one in still) == (one in was)]
+    connection.execute(c.delete().where(c.c.recording.in_(same)))
+    for counted in (False, True):
+        rest = [one for one in changed if (one in still) != counted and (one in was) == counted]
+        update = c.update().where(c.c.recording.in_(rest))
+        connection.execute(update.values(counted=int(counted)))
+
+
+def _wait_for(archive: Archive, name: str) -> None:
+    """Wait for a total that somebody else is about to have."""
+    started = clock.monotonic()
+    while clock.monotonic() - started < OTHERS_SECONDS:
+        with archive.ledger.read() as connection:
+            if name in tally.read(connection):
+                return
+        time.sleep(LOOK_SECONDS)
 
 
 # What is due
@@ -322,6 +361,7 @@ def count_due(archive: Archive) -> int:
 def _look_up_due(archive: Archive, connection: Connection, plan: str) -> int:
     from longplay.planning import table
 
+    stocking.bring_plan(archive, plan)
     path = archive.plans / f"{plan}.parquet"
     entries = table.read_plan(path).entries
     if _is_empty(connection):
