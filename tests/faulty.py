@@ -13,7 +13,9 @@ from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Literal
 
-Deed = Literal["500", "503", "hang up", "cut", "wrong answer", "wrong request", "lost answer"]
+Deed = Literal[
+    "307", "500", "503", "hang up", "cut", "wrong answer", "wrong request", "lost answer"
+]
 """What is done: an error is answered; the connection is closed instead of an answer, or in the
 middle of its body; a byte of the answer's or the request's body is changed; the request is done,
 and no answer given."""
@@ -80,7 +82,7 @@ def proxy(port: int) -> Iterator[Faults]:
         def _pass_on(self) -> None:
             deed = faults.take(self.command, self.path)
             body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
-            if deed in {"500", "503"}:
+            if deed in {"307", "500", "503"}:
                 self._answer(int(deed), {"Content-Type": "application/xml"}, SLOW_DOWN)
                 return
             if deed == "hang up":

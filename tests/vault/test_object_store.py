@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+import json
 import os
 from collections.abc import Callable, Iterator
 from datetime import timedelta
@@ -12,13 +13,13 @@ from pathlib import Path
 import pytest
 from obstore.store import LocalStore, MemoryStore
 
-from longplay import clock
+from longplay import clock, logs
 from longplay.errors import StoreError
 from longplay.model import BLOCK, ObjectKey
 from longplay.torrent.merkle import ObjectHasher
 from longplay.vault import s3store
 from longplay.vault.bucket import Bucket
-from longplay.vault.objects import Lying, ObjectStore
+from longplay.vault.objects import Lying, ObjectStore, object_path
 from longplay.vault.s3store import S3Store
 from longplay.vault.shelves import Shelf
 from longplay.vault.store import FolderStore
@@ -228,12 +229,28 @@ def test_a_note_of_another_machine_counts_for_a_day(
 @pytest.mark.parametrize(
     "note", [b"", b"{", b"[]", b'{"holder": "a:1:1"}', b'{"holder": "a:1:1", "paths": 7}', b"\xff"]
 )
-def test_a_note_that_is_none_stops_a_sweep(remote: S3Store, note: bytes) -> None:
-    put(remote)
+def test_what_is_no_note_is_told_and_left_and_stops_no_sweep(
+    remote: S3Store,
+    dead: Callable[[], None],
+    note: bytes,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv(logs.VARIABLE, str(tmp_path / "log"))
     remote.bucket.put("incoming/strange.json", note)
-    with pytest.raises(StoreError, match=r"incoming/strange\.json: is no note of arrivals"):
-        remote.sweep(nothing, lambda _: False, never)
-    assert [one.root for one in remote.walk()] == [ONE.root]
+    put(remote)
+    assert remote.sweep(nothing, lambda _: False, never) == 0
+    remote.note([object_path(ONE, ".ogg")])
+    dead()
+    assert remote.sweep(nothing, lambda _: False, lambda: None) == 2
+    assert list(remote.walk()) == []
+    assert remote.bucket.names("incoming") == ["strange.json"]
+    assert remote.strangers() == [f"{remote.location}/incoming/strange.json"]
+    first, *_ = (tmp_path / "log").read_text().splitlines()
+    told = json.loads(first)
+    assert (told["event"], told["level"]) == ("sweep", "warning")
+    assert told["problem"].startswith("is no note of arrivals")
+    assert told["where"] == "incoming/strange.json"
 
 
 def test_a_note_takes_nothing_from_where_nothing_of_ours_lies(

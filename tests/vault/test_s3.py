@@ -152,6 +152,7 @@ def test_uploads_that_nobody_finishes_are_found_and_aborted(location: str) -> No
     bucket = location.removeprefix("s3://").partition("/")[0]
     begin_upload(location, "some prefix/objects/ab c")
     begin_upload(location, "elsewhere/objects/abc")
+    begin_upload(location, "some prefix/videos/abc")
     assert uploads.unfinished(location) == []  # too young
     soon = timedelta(minutes=-1)
     found = uploads.unfinished(location, older=soon)
@@ -159,7 +160,9 @@ def test_uploads_that_nobody_finishes_are_found_and_aborted(location: str) -> No
     uploads.abort(location, found)
     uploads.abort(location, found)
     assert uploads.unfinished(location, older=soon) == []
-    assert len(uploads.unfinished(f"s3://{bucket}", older=soon)) == 1
+    begin_upload(location, "evidence/abc")
+    at_the_root = uploads.unfinished(f"s3://{bucket}", older=soon)
+    assert [one.path for one in at_the_root] == ["evidence/abc"]
 
 
 def test_unfinished_uploads_that_cannot_be_asked_for_are_told(
@@ -170,4 +173,12 @@ def test_unfinished_uploads_that_cannot_be_asked_for_are_told(
         uploads.unfinished(location)
     monkeypatch.delenv("AWS_SECRET_ACCESS_KEY")
     with pytest.raises(StoreError, match="without an access key"):
+        uploads.unfinished(location)
+
+
+def test_a_server_that_sends_us_elsewhere_has_not_said_that_there_are_none(
+    location: str, faults: Faults
+) -> None:
+    faults.plan("GET", "uploads", "307")
+    with pytest.raises(StoreError, match="the server answers 307"):
         uploads.unfinished(location)

@@ -19,7 +19,7 @@ from itertools import islice
 from pathlib import Path
 from typing import BinaryIO
 
-from longplay import clock
+from longplay import clock, logs
 from longplay.errors import StoreError
 from longplay.ledger.database import holder, is_gone
 from longplay.model import ObjectKey
@@ -188,7 +188,11 @@ class S3Store:
         """The notes of the dead, and the names that the living expect."""
         dead, coming = [], set()
         for entry in self.bucket.entries(INCOMING):
-            note = self._noted(entry)
+            try:
+                note = self._noted(entry)
+            except ValueError as error:
+                logs.event("sweep", logs.WARNING, problem=str(error), where=entry.path)
+                continue
             if note is None:
                 continue
             if clock.now() - entry.changed > ABANDONED or is_gone(note.holder):
@@ -197,7 +201,19 @@ class S3Store:
                 coming |= set(note.paths)
         return dead, coming
 
+    def strangers(self) -> list[str]:
+        """The addresses of what lies among the notes and is none. A sweep leaves it: whoever put it
+        there knows what it is, and no batch rests on what another one's note says."""
+        found = []
+        for entry in self.bucket.entries(INCOMING):
+            try:
+                self._noted(entry)
+            except ValueError:
+                found.append(f"{self.location}/{entry.path}")
+        return found
+
     def _noted(self, entry: Entry) -> _Noted | None:
+        """What a note says; None where it has gone. Raises ValueError for what is no note."""
         data = self.bucket.read(entry.path, 0, MAX_NOTE_BYTES)
         if data is None:
             return None  # settled meanwhile
@@ -206,11 +222,7 @@ class S3Store:
             paths = tuple(str(path) for path in document["paths"])
             return _Noted(entry.path, str(document["holder"]), paths)
         except (ValueError, KeyError, TypeError) as error:
-            raise StoreError(
-                f"is no note of arrivals: {error}",
-                where=f"{self.location}/{entry.path}",
-                hint="whoever wrote it there should remove it",
-            ) from error
+            raise ValueError(f"is no note of arrivals: {error}") from error
 
     def walk(self) -> Iterator[Lying]:
         """Everything below `objects/`, a thousand names to a request."""

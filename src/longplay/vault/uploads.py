@@ -30,6 +30,9 @@ WAIT_SECONDS = 30.0
 MAX_ANSWER_BYTES = 8 * 2**20
 """A page has at most 1,000 uploads, of some 500 bytes each."""
 
+OURS = frozenset({"objects", "evidence", "quarantine", "plans", "releases", "incoming"})
+"""Where an archive keeps something below its prefix. Others may keep theirs beside it."""
+
 NOTHING = hashlib.sha256(b"").hexdigest()
 
 
@@ -45,8 +48,8 @@ class Upload:
 
 
 def unfinished(location: str, *, older: timedelta = ABANDONED) -> list[Upload]:
-    """The uploads in parts below `s3://bucket/prefix` that were begun longer ago than `older`, and
-    neither finished nor aborted. Raises StoreError when the server does not say."""
+    """The uploads in parts of the archive at `s3://bucket/prefix` that were begun longer ago than
+    `older`, and neither finished nor aborted. Raises StoreError when the server does not say."""
     with _Client(location) as client:
         return [one for one in client.uploads() if one.age > older]
 
@@ -99,7 +102,7 @@ class _Client:
         self._http.close()
 
     def uploads(self) -> Iterator[Upload]:
-        """All that are unfinished, page by page."""
+        """All of ours that are unfinished, page by page."""
         prefix = f"{self._prefix}/" if self._prefix else ""
         marker: dict[str, str] = {}
         while True:
@@ -110,7 +113,9 @@ class _Client:
                     age = clock.now() - begun
                 except (ValueError, TypeError) as error:
                     raise self._refused(f"tells no time: {error}") from error
-                yield Upload(one.findtext("Key", ""), one.findtext("UploadId", ""), begun, age)
+                path = one.findtext("Key", "")
+                if path.removeprefix(prefix).partition("/")[0] in OURS:
+                    yield Upload(path, one.findtext("UploadId", ""), begun, age)
             if document.findtext("IsTruncated", "false") != "true":
                 return
             following = {
@@ -132,7 +137,7 @@ class _Client:
             raise self._refused(f"does not answer: {error}") from error
         if answer[0] == httpx.codes.NOT_FOUND and missing_is_fine:
             return b""
-        if answer[0] >= httpx.codes.BAD_REQUEST:
+        if not httpx.codes.is_success(answer[0]):
             raise self._refused(f"answers {answer[0]}")
         return answer[1]
 
