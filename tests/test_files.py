@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from longplay import files
-from longplay.errors import InputError, LockedError
+from longplay.errors import ArchiveError, InputError, LockedError
 
 
 def test_a_failed_write_leaves_the_old_file_and_nothing_else(tmp_path: Path) -> None:
@@ -92,3 +92,11 @@ def test_sweeping_keeps_what_is_named(tmp_path: Path) -> None:
     assert [path.name for path in files.sweep(tmp_path, {"b"})] == ["a", "c"]
     assert [path.name for path in tmp_path.iterdir()] == ["b"]
     assert files.sweep(tmp_path / "none", set()) == []
+
+
+def test_free_space_is_told_of_a_folder_that_will_be_made(tmp_path: Path) -> None:
+    later = tmp_path / "not" / "yet"
+    assert files.nearest(later) == tmp_path
+    files.require_free(later, 1)
+    with pytest.raises(ArchiveError, match="bytes are free, 1,000,000,000,000,000 are needed"):
+        files.require_free(later, 10**15)

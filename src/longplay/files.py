@@ -168,13 +168,23 @@ def sweep(folder: Path, keep: set[str], *, pattern: str = "*") -> list[Path]:
     return removed
 
 
+def free(folder: Path) -> int:
+    """Bytes that may still be written where `folder` lies, or would lie."""
+    facts = os.statvfs(nearest(folder))
+    return facts.f_bavail * facts.f_frsize
+
+
+def nearest(folder: Path) -> Path:
+    """`folder`, or the first above it that is there."""
+    return next((one for one in (folder, *folder.parents) if one.is_dir()), folder)
+
+
 def require_free(folder: Path, needed: int) -> None:
     """Raise ArchiveError when fewer than `needed` bytes are free where `folder` lies."""
-    facts = os.statvfs(folder)
-    free = facts.f_bavail * facts.f_frsize
-    if free < needed:
+    found = free(folder)
+    if found < needed:
         raise ArchiveError(
-            f"{free:,} bytes are free, {needed:,} are needed",
+            f"{found:,} bytes are free, {needed:,} are needed",
             where=str(folder),
             hint="free some space",
         )

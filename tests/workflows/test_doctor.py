@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import closing
@@ -14,8 +15,8 @@ import sqlalchemy as sa
 from longplay import clock
 from longplay.archive import key_folder, open_archive
 from longplay.ledger import log, tables
-from longplay.workflows import doctor
-from longplay.workflows.doctor import Finding
+from longplay.workflows import doctor, examining
+from longplay.workflows.examining import Finding
 from tests.workflows.conftest import quiet
 
 
@@ -25,7 +26,7 @@ def todo(folder: Path) -> list[Finding]:
 
 @pytest.fixture(autouse=True)
 def _as_it_was(past: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    monkeypatch.setattr(doctor, "disk_free", lambda _: 10**15)
+    monkeypatch.setattr(examining, "free", lambda _: 10**15)
     yield
     for key in (past / "keys").rglob("*.key"):  # all copies of the archive share them
         key.chmod(0o600)
@@ -118,6 +119,16 @@ def lose_the_catalogue(folder: Path) -> None:
     next((folder / "catalogue").rglob("*.parquet")).unlink()
 
 
+def misname_the_ledger(folder: Path) -> None:
+    path = folder / "longplay.toml"
+    path.write_text(f'ledger = "nonsense"\n{path.read_text()}')
+
+
+def lose_a_replica(folder: Path) -> None:
+    path = folder / "longplay.toml"
+    path.write_text(f'{path.read_text()}\n[[replicas]]\nname = "far"\nlocation = "/no/such"\n')
+
+
 def spoil_the_settings(folder: Path) -> None:
     (folder / "longplay.toml").write_text("version = one\n")
 
@@ -134,6 +145,8 @@ ILLNESSES: dict[Callable[[Path], None], tuple[str, str, str]] = {
     miscount: ("totals", "`status` says 7 ", "rebuild --ledger"),
     age: ("ledger", "older Longplay", "upgrade"),
     spoil_the_ledger: ("ledger file", "is damaged", "rebuild"),
+    misname_the_ledger: ("ledger", "is no address", "postgresql://host/database"),
+    lose_a_replica: ("replicas", "the replica far is not there", "plug its disk in"),
     lose_the_catalogue: ("catalogue", "missing or damaged", "import its source again"),
     spoil_the_settings: ("settings", "Invalid value", "correct that line"),
 }
@@ -149,6 +162,59 @@ def test_each_illness_is_found(copied: Path, fall_ill: Callable[[Path], None]) -
     assert what in mine[0].what
     assert remedy in mine[0].remedy
     assert mine[0].where
+    assert {one.check for one in found} == {check}
+
+
+def test_a_ledger_that_cannot_be_checked_is_not_called_damaged(
+    copied: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def locked(_: Path) -> None:
+        raise sqlite3.OperationalError("database is locked")
+
+    monkeypatch.setattr(doctor, "_quick_check", locked)
+    (one,) = todo(copied)
+    assert (one.check, one.what) == ("ledger file", "cannot be checked: database is locked")
+    assert "rebuild" not in one.remedy
+
+
+def notes(folder: Path) -> dict[str, Finding]:
+    """What is told and needs nothing to be done, but for what the archive always has."""
+    found = doctor.examine(folder, progress=quiet)
+    assert found.healthy
+    return {one.check: one for one in found.findings if one.check != "quarantine"}
+
+
+def test_what_captures_left_is_noted(copied: Path) -> None:
+    old = clock.now() - timedelta(hours=2)
+    with open_archive(copied) as archive:
+        archive.store.prepare()
+        left = archive.store.staging / "half"
+        left.write_bytes(b"half")
+        os.utime(left, (old.timestamp(), old.timestamp()))
+        lease = {"plan": "p", "first": 0, "last": 9, "done": 0, "granter": "", "holder": "h:1:1"}
+        late = {"plan": "p", "ordinal": 1, "host": "slow.example", "tries": 2, "reason": "is busy"}
+        ahead = clock.text_of(clock.now() + timedelta(hours=1))
+        with archive.ledger.write() as connection:
+            connection.execute(tables.leases.delete())
+            connection.execute(tables.leases.insert().values(**lease, expires=clock.text_of(old)))
+            connection.execute(tables.postponed.insert().values(**late, until=ahead))
+    found = notes(copied)
+    assert found["leases"].what == "1 ranges were left by captures that ended"
+    assert found["leases"].where == "h:1:1"
+    assert found["hosts"].what == "1 files wait: is busy"
+    assert found["hosts"].where == "slow.example"
+    assert found["leftovers"].what == "1 temporary files, 4 bytes"
+    assert found["leftovers"].where == str(copied / "objects" / "incoming")
+    assert set(found) == {"leases", "hosts", "leftovers"}
+
+
+def test_totals_that_are_not_counted_are_noted(
+    copied: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(examining, "COUNTED_ROWS", 1)
+    found = notes(copied)
+    assert set(found) == {"totals"}
+    assert "there are more than 1 objects" in found["totals"].what
 
 
 def test_a_disk_too_small_for_the_plan(copied: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -156,7 +222,7 @@ def test_a_disk_too_small_for_the_plan(copied: Path, monkeypatch: pytest.MonkeyP
         text = connection.scalar(sa.select(tables.plans.c.document))
         big = str(text).replace('"bytes": ', '"bytes": 9000')
         connection.execute(tables.plans.update().values(document=big))
-    monkeypatch.setattr(doctor, "disk_free", lambda _: 1000)
+    monkeypatch.setattr(examining, "free", lambda _: 1000)
     assert [one.check for one in todo(copied)] == ["disk", "disk"]
 
 

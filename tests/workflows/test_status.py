@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from longplay import clock
-from longplay.archive import Archive, create
+from longplay.archive import Archive, create, open_archive, set_objects
 from longplay.ledger import log, tables
 from longplay.ledger.activity import Host, Rate
 from longplay.planning import table
@@ -141,3 +141,15 @@ def test_reasons_of_refusals_are_counted(archive: Archive) -> None:
                 )
             )
     assert statuses.refusals(archive) == (("no sound", 4), ("a trap", 1))
+
+
+def test_the_disk_that_counts_is_the_one_where_objects_arrive(
+    archive: Archive, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(
+        statuses, "free", lambda folder: 7 if folder.is_relative_to(tmp_path / "big disk") else 8
+    )
+    assert statuses.status(archive).disk_free == 8
+    set_objects(archive.folder, str(tmp_path / "big disk" / "objects"))
+    with open_archive(archive.folder) as moved:
+        assert statuses.status(moved).disk_free == 7

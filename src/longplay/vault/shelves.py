@@ -78,6 +78,12 @@ class Shelf:
                 pass
         return found
 
+    def uncache(self, names: Iterable[str]) -> None:
+        """Forget the copies that this machine has of files in a bucket: they may have rotted here,
+        and are fetched again. Without a bucket nothing is a copy, and nothing happens."""
+        for name in names if self.is_remote else ():
+            (self.folder / name).unlink(missing_ok=True)
+
     def names(self) -> set[str]:
         """What is here."""
         if self._remote is not None:

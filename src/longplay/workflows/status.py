@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
 
 import numpy as np
 
 from longplay.archive import Archive
+from longplay.files import free
 from longplay.ledger import activity, queries, tables
 from longplay.ledger.activity import Host, Rate, Worker
-from longplay.workflows import tallying
+from longplay.workflows import stocking, tallying
 from longplay.workflows.tallying import Totals
 
 
@@ -28,7 +28,8 @@ class NextStage:
 @dataclass(frozen=True, slots=True)
 class Status:
     """The figures of `status --json`; `due` counts what the plan lists and nobody holds yet,
-    `postponed` those of them that wait for their host, `disk_free` the bytes free here."""
+    `postponed` those of them that wait for their host, `disk_free` the bytes that are free where
+    objects arrive."""
 
     objects: int
     bytes: int
@@ -69,14 +70,8 @@ def status(archive: Archive) -> Status:
         workers=workers,
         hosts=hosts,
         postponed=postponed,
-        disk_free=disk_free(archive),
+        disk_free=free(archive.store.spool),
     )
-
-
-def disk_free(archive: Archive) -> int:
-    """Bytes that may still be written where the archive lies."""
-    facts = os.statvfs(archive.folder)
-    return facts.f_bavail * facts.f_frsize
 
 
 def refusals(archive: Archive) -> tuple[tuple[str, int], ...]:
@@ -107,6 +102,7 @@ def _files_to(archive: Archive, found: Totals, listens: float) -> int | None:
         return None
     from longplay.planning import table
 
+    stocking.bring_plan(archive, str(plan["plan"]))
     first, count = max(0, int(plan["entries"]) - found.due), 0
     for part in table.read_listens(archive.plans / f"{plan['plan']}.parquet", first):
         heard = np.cumsum(part, dtype=np.float64)

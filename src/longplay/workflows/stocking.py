@@ -55,7 +55,8 @@ def bring_releases(archive: Archive) -> None:
 
 
 def bring_all(archive: Archive, target: ObjectStore) -> None:
-    """Put every plan and release that is here, or in the archive's bucket, into another bucket."""
+    """Put every plan and release that the ledger names into another store: those that are here, and
+    those in the archive's bucket, which come here. With a folder as the target, that is all."""
     with archive.ledger.read() as connection:
         plans = list(connection.scalars(sa.select(tables.plans.c.id)))
         releases = list(connection.scalars(sa.select(tables.releases.c.name)))

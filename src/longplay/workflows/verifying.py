@@ -121,7 +121,7 @@ def verify(archive: Archive, request: Request | None = None, *, progress: Progre
 def _verify(archive: Archive, request: Request, progress: Progress) -> Verification:
     began = clock.timestamp()
     near, whole = not isinstance(archive.store, S3Store), _is_whole(request)
-    stores, unreachable = _reachable(archive)
+    stores, unreachable = reachable(archive)
     damaged_evidence = found_evidence = _damaged_evidence(archive, by_name=not (near or whole))
     brought: frozenset[str] = frozenset()
     if request.repair and found_evidence:
@@ -162,7 +162,10 @@ def _verify(archive: Archive, request: Request, progress: Progress) -> Verificat
         damaged_evidence=found_evidence,
         restored_evidence=tuple(sorted(brought)),
         log=state,
-        replicas=(*checked, *unreachable),
+        replicas=(
+            *checked,
+            *(CopiesChecked(name, 0, 0, (), (), str(error)) for name, error in unreachable.items()),
+        ),
         round=chosen.round,
         repairs=repairs,
     )
@@ -174,15 +177,15 @@ def _is_whole(request: Request) -> bool:
     return request.share >= 1 and not request.due
 
 
-def _reachable(archive: Archive) -> tuple[dict[str, ReplicaStore], list[CopiesChecked]]:
-    """The replicas that answer, and what is to be said of the others."""
-    stores, failed = {}, []
+def reachable(archive: Archive) -> tuple[dict[str, ReplicaStore], dict[str, StoreError]]:
+    """The replicas that answer, and why the others do not, by their names."""
+    stores, failed = {}, {}
     for store in archive.replicas():
         try:
             store.size(OBJECTS)
             stores[store.name] = store
         except StoreError as error:
-            failed.append(CopiesChecked(store.name, 0, 0, (), (), str(error)))
+            failed[store.name] = error
     return stores, failed
 
 
@@ -368,7 +371,7 @@ def _damaged_evidence(archive: Archive, *, by_name: bool) -> tuple[str, ...]:
     if shelf.is_remote and not by_name:
         for name, digest in rows:  # a copy here that has rotted is fetched again
             if not evidence.is_whole(shelf.folder / name, digest):
-                (shelf.folder / name).unlink(missing_ok=True)
+                shelf.uncache([name])
     if not damaged:
         return ()
     # What a rare event wrote anew meanwhile took the place of a file that we were about to read.
