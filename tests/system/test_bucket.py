@@ -20,6 +20,8 @@ import pytest
 import tomlkit
 from obstore.store import from_url
 
+from longplay.archive import open_archive
+from longplay.ledger import tables
 from longplay.vault.bucket import Bucket
 from tests.faulty import Deed, Faults, proxy
 from tests.swift import Swift
@@ -275,6 +277,8 @@ def test_objects_move_into_a_bucket_and_out_of_it_again(
     (longplay.archive / "quarantine").mkdir()
     assert_nothing_is_left_over(far)
 
+    for path in (longplay.archive / "evidence").iterdir():  # a cache now, which rots
+        path.write_bytes(b"rotten")
     done = far.json("move-objects", "objects")
     assert done["copied"] == len(stored)
     assert objects(longplay.archive) == stored
@@ -293,11 +297,33 @@ def test_what_is_not_whole_moves_nowhere(longplay: Longplay, music: Path, swift:
     assert 'objects = "elsewhere"' not in (longplay.archive / "longplay.toml").read_text()
 
 
-@pytest.mark.parametrize("place", ["", ".", "..", "evidence", "gs://bucket", "keys"])
+@pytest.mark.parametrize(
+    "place",
+    [
+        *("", ".", "..", "evidence", "gs://bucket", "keys", "listings", "listings/deep"),
+        *("releases/objects", "objects/more", "catalogue/x/../y", "longplay.toml"),
+    ],
+)
 def test_objects_do_not_move_where_something_else_lies(longplay: Longplay, place: str) -> None:
     longplay.run("init", longplay.archive)
+    before = folders(longplay.archive)
     told = longplay.run("move-objects", place, expect=2).err
     assert "name " in told
+    assert folders(longplay.archive) == before
+
+
+def folders(archive: Path) -> list[Path]:
+    return sorted(path for path in archive.rglob("*") if path.is_dir())
+
+
+def test_objects_do_not_move_beside_a_capture_of_another_machine(longplay: Longplay) -> None:
+    longplay.run("init", longplay.archive)
+    lease = {"plan": "p", "first": 0, "last": 9, "holder": "elsewhere:1:1", "done": 0}
+    with open_archive(longplay.archive) as archive, archive.ledger.write() as connection:
+        connection.execute(tables.leases.insert().values(**lease, expires="2999"))
+    told = longplay.run("move-objects", "other", expect=1).err
+    assert "a capture is at work: elsewhere:1:1" in told
+    assert not (longplay.archive / "other").exists()
 
 
 def test_what_needs_files_of_this_machine_says_so(
@@ -333,6 +359,13 @@ def test_packages_come_out_of_a_bucket_and_doctor_is_content(
     far.run("keep", music)
     found = far.json("doctor", expect=None)
     assert {one["check"] for one in found["findings"]} & {"store", "evidence", "uploads"} == set()
+    assert_nothing_is_left_over(far)
+    far.bucket().put("incoming/probe", b"probe")
+    found = far.json("doctor", expect=1)
+    (told,) = (one for one in found["findings"] if one["check"] == "store")
+    assert told["where"] == f"{far.location}/incoming/probe"
+    (music / "more.txt").write_text("comes although somebody left something there")
+    assert far.json("keep", music)["capture"]["captured"] == 1
     far.run("export", "bagit", tmp_path / "bag")
     assert len(list((tmp_path / "bag" / "data").iterdir())) == len(far.content("objects"))
 
@@ -352,6 +385,9 @@ def test_plans_and_releases_come_to_a_machine_that_lacks_them(
     assert any(path.endswith("release.json") for path in kept)
     for path in kept:
         (far.archive / path).unlink()
+    for path in (far.archive / "plans").glob("listens-*"):
+        path.unlink()
+    assert far.json("status")["due"] == 0
     assert far.json("capture")["already_held"]
     far.run("release", "cut", "--share", "100%")
     assert {path: (far.archive / path).read_bytes() for path in kept} == kept

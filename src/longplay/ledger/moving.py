@@ -23,7 +23,7 @@ from sqlalchemy.engine import Connection
 from sqlalchemy.exc import OperationalError
 
 from longplay import clock
-from longplay.errors import LedgerError, UsageError
+from longplay.errors import LedgerError, LockedError, UsageError
 from longplay.ledger import tables
 from longplay.ledger.database import BUSY_SECONDS, HALF_A_COPY, MOVED_TO, Ledger, is_gone
 
@@ -97,6 +97,17 @@ def busy_holders(connection: Connection) -> list[str]:
     lease = tables.leases.c
     query = sa.select(lease.holder).where(lease.done == 0, lease.expires > clock.timestamp())
     return sorted({one for one in connection.scalars(query) if not is_gone(one)})
+
+
+def refuse_captures(connection: Connection) -> None:
+    """Raise LockedError while a capture of any machine is at work."""
+    busy = busy_holders(connection)
+    if busy:
+        raise LockedError(
+            f"a capture is at work: {', '.join(busy)[:200]}",
+            where="ledger",
+            hint="stop it, or wait until its leases have expired",
+        )
 
 
 def moved_to(connection: Connection) -> str | None:

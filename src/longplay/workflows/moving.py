@@ -87,7 +87,7 @@ def _move(old: Ledger, place: sa.URL, progress: Progress) -> dict[str, Digest]:
     new = database.connect(place)
     try:
         with moving.still(old) as connection:
-            _refuse_captures(connection)
+            moving.refuse_captures(connection)
             gone = moving.moved_to(connection)
             if gone is not None and gone != where:
                 raise UsageError(
@@ -127,16 +127,6 @@ class _Told:
     def __call__(self, table: str, rows: int) -> None:
         self._done += rows
         self._progress(self._done, self._total, table)
-
-
-def _refuse_captures(connection: sa.engine.Connection) -> None:
-    busy = moving.busy_holders(connection)
-    if busy:
-        raise LockedError(
-            f"a capture is at work: {', '.join(busy)[:200]}",
-            where="ledger",
-            hint="stop it, or wait until its leases have expired",
-        )
 
 
 def _open_old(place: sa.URL) -> Ledger:

@@ -29,11 +29,11 @@ from longplay.capture.places import set_aside_name
 from longplay.capture.tidying import sweep_store
 from longplay.errors import LockedError, StoreError, UsageError
 from longplay.files import TEMPORARY
-from longplay.ledger import log, queries, tables
+from longplay.ledger import log, moving, queries, tables
 from longplay.model import ObjectKey
 from longplay.vault import fixity
 from longplay.vault.bucket import SCHEME
-from longplay.vault.objects import Arrival, ObjectStore
+from longplay.vault.objects import OBJECTS, Arrival, ObjectStore
 from longplay.vault.shelves import Shelf
 from longplay.vault.store import FolderStore
 from longplay.vault.whole import whole
@@ -72,8 +72,8 @@ def move_objects(folder: Path, to: str, *, progress: Progress) -> Relocated:
     """Copy the objects of the archive in `folder` to `to`, a folder or `s3://bucket/prefix`, with
     what lies beside them, and make the settings name it.
 
-    Raises LockedError while a capture of this machine runs, UsageError for a place that cannot be
-    one, StoreError when a store cannot be reached.
+    Raises LockedError while a capture runs, UsageError for a place that cannot be one, StoreError
+    when a store cannot be reached.
     """
     started = clock.monotonic()
     with open_archive(folder) as archive, places.sharing(archive.evidence) as sharing:
@@ -89,6 +89,7 @@ def move_objects(folder: Path, to: str, *, progress: Progress) -> Relocated:
         if _same(folder, before, to):
             return Relocated(before, to, True, count, 0, 0, count, 0, (), 0.0)
         _check(archive, to)
+        _refuse_captures(archive)
         target = archives.open_store(folder, archive.settings.model_copy(update={"objects": to}))
         target.prepare()
         sweep_store(replace(archive.places, store=target))
@@ -106,6 +107,7 @@ def move_objects(folder: Path, to: str, *, progress: Progress) -> Relocated:
             more, named = _bring_shelves(archive, target)
             Shelf(archive.evidence, target).drop(first - named)
             files += more
+            _refuse_captures(archive)  # what one brings now would stay in the old store
             archives.set_objects(folder, to)
     return Relocated(
         before,
@@ -181,6 +183,11 @@ def _own(path: Path, target: ObjectStore) -> Iterator[Path]:
         copy.unlink(missing_ok=True)
 
 
+def _refuse_captures(archive: Archive) -> None:
+    with archive.ledger.read() as connection:
+        moving.refuse_captures(connection)
+
+
 def _stored(archive: Archive) -> Iterator[tuple[ObjectKey, str]]:
     with archive.ledger.read() as connection:
         yield from queries.stored(connection)
@@ -205,18 +212,24 @@ def _bring_shelves(archive: Archive, target: ObjectStore) -> tuple[int, set[str]
     there = new.names()
     for key in sorted({ObjectKey(root, size) for root, size in rows}):
         name = set_aside_name(key)
-        if name not in there:
-            with old.open(name) as source:
-                reading = fixity.read_by(partial(_read_at, source), key.size)
-            if reading.root != key.root or reading.longer:
+        if name not in there or not _is_whole(new, name, key):
+            if not _is_whole(old, name, key):
                 raise _damaged(name)
             _bring_file(old, new, name)
             count += 1
     return count, {name for name, _ in facts}
 
 
+def _is_whole(shelf: Shelf, name: str, key: ObjectKey) -> bool:
+    with shelf.open(name) as source:
+        reading = fixity.read_by(partial(_read_at, source), key.size)
+    return reading.root == key.root and not reading.longer
+
+
 def _bring_file(old: Shelf, new: Shelf, name: str) -> None:
+    """Bring what was proved in the old store, not what a cache of it has."""
     was_here = (old.folder / name).exists()
+    old.uncache([name])
     old.fetch([name])
     new.settle(new.upload([name]))
     if new.is_remote and not was_here:
@@ -248,8 +261,13 @@ def _check(archive: Archive, to: str) -> None:
         return
     place = (archive.folder / to).resolve()
     home = archive.folder.resolve()
-    taken = [home / name for name in archives.OWN_NAMES if name != "objects"]
-    if "://" in to or place == home or home.is_relative_to(place) or place in taken:
+    others = [home / name for name in archives.OWN_NAMES | {archive.listings.name}]
+    within = any(place.is_relative_to(one) for one in others) and place != home / OBJECTS
+    if not archive.settings.objects.startswith(SCHEME):
+        # A store in a store would be taken for rubbish in it, and swept.
+        now = (archive.folder / archive.settings.objects).resolve()
+        within = within or place.is_relative_to(now) or now.is_relative_to(place)
+    if "://" in to or home.is_relative_to(place) or within:
         raise UsageError(
             "cannot be where objects lie",
             where=to,
