@@ -32,7 +32,8 @@ from pathlib import Path
 from typing import Any
 from unittest.mock import patch
 
-AUDIO = Path(__file__).parents[1] / ".." / "shared" / "data" / "audio"
+from benchmarks.data import AUDIO
+
 WORKERS = 2
 CHAIN = """
 ffmpeg -nostdin -i "$1" -af ebur128=peak=true -f null - >/dev/null 2>&1

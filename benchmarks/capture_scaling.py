@@ -33,7 +33,8 @@ from pathlib import Path
 from tests import swift
 from tests.dask_cluster import dask_cluster
 
-AUDIO = Path(__file__).parents[1] / ".." / "shared" / "data" / "audio"
+from benchmarks.data import AUDIO
+
 OURS = "capture, two workers"
 
 

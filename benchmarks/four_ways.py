@@ -38,7 +38,8 @@ from tests.dask_cluster import DaskCluster, dask_cluster
 from tests.faults.checking import check, facts, use
 from tests.system.conftest import Longplay
 
-from benchmarks.many_files import AUDIO, make
+from benchmarks.data import AUDIO
+from benchmarks.many_files import make
 from longplay.archive import open_archive
 from longplay.ledger import tables
 

@@ -34,7 +34,8 @@ from pathlib import Path
 
 import mutagen
 
-AUDIO = Path(__file__).parents[1] / ".." / "shared" / "data" / "audio"
+from benchmarks.data import AUDIO
+
 HOSTS = ("127.0.0.1", "127.0.0.2", "127.0.0.3")
 PER_SECOND, CONNECTIONS = 8, 2
 LARGEST = 2_000_000

@@ -18,13 +18,12 @@ import mutagen
 import numpy as np
 from numpy.typing import NDArray
 
+from benchmarks.data import AUDIO
 from longplay.audio.decode import decode
 from longplay.audio.encode import Codec, encode
 from longplay.errors import MediaError
 from longplay.model import Tags
 from longplay.settings import Limits
-
-AUDIO = (Path(__file__).parents[1] / ".." / "shared" / "data" / "audio").resolve()
 
 # FFmpeg's own Vorbis encoder aborts the process on some sound.
 SUFFIXES: dict[Codec, str] = {

@@ -26,12 +26,12 @@ from typing import Any
 
 import pyarrow as pa
 
+from benchmarks.data import CATALOGUES
 from longplay.archive import create
 from longplay.catalogue.search import finding
 from longplay.catalogue.snapshot import open_current
 
 SEED = 20261123
-CATALOGUES = Path(__file__).parents[1] / ".." / "shared" / "data" / "catalogues"
 SOURCES = {
     "spotify_songs": "spotify_songs",
     "playlist_archive": "playlist_archive",

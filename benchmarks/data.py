@@ -1,0 +1,9 @@
+"""Where the real input lies that measurements take unless they are told of another: beside the
+repository, as for the tests."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+DATA = Path(__file__).parents[2] / "shared" / "data"
+AUDIO, CATALOGUES = DATA / "audio", DATA / "catalogues"
