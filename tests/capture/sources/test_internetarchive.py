@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import sqlite3
 from collections.abc import Iterator
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +17,7 @@ from hypothesis import strategies as st
 from longplay import clock
 from longplay.capture.sources import Wanted, archive_items
 from longplay.capture.sources.internetarchive import InternetArchiveSource
+from longplay.capture.sources.opening import open_source
 from longplay.errors import SourceError, UnavailableError
 from longplay.model import Kind, Offer
 from longplay.settings import Politeness, Source
@@ -48,6 +52,12 @@ def host() -> Iterator[Host]:
         yield made
 
 
+@pytest.fixture(autouse=True)
+def archive(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The folder of an archive is the current one."""
+    monkeypatch.chdir(tmp_path)
+
+
 class Asking:
     """A source that notes its pauses instead of making them."""
 
@@ -58,7 +68,7 @@ class Asking:
         )
         self.waits: list[float] = []
         name = host.address.removeprefix("http://")
-        self.source = InternetArchiveSource(made, host=name, pause=self.waits.append)
+        self.source = InternetArchiveSource(made, Path(), host=name, pause=self.waits.append)
 
     def __enter__(self) -> InternetArchiveSource:
         return self.source
@@ -280,6 +290,78 @@ def test_a_collection_is_searched_page_by_page_and_its_items_read(host: Host) ->
     ], "an item that is named twice is read once"
 
 
+KEPT = Path("listings/ia.items")
+
+
+def broken_off(host: Host) -> list[str]:
+    """A collection of five items of which three could be read; all their paths."""
+    names = [f"item{n}" for n in range(5)]
+    collected(host, names)
+    documents = {
+        f"/metadata/{name}": json.dumps(
+            {"metadata": {"identifier": name, "title": "\ud800é"}, "files": [file("a  b.mp3")]}
+        ).encode()
+        for name in names
+    }
+    host.files |= dict(list(documents.items())[:3])
+    with Asking(host, "collection:x") as source, pytest.raises(SourceError, match="not have it"):
+        list(source.offers())
+    host.files |= documents
+    return list(documents)
+
+
+def read_anew(host: Host) -> list[str]:
+    """The items that a listing asks for."""
+    before = len(host.paths())
+    with Asking(host, "collection:x") as source:
+        found = list(source.offers())
+    assert [each.album_id for each in found] == [f"item{n}" for n in range(5)]
+    assert all(each.path.endswith(b"/a%20%20b.mp3") for each in found)
+    assert not KEPT.exists(), "it is of use to none but a listing that broke off"
+    return [path for path in host.paths()[before:] if path.startswith("/metadata/")]
+
+
+def test_a_listing_that_broke_off_goes_on_with_the_items_that_it_read(host: Host) -> None:
+    paths = broken_off(host)
+    assert read_anew(host) == paths[3:]
+    assert read_anew(host) == paths
+
+
+def test_a_listing_that_is_given_up_goes_on_too(host: Host) -> None:
+    paths = broken_off(host)
+    with Asking(host, "collection:x") as source:
+        offers = source.offers()
+        assert [next(offers).album_id for _ in range(4)][-1] == "item3"
+        offers.close()  # type: ignore[attr-defined]
+    assert read_anew(host) == paths[4:]
+
+
+def test_an_item_that_was_read_long_ago_is_read_again(
+    host: Host, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    paths = broken_off(host)
+    later = clock.now() + timedelta(days=8)
+    monkeypatch.setattr(clock, "now", lambda: later)
+    assert read_anew(host) == paths
+
+
+@pytest.mark.parametrize("where", [0, 1024, 2000, 4096])
+def test_what_was_kept_and_is_damaged_is_read_again(host: Host, where: int) -> None:
+    paths = broken_off(host)
+    with KEPT.open("r+b") as kept:
+        kept.seek(where)
+        kept.write(b"\xff" * 8192)
+    assert set(paths[3:]) <= set(read_anew(host)) <= set(paths)
+
+
+def test_a_document_that_is_damaged_is_read_again(host: Host) -> None:
+    paths = broken_off(host)
+    with contextlib.closing(sqlite3.connect(KEPT)) as kept, kept:
+        kept.execute("UPDATE items SET document = x'00' WHERE name = 'item1'")
+        kept.execute("UPDATE items SET document = 7 WHERE name = 'item2'")
+    assert read_anew(host) == paths[1:]
+
+
 @pytest.mark.real
 def test_a_real_page_of_a_search_is_read(data: Path, host: Host) -> None:
     folder = data / "formats" / "internetarchive" / "jjjake-tests"
@@ -382,7 +464,15 @@ def test_a_search_that_breaks_off_is_no_end(host: Host, page: bytes) -> None:
 def test_a_location_that_names_nothing_is_refused(location: str) -> None:
     made = Source(name="ia", kind="internetarchive", location=location, rights=BY)
     with pytest.raises(SourceError, match="names neither a collection nor an item"):
-        InternetArchiveSource(made)
+        InternetArchiveSource(made, Path())
+
+
+def test_an_archive_opens_one_and_keeps_nothing_before_it_lists(tmp_path: Path) -> None:
+    made = Source(name="ia", kind="internetarchive", location="collection:x", rights=BY)
+    source = open_source(made, tmp_path / "archive")
+    assert source.limit(b"https://archive.org/download/a/b.mp3").host == "archive.org"
+    source.close()
+    assert not (tmp_path / "archive").exists()
 
 
 def test_files_are_fetched_from_the_server_that_the_archive_names(host: Host) -> None:

@@ -12,15 +12,20 @@ import os
 import re
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
+from pathlib import Path
 from typing import Any, TypeVar
 from urllib.parse import quote
 
 from longplay import settings
 from longplay.capture.sources import Limit, Stream, Wanted, archive_items, kinds
 from longplay.capture.sources.polite import Pause, PoliteClient
+from longplay.capture.sources.read_items import ReadItems
 from longplay.errors import SourceError, UnavailableError
 from longplay.model import Offer
 from longplay.web import addresses
+
+LISTINGS = "listings"
+"""The folder of an archive in which listings lie."""
 
 MAX_DOCUMENT_BYTES = 64 * 2**20
 """The metadata of an item with thousands of files is some megabytes; a page of a search 1 MB."""
@@ -36,13 +41,20 @@ Answer = TypeVar("Answer")
 class InternetArchiveSource:
     """The items that a location names: `collection:NAME`, `item:IDENTIFIER`, several with commas.
 
+    What a listing has read of collections is kept in the archive in `folder` until it is whole.
     `host` is another server of the same kind, asked over http: tests have one."""
 
     def __init__(
-        self, source: settings.Source, *, host: str | None = None, pause: Pause | None = None
+        self,
+        source: settings.Source,
+        folder: Path,
+        *,
+        host: str | None = None,
+        pause: Pause | None = None,
     ) -> None:
         self._places = [_place(text) for text in source.location.split(",")]
         self._client = PoliteClient(source.politeness, pause=pause)
+        self._kept = folder / LISTINGS / f"{source.name}.items"
         self._host = host
         self._base = f"http://{host}" if host else "https://archive.org"
 
@@ -50,15 +62,25 @@ class InternetArchiveSource:
         """Item by item, each collection in the order of its identifiers: sound, then what was put
         in beside it. Items that are closed, or hold no sound, offer nothing."""
         library = _Library(self._client, self._base, self._host)
+        known, whole = ReadItems(self._kept), False
+        try:
+            yield from self._listed(library, known)
+            whole = True
+        finally:
+            known.close(whole=whole)
+
+    def _listed(self, library: _Library, known: ReadItems) -> Iterator[Offer]:
         seen: set[str] = set()
         for kind, name in self._places:
             for identifier in [name] if kind == "item" else library.collection(name):
                 if identifier in seen:
                     continue
                 seen.add(identifier)
-                document = library.item(identifier)
                 if kind == "item":
+                    document = library.item(identifier)
                     _require(document, identifier)
+                else:
+                    document = known.document(identifier, library.item)
                 yield from archive_items.offers(document, self._address)
 
     def limit(self, path: bytes) -> Limit:

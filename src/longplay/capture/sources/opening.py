@@ -19,6 +19,9 @@ KINDS = {
 }
 """Where each kind lives: loaded when it is used. `folder` is none of them: workers read it."""
 
+KEEPING = ("internetarchive", "oai")
+"""Kinds that keep what they have heard between runs, in the archive."""
+
 
 def open_source(settings: Settings, folder: Path) -> Source:
     """The source that the settings of the archive in `folder` name. Raises UsageError for a kind
@@ -27,5 +30,4 @@ def open_source(settings: Settings, folder: Path) -> Source:
         raise UsageError(f"a source of kind {settings.kind} is not fetched from")
     module, name = KINDS[settings.kind]
     make: Callable[..., Source] = getattr(import_module(module), name)
-    # Harvests are kept between runs, in the archive's catalogue.
-    return make(settings, folder) if settings.kind == "oai" else make(settings)
+    return make(settings, folder) if settings.kind in KEEPING else make(settings)
