@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from longplay import telemetry
+from tests.collecting import Seen
 from tests.postgres import Server, running
 from tests.swift import Swift
 from tests.swift import running as s3_running
@@ -57,3 +59,14 @@ def swift() -> Iterator[Swift]:
     """A real S3 server that lives as long as the tests."""
     with s3_running() as server:
         yield server
+
+
+@pytest.fixture
+def seen() -> Iterator[Seen]:
+    """What is told to who collects metrics and traces."""
+    one = Seen()
+    telemetry.use(one.traces.get_tracer("test"), one.metrics.get_meter("test"))
+    yield one
+    telemetry.stop()
+    one.traces.shutdown()
+    one.metrics.shutdown()

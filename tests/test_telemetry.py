@@ -5,9 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -16,44 +14,7 @@ from longplay.archive import create
 from longplay.ledger import batches
 from longplay.ledger.batches import Batch, File
 from longplay.model import ObjectKey
-
-
-class Seen:
-    """An in-memory collector."""
-
-    def __init__(self) -> None:
-        metrics = pytest.importorskip("opentelemetry.sdk.metrics")
-        export = pytest.importorskip("opentelemetry.sdk.metrics.export")
-        trace = pytest.importorskip("opentelemetry.sdk.trace")
-        spans = pytest.importorskip("opentelemetry.sdk.trace.export")
-        memory = pytest.importorskip("opentelemetry.sdk.trace.export.in_memory_span_exporter")
-        self.reader = export.InMemoryMetricReader()
-        self.spans = memory.InMemorySpanExporter()
-        self.metrics = metrics.MeterProvider([self.reader], shutdown_on_exit=False)
-        self.traces = trace.TracerProvider(shutdown_on_exit=False)
-        self.traces.add_span_processor(spans.SimpleSpanProcessor(self.spans))
-
-    def points(self, name: str) -> dict[str, Any]:
-        """A metric's points by the one attribute that it has."""
-        data = self.reader.get_metrics_data()
-        return {
-            next(iter(point.attributes.values())): getattr(point, "value", None) or point.count
-            for resource in data.resource_metrics
-            for scope in resource.scope_metrics
-            for metric in scope.metrics
-            if metric.name == name
-            for point in metric.data.data_points
-        }
-
-
-@pytest.fixture
-def seen() -> Iterator[Seen]:
-    one = Seen()
-    telemetry.use(one.traces.get_tracer("test"), one.metrics.get_meter("test"))
-    yield one
-    telemetry.stop()
-    one.traces.shutdown()
-    one.metrics.shutdown()
+from tests.collecting import Seen
 
 
 def test_spans_lie_inside_each_other(seen: Seen) -> None:

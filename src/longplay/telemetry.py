@@ -12,6 +12,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Protocol
 
+from longplay import clock
+
 if TYPE_CHECKING:
     from opentelemetry.metrics import Counter, Histogram, Meter
     from opentelemetry.trace import Tracer
@@ -45,7 +47,10 @@ class _OpenTelemetry:
         self._histograms: dict[str, Histogram] = {}
 
     def span(self, name: str, facts: dict[str, Value]) -> Any:
-        return self._tracer.start_as_current_span(name, attributes=facts)
+        # What an exception says may name a file.
+        return self._tracer.start_as_current_span(
+            name, attributes=facts, record_exception=False, set_status_on_exception=False
+        )
 
     def count(self, name: str, unit: str, amount: float, facts: dict[str, Value]) -> None:
         if name not in self._counters:
@@ -120,9 +125,19 @@ def stored(count: int) -> None:
 
 
 def took(step: str, seconds: float) -> None:
-    """One execution of a step (`fetch`, `decode`, `store`, `commit`, …) took so long."""
+    """One execution of a step (`decode`, `ledger`, …) took so long."""
     if _current is not None:
         _current.measure("longplay.step.duration", seconds, {"step": step})
+
+
+@contextmanager
+def step(name: str) -> Iterator[None]:
+    """One execution of a step (`fetch`, `store`, …), however it ends."""
+    started = clock.monotonic()
+    try:
+        yield
+    finally:
+        took(name, clock.monotonic() - started)
 
 
 def _count(name: str, unit: str, amount: int, **facts: Value) -> None:

@@ -15,7 +15,7 @@ from typing import Any
 
 from sqlalchemy.engine import Connection
 
-from longplay import clock
+from longplay import clock, telemetry
 from longplay.capture import journal
 from longplay.capture.orders import Order, Part, Taken
 from longplay.capture.places import Places, set_aside_name
@@ -157,7 +157,8 @@ def _store(
     while not named:
         with places.ledger.read() as connection:
             sweeps = sweeping.count(connection)
-        notes += places.store.admit(arrivals, beside)
+        with telemetry.step("store"):
+            notes += places.store.admit(arrivals, beside)
         with places.ledger.write(alone=False) as connection:
             named = sweeping.holds(connection, sweeps)
             if named:

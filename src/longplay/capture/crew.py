@@ -11,9 +11,10 @@ import threading
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 
-from longplay import engine
+from longplay import clock, engine, telemetry
 from longplay.capture import journal
 from longplay.capture.batch import Batch, Committed, Grant, commit
 from longplay.capture.fetchers import Brought, Fetchers
@@ -58,14 +59,14 @@ class Crew:
         self._adopted = journal.adopted(places.store.spool)
         self.leftovers: Leftovers = self._adopted.__enter__()
         self.pool = engine.Pool(
-            function,
+            partial(_timed, function),
             workers=workers,
             seconds=lambda order: (
                 limits.file_seconds + limits.file_seconds_per_mb * order.size / MB
             ),
             memory_mb=limits.worker_memory_mb,
             written=lambda order: order.size + SPARE_BYTES,
-            finished=lambda order, outcome: self.events.put((order, outcome)),
+            finished=self._finished,
         )
         self._places, self._settings, self._folder = places, settings, folder
         self._sources: dict[str, Source] = {}
@@ -101,6 +102,20 @@ class Crew:
     def commit(self, batch: Batch, grant: Grant, *, done: bool) -> Future[Committed]:
         """Commit a batch beside the work on the next files."""
         return self._committer.submit(commit, self._places, batch, grant, done=done)
+
+    def _finished(self, order: Order, outcome: tuple[Taken, float] | Failure) -> None:
+        if isinstance(outcome, Failure):
+            self.events.put((order, outcome))
+            return
+        taken, seconds = outcome
+        telemetry.took("decode", seconds)
+        self.events.put((order, taken))
+
+
+def _timed(function: Callable[[Order], Taken], order: Order) -> tuple[Taken, float]:
+    """What becomes of a file, and how many seconds its worker had it."""
+    started = clock.monotonic()
+    return function(order), clock.monotonic() - started
 
 
 class _Heart:

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from longplay import telemetry
 from longplay.capture import journal
 from longplay.capture.journal import Partial, Step
 from longplay.capture.orders import HEAD_BYTES, READ_BYTES, Fetched, Order
@@ -70,7 +71,8 @@ def fetch(
     if partial is not None:
         transfer.go_on_with(partial)
     try:
-        fetched = _whole(transfer)
+        with telemetry.step("fetch"):
+            fetched = _whole(transfer)
     except UnavailableError:
         raise
     except SourceError:

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 from pathlib import Path
 
-from longplay import clock
+from longplay import clock, telemetry
 from longplay.capture import journal
 from longplay.capture.batch import Batch, Committed, Grant
 from longplay.capture.crew import Crew
@@ -125,6 +125,16 @@ def capture_range(places: Places, job: Job, crew: Crew, work: Work, totals: Tota
 
     Raises LedgerError when the lease was lost to somebody else: then nothing more is committed.
     """
+    first, last = work.span or (-1, -1)  # of files that had been put off alone
+    with telemetry.span("range", first=first, last=last, claimed=len(work.claimed)):
+        found = _capture_range(places, job, crew, work, totals)
+    telemetry.files("failed", found.failed - totals.failed)
+    telemetry.files("skipped", found.skipped - totals.skipped)
+    telemetry.fetched(found.fetched - totals.fetched, again=found.again - totals.again)
+    return found
+
+
+def _capture_range(places: Places, job: Job, crew: Crew, work: Work, totals: Totals) -> Totals:
     run = _Run(places, job, crew, work, totals)
     tries = {row.ordinal: row.tries for row in work.claimed}
     own: set[int] = set()
@@ -204,6 +214,7 @@ class _Run:
         """Put one file's outcome into the batch, and count it."""
         name = escape(item.path)
         if isinstance(outcome, Later):
+            telemetry.files("postponed", 1)
             until = clock.text_of(clock.now() + timedelta(seconds=outcome.seconds))
             self.batch.put_off.append(
                 Postponed(order.ordinal, outcome.host, until, outcome.tries, outcome.reason)
