@@ -23,7 +23,7 @@ from sqlalchemy.engine import Connection
 from longplay import clock
 from longplay.archive import Archive, open_archive, upgrade
 from longplay.catalogue import ids
-from longplay.catalogue.snapshot import Snapshot
+from longplay.catalogue.snapshot import Snapshot, open_current
 from longplay.ledger import batches, queries, record, tables, tally
 from longplay.ledger.batches import Batch, File, Inside
 from longplay.model import Action, ObjectKey, Role, Statement
@@ -69,12 +69,13 @@ def counted(archive: Archive) -> Totals:
         due = len(
             set(zip(*(listed[n].to_pylist() for n in ("source", "path")), strict=True)) - known
         )
+    snapshot = open_current(archive.catalogue)
     return Totals(
         objects=len(rows),
         bytes=sum(size for _, size in rows),
         recordings=len(held),
         due=due,
-        listens=shares.share_held(archive, held),
+        listens=shares.listening(archive, snapshot).share(shares.current(snapshot, held)),
         all_listens=1.0,
         by_access_class=classes,
     )

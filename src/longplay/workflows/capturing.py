@@ -7,8 +7,6 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-
 from longplay import clock, engine
 from longplay.archive import Archive
 from longplay.capture import pipeline
@@ -18,10 +16,9 @@ from longplay.capture.pipeline import Job
 from longplay.capture.totals import Totals
 from longplay.catalogue import popularity
 from longplay.catalogue.snapshot import open_current
-from longplay.ledger import queries
 from longplay.model import Action, Role
 from longplay.planning import Plan, table
-from longplay.workflows import planning, shares
+from longplay.workflows import planning, tallying
 from longplay.workflows.listed import Found, LookedUp
 
 Progress = Callable[[int, int, str], None]
@@ -80,9 +77,9 @@ def capture(
         if not drift.seen:
             break
         plan = planning.replan(archive, plan)
-    with archive.ledger.read() as connection:
-        held = np.array(queries.held_recordings(connection), np.uint64)
-    return Captured(totals, shares.share_held(archive, held), clock.monotonic() - started)
+    listens, all_listens = tallying.sum_listens(archive, open_current(archive.catalogue))
+    share = listens / all_listens if all_listens else 0.0
+    return Captured(totals, share, clock.monotonic() - started)
 
 
 @dataclass(slots=True)

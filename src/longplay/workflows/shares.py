@@ -9,7 +9,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from longplay.archive import Archive
-from longplay.catalogue.snapshot import Snapshot, open_current
+from longplay.catalogue.snapshot import Snapshot
 
 Keys = NDArray[np.uint64]
 
@@ -81,12 +81,6 @@ def formerly(snapshot: Snapshot, recordings: Keys) -> Keys:
         moved = connection.sql("SELECT * FROM redirects").to_arrow_table()
     old, new = (moved[name].to_numpy() for name in ("recording", "successor"))
     return np.unique(np.concatenate([recordings, old[np.isin(new, recordings)]]))
-
-
-def share_held(archive: Archive, held: Keys) -> float:
-    """The share of all listens that the held recordings stand for."""
-    snapshot = open_current(archive.catalogue)
-    return listening(archive, snapshot).share(current(snapshot, held))
 
 
 def _column(table: pa.Table, name: str) -> NDArray[np.float32]:
