@@ -12,6 +12,9 @@ from pathlib import Path
 from fastapi import Request
 
 from longplay import clock
+from longplay.access.library.covers import Hears
+from longplay.access.library.library import Library
+from longplay.access.library.view import View
 from longplay.archive import Archive
 from longplay.catalogue import layout
 from longplay.ledger import log
@@ -56,6 +59,14 @@ class Context:
     _withdrawals: Memory = field(default_factory=Memory)
     _reservations: Memory = field(default_factory=Memory)
     _answers: dict[tuple[bytes, Act], Leave] = field(default_factory=dict)
+    _library: Library = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._library = Library(self.archive)
+
+    def library(self, listener: Hears) -> View:
+        """What is held, as this listener may hear it. Cheap: ask for each request."""
+        return self._library.view(listener.signed_in, self.standing())
 
     def source(self, leave: Leave) -> Path | Callable[[int, int], bytes]:
         """Where the bytes of an object are had: its file, or what asks the store for parts."""

@@ -1,0 +1,1 @@
+"""What is held, as listeners browse it: artists, albums, tracks, genres, folders, covers."""
