@@ -13,12 +13,16 @@ from fastapi.responses import Response
 from longplay import __version__
 from longplay.access import answers, recordings, releases, tdm, tracker, webseeds
 from longplay.access.context import Context
+from longplay.access.site import assets, recording
 from longplay.archive import Archive, open_archive
 from longplay.errors import LongplayError
 from longplay.workflows import publishing, rights, stocking
 
 HEADERS = {
-    "Content-Security-Policy": "default-src 'self'; base-uri 'none'; frame-ancestors 'none'",
+    "Content-Security-Policy": (
+        "default-src 'self'; base-uri 'none'; object-src 'none'; form-action 'self';"
+        " frame-ancestors 'none'"
+    ),
     "Referrer-Policy": "same-origin",
     "X-Content-Type-Options": "nosniff",
 }
@@ -45,7 +49,7 @@ def create_app(folder: Path) -> FastAPI:
     app = FastAPI(title="Longplay", version=__version__, lifespan=lifespan, redoc_url=None)
     app.state.context = Context(archive)
     app.state.paths = webseeds.Paths(archive.releases)
-    for room in (releases, webseeds, tracker, tdm, recordings):
+    for room in (releases, webseeds, tracker, tdm, recordings, assets, recording):
         app.include_router(room.router)
     app.add_exception_handler(LongplayError, _tell)
     app.middleware("http")(_with_headers)

@@ -12,6 +12,7 @@ from pathlib import Path
 from fastapi import Request
 
 from longplay import clock
+from longplay.access.known import Known, Remembered
 from longplay.access.library.covers import Hears
 from longplay.access.library.library import Library
 from longplay.access.library.view import View
@@ -52,6 +53,7 @@ class Context:
     """The tracker's: how many releases there were, and the info-hashes of all of them."""
     mining_rules: tuple[Reserved, list[dict[str, object]]] | None = None
     """What `tdmrep.json` says, and the reservations that it was made of."""
+    _known: Remembered = field(init=False)
     _lock: threading.Lock = field(default_factory=threading.Lock)
     _seen: tuple[int, int] = (-1, -1)
     _standing: Standing = field(default_factory=lambda: Standing(frozenset(), 0))
@@ -63,10 +65,15 @@ class Context:
 
     def __post_init__(self) -> None:
         self._library = Library(self.archive)
+        self._known = Remembered(self.archive)
 
     def library(self, listener: Hears) -> View:
         """What is held, as this listener may hear it. Cheap: ask for each request."""
         return self._library.view(listener.signed_in, self.standing())
+
+    def known(self) -> Known:
+        """The catalogue, open for searching, and what is held of it. Raises ArchiveError."""
+        return self._known.now()
 
     def source(self, leave: Leave) -> Path | Callable[[int, int], bytes]:
         """Where the bytes of an object are had: its file, or what asks the store for parts."""

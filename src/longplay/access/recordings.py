@@ -1,15 +1,13 @@
-"""One recording: its page, its facts as JSON, its sound."""
+"""One recording: its facts as JSON, its sound."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 from fastapi import APIRouter, Request
 from fastapi.responses import Response
-from fastapi.templating import Jinja2Templates
 
 from longplay.access import answers
 from longplay.access.context import Context, Leave, context
@@ -23,8 +21,6 @@ from longplay.rights.statements import TERMS, Act
 from longplay.workflows import shares
 
 router = APIRouter()
-
-templates = Jinja2Templates(directory=Path(__file__).with_name("templates"))
 
 MEDIA_TYPES = {
     ".ogg": "audio/ogg",
@@ -55,36 +51,18 @@ class Found:
 def facts(identity: str, request: Request) -> Response:
     """A recording as JSON."""
     here = context(request)
-    found = _find(here, identity, Act.DESCRIBE)
+    found = find(here, identity, Act.DESCRIBE)
     if isinstance(found, Response):
         return found
-    document = _document(here, found)
+    document = document_of(here, found)
     return answers.tell(document, document["tdm_reserved"])
-
-
-@router.get("/recordings/{identity}")
-def page(identity: str, request: Request) -> Response:
-    """A recording as a page."""
-    here = context(request)
-    found = _find(here, identity, Act.DESCRIBE)
-    if isinstance(found, Response):
-        why = {404: "Nothing of it is held.", answers.LEGAL_REASONS: "It has been withdrawn."}
-        return templates.TemplateResponse(
-            request,
-            "refused.html",
-            {"words": why.get(found.status_code, "It cannot be shown.")},
-            found.status_code,
-        )
-    document = _document(here, found)
-    headers = answers.mining(document["tdm_reserved"])
-    return templates.TemplateResponse(request, "recording.html", document, headers=headers)
 
 
 @router.api_route("/api/recordings/{identity}/stream", methods=["GET", "HEAD"])
 def stream(identity: str, request: Request) -> Response:
     """A recording's sound, in the encoding that is held."""
     here = context(request)
-    found = _find(here, identity, Act.STREAM)
+    found = find(here, identity, Act.STREAM)
     if isinstance(found, Response):
         return found
     leave = found.leave
@@ -101,7 +79,7 @@ def stream(identity: str, request: Request) -> Response:
     return answers.send(request, content)
 
 
-def _find(here: Context, identity: str, act: Act) -> Found | Response:
+def find(here: Context, identity: str, act: Act) -> Found | Response:
     """The first object of a recording with which `act` is permitted, or a refusal as an answer."""
     try:
         prefix, key = ids.parse(identity)
@@ -126,7 +104,8 @@ def _find(here: Context, identity: str, act: Act) -> Found | Response:
     return answers.refuse(404, "unknown", "nothing of it is held")
 
 
-def _document(here: Context, found: Found) -> dict[str, Any]:
+def document_of(here: Context, found: Found) -> dict[str, Any]:
+    """What is told of a recording."""
     snapshot = open_current(here.archive.catalogue)
     rows = display(snapshot, np.array([found.recording], np.uint64)).to_pylist()
     row = rows[0] if rows else {}

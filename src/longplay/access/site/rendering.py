@@ -1,0 +1,88 @@
+"""Pages out of templates: what every page knows, and errors as pages.
+
+All values are escaped by the templates; scripts and styles are files of our own, since the content
+policy (`app.HEADERS`) lets nothing else run.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from fastapi import Request
+from fastapi.responses import Response
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
+
+from longplay.access.context import context
+from longplay.access.site import assets, structured, wording
+
+NAVIGATION = (("Browse", "/browse"),)
+"""What stands in the head of every page: what it is called, where it is."""
+
+FOOT = (("Browse", "/browse"), ("Search", "/search"))
+"""What stands in the foot."""
+
+HTML = "text/html; charset=utf-8"
+
+_environment = Environment(
+    loader=FileSystemLoader(Path(__file__).with_name("templates")),
+    autoescape=True,
+    undefined=StrictUndefined,
+    trim_blocks=True,
+    lstrip_blocks=True,
+)
+_environment.filters |= {
+    "clock": wording.clock,
+    "length": wording.length,
+    "size": wording.size,
+    "day": wording.day,
+    "count": wording.count,
+    "plural": wording.plural,
+}
+_environment.globals |= {"static": assets.address}
+
+
+def page(
+    request: Request,
+    template: str,
+    values: Mapping[str, Any],
+    *,
+    status: int = 200,
+    headers: Mapping[str, str] | None = None,
+) -> Response:
+    """A page. `values` are what its template shows."""
+    known = {
+        "archive_name": context(request).archive.settings.name.capitalize(),
+        "navigation": NAVIGATION,
+        "foot": FOOT,
+        "path": request.url.path,
+        "q": None,
+        "linked": None,
+    }
+    text = _environment.get_template(template).render(known | dict(values))
+    return Response(text, status, dict(headers or {}), HTML)
+
+
+def linked(document: Mapping[str, Any]) -> Markup:
+    """A document of schema.org as it may stand between script tags."""
+    return Markup(structured.within_script(document))
+
+
+def refused(
+    request: Request,
+    status: int,
+    headline: str,
+    words: str,
+    remedy: tuple[str, str] | None = None,
+) -> Response:
+    """A page that says why there is nothing; `remedy` is a link, its words first."""
+    values = {"status": status, "headline": headline, "words": words, "remedy": remedy}
+    return page(request, "refused.html", values, status=status)
+
+
+def unknown(request: Request) -> Response:
+    """There is no such thing."""
+    words = "No source of this catalogue knows it, and it was never kept here."
+    return refused(request, 404, "Nothing here", words, ("Search the catalogue", "/search"))
