@@ -161,6 +161,16 @@ class Sharing(Model):
         return (f"{self.address.rstrip('/')}/{path}",) if self.address else ()
 
 
+class Serving(Model):
+    """What `longplay serve` says of itself."""
+
+    naan: str = Field(
+        "",
+        pattern=r"^([0-9bcdfghjkmnpqrstvwxz]{5,9})?$",
+        description="the number under which recordings have ARKs; empty: they have none",
+    )
+
+
 class Fixity(Model):
     """How often stored objects are read again."""
 
@@ -193,6 +203,7 @@ class Settings(Model):
     sources: tuple[Source, ...] = ()
     keys: str = Field("", description="folder of the secret keys; empty: the user's settings")
     sharing: Sharing = Sharing()
+    serving: Serving = Serving()
     fixity: Fixity = Fixity()
     replicas: tuple[Replica, ...] = ()
 

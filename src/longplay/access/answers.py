@@ -8,9 +8,11 @@ import weakref
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from fastapi import Request
 from fastapi.responses import JSONResponse, Response, StreamingResponse
+from pydantic import BaseModel
 
 from longplay import clock
 from longplay.errors import StoreError
@@ -115,6 +117,24 @@ def mining(reserved: bool | None) -> dict[str, str]:
 def refuse(status: int, code: str, message: str) -> JSONResponse:
     """An error as one JSON document."""
     return JSONResponse({"error": {"code": code, "message": message}}, status)
+
+
+class Told(BaseModel):
+    """What went wrong: a word for programs, a sentence for people."""
+
+    code: str
+    message: str
+
+
+class Error(BaseModel):
+    """The shape of every error."""
+
+    error: Told
+
+
+def documented(*statuses: int) -> dict[int | str, dict[str, Any]]:
+    """Errors with these statuses, as OpenAPI has them."""
+    return {status: {"model": Error} for status in statuses}
 
 
 def withheld(refusal: Refusal) -> JSONResponse:

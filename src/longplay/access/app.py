@@ -11,7 +11,7 @@ from fastapi import FastAPI, Request
 from fastapi.responses import Response
 
 from longplay import __version__
-from longplay.access import answers, recordings, releases, tdm, tracker, webseeds
+from longplay.access import answers, ark, lookup, recordings, releases, tdm, tracker, webseeds
 from longplay.access.context import Context
 from longplay.access.site import assets, recording
 from longplay.archive import Archive, open_archive
@@ -49,7 +49,7 @@ def create_app(folder: Path) -> FastAPI:
     app = FastAPI(title="Longplay", version=__version__, lifespan=lifespan, redoc_url=None)
     app.state.context = Context(archive)
     app.state.paths = webseeds.Paths(archive.releases)
-    for room in (releases, webseeds, tracker, tdm, recordings, assets, recording):
+    for room in (releases, webseeds, tracker, tdm, recordings, ark, lookup, assets, recording):
         app.include_router(room.router)
     app.add_exception_handler(LongplayError, _tell)
     app.middleware("http")(_with_headers)

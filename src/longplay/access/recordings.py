@@ -9,7 +9,7 @@ import numpy as np
 from fastapi import APIRouter, Request
 from fastapi.responses import Response
 
-from longplay.access import answers
+from longplay.access import answers, ark
 from longplay.access.context import Context, Leave, context
 from longplay.catalogue import ids
 from longplay.catalogue.describe import display
@@ -115,6 +115,7 @@ def document_of(here: Context, found: Found) -> dict[str, Any]:
     uris = getattr(streaming.answer, "uris", ()) if streaming is not None else ()
     return {
         "id": identity,
+        "ark": ark.of_archive(here, found.recording),
         "title": row.get("title"),
         "artists": row.get("artists") or [],
         "album": row.get("album"),

@@ -15,6 +15,7 @@ from longplay.cli import (
     curate,
     export,
     keep,
+    lookup,
     operate,
     output,
     packages,
@@ -56,6 +57,7 @@ for command in (
     *curate.COMMANDS,
     *share.COMMANDS,
     *serve.COMMANDS,
+    *lookup.COMMANDS,
 ):
     app.command()(command)
 NAMES = frozenset(get_group(app).commands)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -37,6 +37,16 @@ def document(value: Any) -> None:
     """Print one JSON document on standard output."""
     text = json.dumps(value, ensure_ascii=False, indent=1, default=_plain)
     sys.stdout.write(text.translate(ESCAPES) + "\n")
+
+
+def documents(values: Iterable[Any]) -> None:
+    """Print a list as one JSON document, each of its values as it comes."""
+    before = "["
+    for value in values:
+        text = json.dumps(value, ensure_ascii=False, default=_plain)
+        sys.stdout.write(f"{before}\n {text.translate(ESCAPES)}")
+        before = ","
+    sys.stdout.write("[]\n" if before == "[" else "\n]\n")
 
 
 def line(text: str = "") -> None:
