@@ -17,11 +17,14 @@ LongplayError                    exit 1
 ├── LedgerError                           the ledger refused or lost something
 │   └── LeaseLostError                    somebody else captures this range by now
 ├── EngineError                           the cluster that work is handed to
+├── AccessError                           an account, or what listeners keep: refused or not there
+│   └── ThrottledError                    … too many attempts: to be tried again later
 └── IntegrityFoundError          exit 3   done, and stored bits were found wrong
 """
 
 from __future__ import annotations
 
+import math
 from typing import ClassVar
 
 
@@ -161,6 +164,33 @@ class EngineError(LongplayError):
     """The cluster that work is handed to cannot be reached or used."""
 
     code = "engine"
+
+
+class AccessError(LongplayError):
+    """An account, a login or something that a listener keeps: refused, or not there."""
+
+    code = "access"
+
+
+class ThrottledError(AccessError):
+    """Too many attempts: to be tried again after `seconds`."""
+
+    code = "throttled"
+
+    def __init__(
+        self, message: str, *, where: str = "", hint: str = "", seconds: float = 1.0
+    ) -> None:
+        super().__init__(
+            message, where=where, hint=hint or f"try again in {math.ceil(seconds)} seconds"
+        )
+        self.seconds = seconds
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return (_rebuild_throttled, (self.message, self.where, self.hint, self.seconds))
+
+
+def _rebuild_throttled(message: str, where: str, hint: str, seconds: float) -> ThrottledError:
+    return ThrottledError(message, where=where, hint=hint, seconds=seconds)
 
 
 class IntegrityFoundError(LongplayError):

@@ -13,6 +13,7 @@ from fastapi.responses import Response
 from longplay import __version__
 from longplay.access import answers, ark, lookup, recordings, releases, tdm, tracker, webseeds
 from longplay.access.context import Context
+from longplay.access.people import opening
 from longplay.access.site import assets, recording
 from longplay.archive import Archive, open_archive
 from longplay.errors import LongplayError
@@ -44,10 +45,11 @@ def create_app(folder: Path) -> FastAPI:
         renewing = asyncio.create_task(_keep_feed_fresh(archive))
         yield
         renewing.cancel()
+        app.state.context.people.close()
         archive.ledger.close()
 
     app = FastAPI(title="Longplay", version=__version__, lifespan=lifespan, redoc_url=None)
-    app.state.context = Context(archive)
+    app.state.context = Context(archive, opening.open_people(archive))
     app.state.paths = webseeds.Paths(archive.releases)
     for room in (releases, webseeds, tracker, tdm, recordings, ark, lookup, assets, recording):
         app.include_router(room.router)

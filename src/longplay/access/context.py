@@ -5,7 +5,6 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import datetime
 from functools import partial
 from pathlib import Path
 
@@ -16,6 +15,7 @@ from longplay.access.known import Known, Remembered
 from longplay.access.library.covers import Hears
 from longplay.access.library.library import Library
 from longplay.access.library.view import View
+from longplay.access.people.store import People
 from longplay.archive import Archive
 from longplay.catalogue import layout
 from longplay.ledger import log
@@ -49,6 +49,7 @@ class Context:
     """The archive that is served, and what its claims withdraw. Shared by all threads."""
 
     archive: Archive
+    people: People
     torrents: tuple[int, frozenset[bytes]] | None = None
     """The tracker's: how many releases there were, and the info-hashes of all of them."""
     mining_rules: tuple[Reserved, list[dict[str, object]]] | None = None
@@ -60,7 +61,7 @@ class Context:
     _reserved: Reserved | None = None
     _withdrawals: Memory = field(default_factory=Memory)
     _reservations: Memory = field(default_factory=Memory)
-    _answers: dict[tuple[bytes, Act], Leave] = field(default_factory=dict)
+    _answers: dict[tuple[bytes, Act, bool], Leave] = field(default_factory=dict)
     _library: Library = field(init=False)
 
     def __post_init__(self) -> None:
@@ -94,25 +95,26 @@ class Context:
                 self._seen = seen
             return self._standing
 
-    def leave(self, root: bytes, act: Act) -> Leave | None:
-        """The gate's answer to an anonymous listener; None when no such object is held."""
+    def leave(self, root: bytes, act: Act, *, signed_in: bool = False) -> Leave | None:
+        """The gate's answer to somebody who is signed in, or to anybody; None when no such object
+        is held."""
         standing = self.standing()
-        known = self._answers.get((root, act))
+        known = self._answers.get((root, act, signed_in))
         if known is None or known.standing is not standing or known.until < clock.monotonic():
-            known = self._judge(root, act, clock.now(), standing)
+            known = self._judge(root, act, standing, signed_in)
             if known is None:
                 return None
             with self._lock:
                 if len(self._answers) >= REMEMBERED:
                     self._answers.clear()
-                self._answers[root, act] = known
+                self._answers[root, act, signed_in] = known
         if isinstance(known.answer, Shareable):
             known.answer.require(act, standing.position)
         return known
 
-    def permits(self, root: bytes, act: Act) -> bool:
+    def permits(self, root: bytes, act: Act, *, signed_in: bool = False) -> bool:
         """Whether the gate gives leave at this moment."""
-        leave = self.leave(root, act)
+        leave = self.leave(root, act, signed_in=signed_in)
         return leave is not None and isinstance(leave.answer, Shareable)
 
     def reserved(self) -> Reserved:
@@ -123,12 +125,12 @@ class Context:
                 self._reserved = withdrawing.reserved(self.archive, self._reservations)
             return self._reserved
 
-    def _judge(self, root: bytes, act: Act, at: datetime, standing: Standing) -> Leave | None:
+    def _judge(self, root: bytes, act: Act, standing: Standing, signed_in: bool) -> Leave | None:
         with self.archive.ledger.read() as connection:
             found = judging.stated(connection, root)
         if found is None:
             return None
-        answer = judging.judge(found, act, at, standing)
+        answer = judging.judge(found, act, clock.now(), standing, signed_in=signed_in)
         until = clock.monotonic() + ANSWER_SECONDS
         return Leave(answer, found.key, found.suffix, until, standing)
 

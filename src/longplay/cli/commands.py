@@ -10,6 +10,7 @@ from typer.main import get_group
 
 from longplay import __version__, logs
 from longplay.cli import (
+    account,
     catalogue,
     claim,
     curate,
@@ -46,6 +47,7 @@ catalogue.app.command("explain")(curate.explain)
 app.add_typer(release.app, name="release")
 app.add_typer(rights.app, name="rights")
 app.add_typer(claim.app, name="claim")
+app.add_typer(account.app, name="account")
 app.add_typer(packages.app, name="export")
 for command in (
     *keep.COMMANDS,

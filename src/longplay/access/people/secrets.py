@@ -1,0 +1,91 @@
+"""The secret that cookies are signed with and app passwords are sealed with.
+
+It lies among the archive's secret keys, outside of the archive: who copies the archive's folder has
+no session and no app password. Without it people log in again and make new app passwords.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import os
+import re
+import secrets
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+from longplay.errors import ArchiveError
+from longplay.files import read_bounded, sync_folder
+
+FILE = "people.key"
+
+NONCE = 12
+"""Bytes of AES-GCM's nonce."""
+
+
+@dataclass(frozen=True, slots=True)
+class Secrets:
+    """Keys derived from the one secret, each for one purpose."""
+
+    master: bytes
+
+    def derived(self, purpose: str) -> bytes:
+        """32 bytes for one purpose."""
+        return hmac.digest(self.master, purpose.encode(), hashlib.sha256)
+
+    def seal(self, text: str, bound_to: str) -> bytes:
+        """Encrypt (AES-256-GCM); it opens only together with what it is bound to."""
+        nonce = secrets.token_bytes(NONCE)
+        cipher = AESGCM(self.derived("app passwords"))
+        return nonce + cipher.encrypt(nonce, text.encode(), bound_to.encode())
+
+    def opened(self, sealed: bytes, bound_to: str) -> str | None:
+        """What was sealed; None where it was sealed with another secret, or changed."""
+        cipher = AESGCM(self.derived("app passwords"))
+        try:
+            data = cipher.decrypt(sealed[:NONCE], sealed[NONCE:], bound_to.encode())
+        except (InvalidTag, ValueError):
+            return None
+        return data.decode()
+
+
+def load(folder: Path) -> Secrets:
+    """The secret in a folder of secret keys; made if there is none. Raises ArchiveError."""
+    path = folder / FILE
+    try:
+        if not path.exists():
+            _make(path)
+        text = read_bounded(path, 1000).decode("ascii", "replace").strip()
+    except OSError as error:
+        raise ArchiveError(
+            f"the secret of the accounts cannot be kept: {error.strerror}",
+            where=str(path),
+            hint="name a folder that can be written as `keys` in the settings",
+        ) from error
+    if not re.fullmatch(r"[0-9a-f]{64}", text):
+        raise ArchiveError(
+            "is no secret of accounts",
+            where=str(path),
+            hint="bring it back from a backup, or remove it: sessions and app passwords end",
+        )
+    return Secrets(bytes.fromhex(text))
+
+
+def _make(path: Path) -> None:
+    """Write a new secret, unless another process does so first."""
+    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    fresh = path.with_name(f"{path.name}.{os.getpid()}.{secrets.token_hex(4)}.part")
+    descriptor = os.open(fresh, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
+    try:
+        os.write(descriptor, f"{secrets.token_hex(32)}\n".encode())
+        os.fsync(descriptor)
+        with suppress(FileExistsError):
+            os.link(fresh, path)
+    finally:
+        os.close(descriptor)
+        fresh.unlink(missing_ok=True)
+    sync_folder(path.parent)
