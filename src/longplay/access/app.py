@@ -15,6 +15,7 @@ from longplay.access import answers, ark, lookup, recordings, releases, tdm, tra
 from longplay.access.context import Context
 from longplay.access.people import opening
 from longplay.access.site import assets, recording
+from longplay.access.subsonic import rest
 from longplay.archive import Archive, open_archive
 from longplay.errors import LongplayError
 from longplay.workflows import publishing, rights, stocking
@@ -53,6 +54,7 @@ def create_app(folder: Path) -> FastAPI:
     app.state.paths = webseeds.Paths(archive.releases)
     for room in (releases, webseeds, tracker, tdm, recordings, ark, lookup, assets, recording):
         app.include_router(room.router)
+    app.mount(rest.PREFIX, rest.Rest(app.state.context))
     app.add_exception_handler(LongplayError, _tell)
     app.middleware("http")(_with_headers)
     return app

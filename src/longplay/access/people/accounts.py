@@ -189,6 +189,16 @@ def by_password(people: People, name: str, password: str, address: str) -> Liste
     return listener_of(found)
 
 
+def with_hash(people: People, name: str) -> tuple[Account, str] | None:
+    """An account and the hash of its password (empty where it has none); None for an unknown
+    name. For those who remember that a password was right, as long as it is the one."""
+    with people.read() as connection:
+        row = connection.execute(
+            f"SELECT {COLUMNS}, password FROM account WHERE key = ?", (names.key(name),)
+        ).fetchone()
+    return (account_of(row[:-1]), row[-1]) if row else None
+
+
 def by_key(people: People, key: str) -> Listener | None:
     """Whose API key it is; None for nobody's, and that of a disabled account."""
     if not key.startswith(KEY_PREFIX) or len(key) > 100:

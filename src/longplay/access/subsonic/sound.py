@@ -1,0 +1,31 @@
+"""A track's sound as an answer to a call, by leave of the gate."""
+
+from __future__ import annotations
+
+from fastapi.responses import Response
+
+from longplay.access import answers
+from longplay.access.subsonic import things
+from longplay.access.subsonic.calls import Call, Sound
+from longplay.access.subsonic.failures import CallError, Code, not_found
+from longplay.rights.gate import Refusal
+
+
+def answer(call: Call, sound: Sound) -> Response:
+    """The sound, or the range of it that is asked for. Raises CallError."""
+    here, signed_in = call.here, call.listener.signed_in
+    track = things.track(call.view, sound.track)
+    leave = here.leave(track.root, sound.act, signed_in=signed_in)
+    if leave is None:
+        raise not_found("the song")
+    if isinstance(leave.answer, Refusal):
+        raise CallError(Code.NOT_AUTHORIZED, leave.answer.words)
+    content = answers.Content(
+        here.source(leave),
+        leave.key.size,
+        leave.key.hex,
+        track.media_type,
+        still=lambda: here.permits(track.root, sound.act, signed_in=signed_in),
+        reserved=track.root in here.reserved().roots,
+    )
+    return answers.send(call.request, content)
