@@ -1,13 +1,19 @@
-"""Answers that are begun and never sent."""
+"""Answers with parts of files: what they hold on to, and what they do when files change."""
 
 from __future__ import annotations
 
+import asyncio
+import os
 from pathlib import Path
+from typing import Any
 
-from fastapi import Request
+import pytest
+from fastapi.responses import Response
 
-from longplay.access import answers
+from longplay.access import answers, descriptors
 from longplay.access.answers import Content
+from longplay.access.conditions import Conditions
+from longplay.access.descriptors import Descriptors
 
 
 def opened(path: Path) -> int:
@@ -16,11 +22,102 @@ def opened(path: Path) -> int:
     return sum(link.exists() and link.samefile(path) for link in links)
 
 
-def test_who_hangs_up_before_the_first_byte_leaves_no_file_open(tmp_path: Path) -> None:
+def sent(answer: Response) -> list[dict[str, Any]]:
+    """What an answer sends."""
+    messages: list[dict[str, Any]] = []
+
+    async def send(message: Any) -> None:
+        messages.append(message)
+
+    async def receive() -> Any:
+        raise AssertionError("nothing is asked")
+
+    scope = {"type": "http", "method": "GET", "headers": [], "path": "/"}
+    asyncio.run(answer(scope, receive, send))
+    return messages
+
+
+def body(answer: Response) -> bytes:
+    return b"".join(one.get("body", b"") for one in sent(answer))
+
+
+def test_an_answer_that_is_never_sent_opens_no_file(tmp_path: Path) -> None:
     path = tmp_path / "object"
     path.write_bytes(bytes(2 * answers.SMALL))
-    request = Request({"type": "http", "method": "GET", "headers": []})
-    answer = answers.send(request, Content(path, 2 * answers.SMALL, "tag", "audio/flac"))
-    assert (answer.status_code, opened(path)) == (200, 1)
-    del answer
-    assert opened(path) == 0
+    content = Content(path, 2 * answers.SMALL, "tag", "audio/flac")
+    answer = answers.answer(Conditions(), content)
+    assert (answer.status_code, opened(path)) == (200, 0)
+
+
+def test_a_file_that_was_replaced_is_not_served_from_its_old_descriptor(tmp_path: Path) -> None:
+    path = tmp_path / "object"
+    for data in (b"first", b"other"):
+        (tmp_path / "new").write_bytes(data)
+        (tmp_path / "new").replace(path)
+        content = Content(path, 5, "tag", "audio/flac")
+        assert body(answers.answer(Conditions(), content)) == data
+    path.unlink()
+    assert sent(answers.answer(Conditions(), content))[0]["status"] == 404
+
+
+def test_few_descriptors_are_kept_and_none_is_closed_while_it_is_read(tmp_path: Path) -> None:
+    kept = Descriptors(most=2)
+    paths = [tmp_path / str(number) for number in range(5)]
+    for path in paths:
+        path.write_text(path.name)
+    first = kept.open(paths[0])
+    assert [kept.open(path).read(0, 9) for path in paths] == [b"0", b"1", b"2", b"3", b"4"]
+    assert (len(kept), first.read(0, 9)) == (2, b"0")
+    assert [opened(path) for path in paths] == [1, 0, 0, 1, 1]
+    number = first.number
+    del first
+    with pytest.raises(OSError, match="Bad file descriptor"):
+        os.fstat(number)
+
+
+def test_what_does_not_lie_in_memory_is_read_by_a_thread(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "object"
+    path.write_bytes(b"cold")
+    threads = []
+
+    async def in_thread(function: Any, *arguments: Any) -> Any:
+        threads.append(function.__name__)
+        return function(*arguments)
+
+    monkeypatch.setattr(answers, "in_thread", in_thread)
+    content = Content(path, 4, "tag", "audio/flac")
+    monkeypatch.setattr(descriptors.Descriptor, "read_at_once", lambda *_: None)
+    assert (body(answers.answer(Conditions(), content)), threads) == (b"cold", ["read"])
+
+
+def test_a_client_that_takes_nothing_is_given_up(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "object"
+    size = answers.SMALL + 10 * answers.CHUNK
+    path.write_bytes(bytes(size))
+    told: list[int] = []
+    content = Content(path, size, "tag", "audio/flac", sent=told.append)
+    monkeypatch.setattr(answers, "IDLE_SECONDS", 0.01)
+
+    async def send(message: Any) -> None:
+        if len(message.get("body", b"")) == answers.CHUNK:
+            await asyncio.Event().wait()
+
+    async def receive() -> Any:
+        raise AssertionError("nothing is asked")
+
+    asyncio.run(answers.answer(Conditions(), content)({"type": "http"}, receive, send))
+    assert told == [answers.SMALL]
+
+
+@pytest.mark.parametrize("size", [0, 1, 5])
+def test_files_of_every_size(tmp_path: Path, size: int) -> None:
+    path = tmp_path / "object"
+    path.write_bytes(bytes(size))
+    content = Content(path, size, "tag", "audio/flac")
+    assert len(body(answers.answer(Conditions(), content))) == size
+    outside = answers.answer(Conditions(range=b"bytes=5-"), content)
+    assert (outside.status_code, outside.headers["content-range"]) == (416, f"bytes */{size}")

@@ -1,25 +1,29 @@
-"""Answers with bytes of files: ranges, validators, refusals. RFC 9110, sections 13, 14 and 15."""
+"""Answers with bytes of files, and refusals. RFC 9110, sections 14 and 15."""
 
 from __future__ import annotations
 
-import os
-import re
-import weakref
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+import asyncio
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from fastapi import Request
-from fastapi.responses import JSONResponse, Response, StreamingResponse
+from fastapi.responses import JSONResponse, Response
 from pydantic import BaseModel
+from starlette.types import Receive, Scope, Send
 
 from longplay import clock
+from longplay.access import descriptors
+from longplay.access.conditions import UNSATISFIABLE, Conditions, conditions
+from longplay.access.descriptors import Descriptor
 from longplay.errors import StoreError
 from longplay.rights.gate import Refusal
 
 CHUNK = 256 * 1024
-"""Bytes read and sent at a time."""
+"""Bytes read and sent at a time, and with it what one connection takes of memory."""
 
 FAR_CHUNK = 1024 * 1024
 """Bytes asked of another machine at a time, each with a request."""
@@ -30,16 +34,43 @@ SMALL = 1024 * 1024
 LEGAL_REASONS = 451
 """Unavailable for legal reasons (RFC 7725)."""
 
-
 ASK_SECONDS = 1.0
 """How often a long answer asks whether it may still go on."""
+
+IDLE_SECONDS = 60.0
+"""How long a client may take over one piece: a slower one (4 KB/s) holds a connection for
+nothing, for no music is played so slowly."""
+
+READERS = 32
+"""Threads that wait for disks and for other machines."""
+
+HEADERS = {
+    "Content-Security-Policy": (
+        "default-src 'self'; base-uri 'none'; object-src 'none'; form-action 'self';"
+        " frame-ancestors 'none'"
+    ),
+    "Referrer-Policy": "same-origin",
+    "X-Content-Type-Options": "nosniff",
+}
+"""What every answer carries: no page needs anything of another host, and no file is to be taken
+for a page."""
+
+RAW_HEADERS = [(name.lower().encode(), value.encode()) for name, value in HEADERS.items()]
 
 
 def _always() -> bool:
     return True
 
 
+def _nobody(_: int) -> None:
+    pass
+
+
 Reads = Callable[[int, int], bytes]
+
+T = TypeVar("T")
+
+readers = ThreadPoolExecutor(READERS, "reader")
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +78,8 @@ class Content:
     """A file to be sent, or what gives parts of one (start, length) from elsewhere, raising
     StoreError. `tag` names its bytes for ever; `size` is what it should have; `still` says, while
     it is being sent, whether it may be. `reserved` is told to those who mine texts and data
-    (TDMRep, section 6.2); None where nothing is stated."""
+    (TDMRep, section 6.2); None where nothing is stated. `more` are further headers, and `sent` is
+    told in the end how many bytes went out."""
 
     source: Path | Reads
     size: int
@@ -55,53 +87,198 @@ class Content:
     media_type: str
     still: Callable[[], bool] = _always
     reserved: bool | None = None
+    more: tuple[tuple[bytes, bytes], ...] = ()
+    sent: Callable[[int], None] = field(default=_nobody, compare=False)
+
+
+class Bare(Response):
+    """An answer with headers as they stand, for `bare` and for FastAPI alike."""
+
+    def __init__(self, status: int, headers: list[tuple[bytes, bytes]], body: bytes = b"") -> None:
+        self.status_code = status
+        self.raw_headers = [*headers, *RAW_HEADERS]
+        self.body = body
+        self.background = None
+
+
+class Part(Bare):
+    """A part of some content, read while it is sent."""
+
+    def __init__(
+        self,
+        status: int,
+        headers: list[tuple[bytes, bytes]],
+        content: Content,
+        span: tuple[int, int],
+    ) -> None:
+        super().__init__(status, headers)
+        self._content = content
+        self._at, self._left = span[0], span[1] - span[0] + 1
+        self._file: Descriptor | None = None
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Send it. What is wrong with the first bytes is an answer of its own."""
+        first = min(self._left, SMALL if isinstance(self._content.source, Path) else FAR_CHUNK)
+        try:
+            data = await self._next(first)
+        except OSError:
+            return await refuse(404, "missing", "the object is not where it should be")(
+                scope, receive, send
+            )
+        except StoreError:
+            return await refuse(503, "unreachable", "the object cannot be had at this moment")(
+                scope, receive, send
+            )
+        if len(data) < first:
+            return await refuse(500, "damaged", "the object is shorter than it should be")(
+                scope, receive, send
+            )
+        await send(
+            {
+                "type": "http.response.start",
+                "status": self.status_code,
+                "headers": self.raw_headers,
+            }
+        )
+        await self._stream(data, send)
+        return None
+
+    async def _stream(self, data: bytes, send: Send) -> None:
+        """Send `data` and what follows it. Where it ends too soon the connection breaks off, for
+        the length that was promised cannot be kept; so it does when the content was withdrawn
+        meanwhile, and when the client does not take it."""
+        asked, count = clock.monotonic(), 0
+        try:
+            while data:
+                more = self._left > 0
+                async with asyncio.timeout(IDLE_SECONDS):
+                    await send({"type": "http.response.body", "body": data, "more_body": more})
+                count += len(data)
+                if not more:
+                    break
+                if clock.monotonic() - asked >= ASK_SECONDS:
+                    if not await in_thread(self._content.still):
+                        break
+                    asked = clock.monotonic()
+                data = await self._next(min(CHUNK, self._left))
+        except (OSError, StoreError):  # a client that takes nothing is a TimeoutError, an OSError
+            pass
+        finally:
+            self._content.sent(count)
+
+    async def _next(self, length: int) -> bytes:
+        source = self._content.source
+        if isinstance(source, Path):
+            if self._file is None:
+                self._file = descriptors.kept.open(source)
+            data = self._file.read_at_once(self._at, length)
+            if data is None:
+                data = await in_thread(self._file.read, self._at, length)
+        else:
+            data = await in_thread(source, self._at, min(FAR_CHUNK, length))
+        self._at += len(data)
+        self._left -= len(data)
+        return data
+
+
+class Zeros(Bare):
+    """So many zeros."""
+
+    def __init__(self, status: int, headers: list[tuple[bytes, bytes]], count: int) -> None:
+        super().__init__(status, headers)
+        self._left = count
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Send them."""
+        await send(
+            {
+                "type": "http.response.start",
+                "status": self.status_code,
+                "headers": self.raw_headers,
+            }
+        )
+        more = True
+        with suppress(TimeoutError):
+            while more:
+                data = bytes(min(CHUNK, self._left))
+                self._left -= len(data)
+                more = self._left > 0
+                async with asyncio.timeout(IDLE_SECONDS):
+                    await send({"type": "http.response.body", "body": data, "more_body": more})
+
+
+async def in_thread(function: Callable[..., T], *arguments: Any) -> T:
+    """What a function gives that may have to wait for disks, databases or other machines."""
+    return await asyncio.get_running_loop().run_in_executor(readers, function, *arguments)
 
 
 def send(request: Request, content: Content) -> Response:
     """All of a file, or the one range that is asked for."""
-    headers = {"Accept-Ranges": "bytes", "ETag": f'"{content.tag}"'} | mining(content.reserved)
-    if headers["ETag"] in _tags(request.headers.get("if-none-match", "")):
-        return Response(status_code=304, headers=headers)
-    span = _range(request, headers["ETag"], content.size)
-    if span is None:
-        first, last, status = 0, content.size - 1, 200
-    elif span == UNSATISFIABLE:
-        return Response(status_code=416, headers={"Content-Range": f"bytes */{content.size}"})
-    else:
-        (first, last), status = span, 206
-        headers["Content-Range"] = f"bytes {first}-{last}/{content.size}"
-    length = last - first + 1
-    headers["Content-Length"] = str(length)
-    if request.method == "HEAD":
-        return Response(status_code=status, headers=headers, media_type=content.media_type)
-    try:
-        part = Part(content, first, length)
-        if length > SMALL:
-            return StreamingResponse(part.stream(), status, headers, content.media_type)
-        data = b"".join(part.stream())
-    except OSError:
-        return refuse(404, "missing", "the object is not where it should be")
-    except StoreError:
-        return refuse(503, "unreachable", "the object cannot be had at this moment")
-    if len(data) != length:
-        return refuse(500, "damaged", "the object is shorter than it should be")
-    return Response(data, status, headers, content.media_type)
+    return answer(conditions(request.scope), content)
 
 
-def zeros(request: Request, size: int) -> Response:
-    """`size` bytes of padding (BEP 47), for clients that ask for it as if it were a file."""
-    headers = {"Accept-Ranges": "bytes", "ETag": f'"pad-{size}"'}
-    span = _range(request, headers["ETag"], size)
+def answer(asked: Conditions, content: Content) -> Response:
+    """The same, with what the request says in it already."""
+    tag = b'"%s"' % content.tag.encode()
+    headers = [(b"accept-ranges", b"bytes"), (b"etag", tag), *content.more]
+    if content.reserved is not None:
+        headers.append((b"tdm-reservation", b"%d" % content.reserved))
+    if asked.knows(tag):
+        return Bare(304, headers)
+    span = asked.span(tag, content.size)
     if span == UNSATISFIABLE:
-        return Response(status_code=416, headers={"Content-Range": f"bytes */{size}"})
-    first, last = span or (0, size - 1)
-    headers["Content-Length"] = str(last - first + 1)
+        return _outside(content.size)
+    status = 206
+    if span is None:
+        span, status = (0, content.size - 1), 200
+    else:
+        headers.append((b"content-range", b"bytes %d-%d/%d" % (*span, content.size)))
+    headers.append((b"content-type", content.media_type.encode()))
+    headers.append((b"content-length", b"%d" % (span[1] - span[0] + 1)))
+    if asked.method == "HEAD" or not content.size:
+        return Bare(status, headers)
+    return Part(status, headers, content, span)
+
+
+def whole(
+    asked: Conditions,
+    data: bytes,
+    tag: str,
+    media_type: str,
+    headers: list[tuple[bytes, bytes]],
+) -> Response:
+    """A small document that is already read, which has no ranges."""
+    quoted = b'"%s"' % tag.encode()
+    headers = [*headers, (b"etag", quoted)]
+    if asked.knows(quoted):
+        return Bare(304, headers)
+    headers += [(b"content-type", media_type.encode()), (b"content-length", b"%d" % len(data))]
+    return Bare(200, headers, b"" if asked.method == "HEAD" else data)
+
+
+def zeros(asked: Conditions, size: int) -> Response:
+    """`size` bytes of padding (BEP 47), for clients that ask for it as if it were a file."""
+    tag = b'"pad-%d"' % size
+    headers = [(b"accept-ranges", b"bytes"), (b"etag", tag)]
+    if asked.knows(tag):
+        return Bare(304, headers)
+    span = asked.span(tag, size)
+    if span == UNSATISFIABLE:
+        return _outside(size)
+    status, (first, last) = (200, (0, size - 1)) if span is None else (206, span)
     if span is not None:
-        headers["Content-Range"] = f"bytes {first}-{last}/{size}"
-    status = 200 if span is None else 206
-    length = 0 if request.method == "HEAD" else last - first + 1
-    body = (bytes(min(CHUNK, length - at)) for at in range(0, length, CHUNK))
-    return StreamingResponse(body, status, headers, "application/octet-stream")
+        headers.append((b"content-range", b"bytes %d-%d/%d" % (first, last, size)))
+    headers.append((b"content-type", b"application/octet-stream"))
+    headers.append((b"content-length", b"%d" % (last - first + 1)))
+    return (
+        Bare(status, headers)
+        if asked.method == "HEAD"
+        else Zeros(status, headers, last - first + 1)
+    )
+
+
+def _outside(size: int) -> Response:
+    return Bare(416, [(b"content-range", b"bytes */%d" % size), (b"content-length", b"0")])
 
 
 def tell(document: object, reserved: bool | None = None) -> JSONResponse:
@@ -116,7 +293,7 @@ def mining(reserved: bool | None) -> dict[str, str]:
 
 def refuse(status: int, code: str, message: str) -> JSONResponse:
     """An error as one JSON document."""
-    return JSONResponse({"error": {"code": code, "message": message}}, status)
+    return JSONResponse({"error": {"code": code, "message": message}}, status, HEADERS)
 
 
 class Told(BaseModel):
@@ -140,78 +317,3 @@ def documented(*statuses: int) -> dict[int | str, dict[str, Any]]:
 def withheld(refusal: Refusal) -> JSONResponse:
     """The gate's refusal."""
     return refuse(LEGAL_REASONS, refusal.reason, refusal.words)
-
-
-UNSATISFIABLE = (-1, -1)
-_RANGE = re.compile(r"bytes=(\d{0,18})-(\d{0,18})")
-
-
-def _range(request: Request, tag: str, size: int) -> tuple[int, int] | None:
-    """First and last byte of the one range that is asked for; None for the whole.
-
-    Several ranges, other units and what cannot be read are answered with the whole, as a server
-    may (section 14.2).
-    """
-    found = _RANGE.fullmatch(request.headers.get("range", "").replace(" ", ""))
-    condition = request.headers.get("if-range")
-    if found is None or (condition is not None and condition != tag) or found[0] == "bytes=-":
-        return None
-    if not found[1]:
-        length = min(int(found[2]), size)
-        return (size - length, size - 1) if length else UNSATISFIABLE
-    first = int(found[1])
-    last = min(int(found[2]), size - 1) if found[2] else size - 1
-    if found[2] and int(found[2]) < first:
-        return None
-    return (first, last) if first < size else UNSATISFIABLE
-
-
-def _tags(header: str) -> set[str]:
-    return {part.strip().removeprefix("W/") for part in header.split(",")}
-
-
-class Part:
-    """A part of some content on its way. Raises OSError for a file that cannot be opened, and
-    StoreError when the first bytes of what lies elsewhere do not come."""
-
-    def __init__(self, content: Content, first: int, length: int) -> None:
-        self._content, self._at, self._left = content, first, length
-        self._file = self._ahead = None
-        if isinstance(content.source, Path):
-            self._file = os.open(content.source, os.O_RDONLY)
-            # Who hangs up before the first byte never begins the stream.
-            self._close = weakref.finalize(self, os.close, self._file)
-        else:
-            self._ahead = content.source(first, min(FAR_CHUNK, length))
-
-    def stream(self) -> Iterator[bytes]:
-        """The bytes. Where they end too soon the connection breaks off, because the length that
-        was promised cannot be kept; so it does when the content was withdrawn meanwhile."""
-        asked = clock.monotonic()
-        try:
-            while self._left > 0:
-                if clock.monotonic() - asked >= ASK_SECONDS:
-                    if not self._content.still():
-                        return
-                    asked = clock.monotonic()
-                data = self._next()
-                if not data:
-                    return
-                self._at += len(data)
-                self._left -= len(data)
-                yield data
-        finally:
-            if self._file is not None:
-                self._close()
-
-    def _next(self) -> bytes:
-        if self._file is not None:
-            return os.pread(self._file, min(CHUNK, self._left), self._at)
-        assert not isinstance(self._content.source, Path)
-        if self._ahead is not None:
-            data, self._ahead = self._ahead, None
-            return data
-        try:
-            return self._content.source(self._at, min(FAR_CHUNK, self._left))
-        except StoreError:
-            return b""

@@ -11,7 +11,9 @@ from fastapi import FastAPI, Request
 from fastapi.responses import Response
 
 from longplay import __version__
-from longplay.access import answers, ark, lookup, recordings, releases, tdm, tracker, webseeds
+from longplay.access import answers, ark, lookup, recordings, tdm, tracker
+from longplay.access.answers import HEADERS
+from longplay.access.bare import Doors
 from longplay.access.context import Context
 from longplay.access.people import opening
 from longplay.access.site import assets, recording
@@ -20,22 +22,11 @@ from longplay.archive import Archive, open_archive
 from longplay.errors import LongplayError
 from longplay.workflows import publishing, rights, stocking
 
-HEADERS = {
-    "Content-Security-Policy": (
-        "default-src 'self'; base-uri 'none'; object-src 'none'; form-action 'self';"
-        " frame-ancestors 'none'"
-    ),
-    "Referrer-Policy": "same-origin",
-    "X-Content-Type-Options": "nosniff",
-}
-"""No page needs anything of another host, and no file is to be taken for a page."""
-
-
 RENEW_SECONDS = 60.0
 """How often a served archive looks whether its feed is about to expire, or lacks a decision."""
 
 
-def create_app(folder: Path) -> FastAPI:
+def create_app(folder: Path) -> Doors:
     """The application that serves the archive in `folder`. Raises ArchiveError."""
     archive = open_archive(folder)
     rights.catch_up(archive)
@@ -46,18 +37,17 @@ def create_app(folder: Path) -> FastAPI:
         renewing = asyncio.create_task(_keep_feed_fresh(archive))
         yield
         renewing.cancel()
-        app.state.context.people.close()
+        here.people.close()
         archive.ledger.close()
 
     app = FastAPI(title="Longplay", version=__version__, lifespan=lifespan, redoc_url=None)
-    app.state.context = Context(archive, opening.open_people(archive))
-    app.state.paths = webseeds.Paths(archive.releases)
-    for room in (releases, webseeds, tracker, tdm, recordings, ark, lookup, assets, recording):
+    here = app.state.context = Context(archive, opening.open_people(archive))
+    for room in (tracker, tdm, recordings, ark, lookup, assets, recording):
         app.include_router(room.router)
     app.mount(rest.PREFIX, rest.Rest(app.state.context))
     app.add_exception_handler(LongplayError, _tell)
     app.middleware("http")(_with_headers)
-    return app
+    return Doors(here, app)
 
 
 async def _keep_feed_fresh(archive: Archive) -> None:

@@ -22,21 +22,6 @@ from longplay.workflows import shares
 
 router = APIRouter()
 
-MEDIA_TYPES = {
-    ".ogg": "audio/ogg",
-    ".oga": "audio/ogg",
-    ".opus": "audio/ogg",
-    ".spx": "audio/ogg",
-    ".flac": "audio/flac",
-    ".mp3": "audio/mpeg",
-    ".m4a": "audio/mp4",
-    ".mp4": "audio/mp4",
-    ".wav": "audio/wav",
-    ".aiff": "audio/aiff",
-    ".webm": "audio/webm",
-}
-"""What players go by; everything else is sent as bytes."""
-
 
 @dataclass(frozen=True, slots=True)
 class Found:
@@ -56,27 +41,6 @@ def facts(identity: str, request: Request) -> Response:
         return found
     document = document_of(here, found)
     return answers.tell(document, document["tdm_reserved"])
-
-
-@router.api_route("/api/recordings/{identity}/stream", methods=["GET", "HEAD"])
-def stream(identity: str, request: Request) -> Response:
-    """A recording's sound, in the encoding that is held."""
-    here = context(request)
-    found = find(here, identity, Act.STREAM)
-    if isinstance(found, Response):
-        return found
-    leave = found.leave
-    kind = MEDIA_TYPES.get(leave.suffix, "application/octet-stream")
-    root = leave.key.root
-    content = answers.Content(
-        here.source(leave),
-        leave.key.size,
-        leave.key.hex,
-        kind,
-        still=lambda: here.permits(root, Act.STREAM),
-        reserved=root in here.reserved().roots,
-    )
-    return answers.send(request, content)
 
 
 def find(here: Context, identity: str, act: Act) -> Found | Response:

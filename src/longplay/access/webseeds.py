@@ -13,11 +13,12 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 import sqlalchemy as sa
-from fastapi import APIRouter, Request
 from fastapi.responses import Response
 
 from longplay.access import answers
-from longplay.access.context import Context, context
+from longplay.access.answers import Content
+from longplay.access.conditions import Conditions
+from longplay.access.context import Context, Leave
 from longplay.errors import LongplayError
 from longplay.ledger import tables
 from longplay.release.document import Release, Volume, read_release
@@ -25,10 +26,14 @@ from longplay.release.tables import MEMBERS
 from longplay.rights.gate import Refusal
 from longplay.rights.statements import Act
 
-router = APIRouter(prefix="/seed")
+PATH = "/seed/"
+"""What the paths of web seeds begin with; the torrent's name and the path in it follow."""
 
 VOLUMES_KEPT = 32
 """Volumes whose paths are kept in memory: some 10,000 paths of 100 bytes each."""
+
+FOUND_KEPT = 65_536
+"""Paths whose objects are known without looking: some 200 bytes each."""
 
 PAD = re.compile(r"\.pad/([1-9][0-9]{0,7})")
 """The path of a padding file; none is as long as the longest piece."""
@@ -67,21 +72,58 @@ class Paths:
         return dict(zip(table["path"].to_pylist(), table["root"].to_pylist(), strict=True))
 
 
-@router.api_route("/{torrent}/{path:path}", methods=["GET", "HEAD"])
-def file_of_torrent(torrent: str, path: str, request: Request) -> Response:
-    """A file of a released torrent, by its path there, or a range of it."""
-    here = context(request)
-    pad = PAD.fullmatch(path)
-    if pad is not None:
-        return answers.zeros(request, int(pad[1]))
-    paths: Paths = request.app.state.paths
-    for release, volume in _editions(here, torrent):
-        if volume.kind == "metadata":
-            return _own_file(request, here, volume, path)
-        root = paths.find(release, volume, path)
-        if root is not None:
-            return _object(request, here, root)
-    return answers.refuse(404, "unknown", "no release has such a file")
+class Seeds:
+    """The files of released torrents, by their paths there."""
+
+    def __init__(self, here: Context) -> None:
+        self._here = here
+        self._paths = Paths(here.archive.releases)
+        self._found: dict[str, bytes] = {}
+
+    async def answer(self, asked: Conditions, place: str) -> Response:
+        """A file, or a range of it. `place` is `<torrent>/<path>`."""
+        root = self._found.get(place)
+        leave = None if root is None else self._here.at_once(root, Act.RELEASE)
+        if leave is not None:
+            return self._object(asked, leave)
+        return await answers.in_thread(self._look, asked, place)
+
+    def _look(self, asked: Conditions, place: str) -> Response:
+        torrent, _, path = place.partition("/")
+        pad = PAD.fullmatch(path)
+        if pad is not None:
+            return answers.zeros(asked, int(pad[1]))
+        for release, volume in _editions(self._here, torrent):
+            if volume.kind == "metadata":
+                return _own_file(asked, self._here, volume, path)
+            root = self._paths.find(release, volume, path)
+            if root is not None:
+                self._remember(place, root)
+                leave = self._here.leave(root, Act.RELEASE)
+                if leave is None:
+                    return answers.refuse(404, "missing", "the object is not held any more")
+                return self._object(asked, leave)
+        return answers.refuse(404, "unknown", "no release has such a file")
+
+    def _remember(self, place: str, root: bytes) -> None:
+        """What a torrent has under a path is the same for ever."""
+        if len(self._found) >= FOUND_KEPT:
+            self._found.clear()
+        self._found[place] = root
+
+    def _object(self, asked: Conditions, leave: Leave) -> Response:
+        if isinstance(leave.answer, Refusal):
+            return answers.withheld(leave.answer)
+        here, root = self._here, leave.key.root
+        content = Content(
+            here.source(leave),
+            leave.key.size,
+            root.hex(),
+            "application/octet-stream",
+            still=lambda: here.permits(root, Act.RELEASE),
+            reserved=root in here.reserved().roots,
+        )
+        return answers.answer(asked, content)
 
 
 def _editions(here: Context, torrent: str) -> Iterator[tuple[Release, Volume]]:
@@ -106,28 +148,11 @@ def _editions(here: Context, torrent: str) -> Iterator[tuple[Release, Volume]]:
                 yield release, volume
 
 
-def _own_file(request: Request, here: Context, volume: Volume, path: str) -> Response:
+def _own_file(asked: Conditions, here: Context, volume: Volume, path: str) -> Response:
     """A file of a metadata volume, which lies in the folder of the release that cut it."""
     source = here.archive.releases / volume.release / path
     if "/" in path or path.startswith(".") or not source.is_file():
         return answers.refuse(404, "unknown", "no release has such a file")
     size = source.stat().st_size
-    content = answers.Content(source, size, f"{volume.name}-{size}", "application/octet-stream")
-    return answers.send(request, content)
-
-
-def _object(request: Request, here: Context, root: bytes) -> Response:
-    leave = here.leave(root, Act.RELEASE)
-    if leave is None:
-        return answers.refuse(404, "missing", "the object is not held any more")
-    if isinstance(leave.answer, Refusal):
-        return answers.withheld(leave.answer)
-    content = answers.Content(
-        here.source(leave),
-        leave.key.size,
-        root.hex(),
-        "application/octet-stream",
-        still=lambda: here.permits(root, Act.RELEASE),
-        reserved=root in here.reserved().roots,
-    )
-    return answers.send(request, content)
+    content = Content(source, size, f"{volume.name}-{size}", "application/octet-stream")
+    return answers.answer(asked, content)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import re
+import sqlite3
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -51,6 +53,8 @@ class Ledger:
         self._engine = engine
         self.witness: Witness | None = None
         self.guarded = False
+        self._watching: sqlite3.Connection | None = None
+        self._watch = threading.Lock()
         if engine.dialect.name == "sqlite":
             sa.event.listen(engine, "connect", _set_up_sqlite)
             sa.event.listen(engine, "begin", _begin_sqlite)
@@ -120,9 +124,30 @@ class Ledger:
                 driver.execute("PRAGMA wal_checkpoint(TRUNCATE)")
                 driver.close()
 
+    def changes(self) -> int | None:
+        """A number that is another one once anybody has committed anything since; of PostgreSQL
+        None, where finding out takes a question to the server anyway."""
+        database = self._engine.url.database
+        if not self.is_sqlite or not database:
+            return None
+        try:
+            with self._watch:
+                if self._watching is None:
+                    # Its own connection: of what one itself writes it notices nothing.
+                    self._watching = sqlite3.connect(
+                        database, BUSY_SECONDS, isolation_level=None, check_same_thread=False
+                    )
+                return int(self._watching.execute("PRAGMA data_version").fetchone()[0])
+        except sqlite3.Error:
+            return None  # what asks the ledger itself next tells what is wrong with it
+
     def close(self) -> None:
         """Give back every connection."""
         self._engine.dispose()
+        with self._watch:
+            if self._watching is not None:
+                self._watching.close()
+                self._watching = None
 
 
 Closing = Callable[[Connection], None]

@@ -1,0 +1,93 @@
+"""Doors to bytes, before FastAPI: files of releases, web seeds, streams. They are asked for tens of
+thousands of times a second, and a route with its middleware takes longer than reading a range."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+
+from fastapi import FastAPI
+from fastapi.responses import Response
+from starlette.types import Receive, Scope, Send
+
+from longplay.access import answers, releases, streams, webseeds
+from longplay.access.conditions import conditions
+from longplay.access.context import Context
+from longplay.access.listener import listener_of
+from longplay.errors import LongplayError
+
+METHODS = ("GET", "HEAD")
+
+RECORDINGS, STREAM = "/api/recordings/", "/stream"
+
+PATHS = (
+    "/releases/{name}",
+    "/releases/{release}/{name}",
+    "/seed/{torrent}/{path:path}",
+    "/api/recordings/{identity}/stream",
+)
+"""What is answered here, as FastAPI would write it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Door:
+    """A path that is answered here."""
+
+    path: str
+
+
+Answering = Callable[[Scope], Awaitable[Response]]
+
+
+class Doors:
+    """The whole application: what stands before FastAPI, and FastAPI for everything else."""
+
+    def __init__(self, here: Context, web: FastAPI) -> None:
+        self.web = web
+        self.state = web.state
+        self.routes = [*map(Door, PATHS), *web.routes]
+        """All paths that lead somewhere, for those who look whether each is guarded."""
+        self._here = here
+        self._seeds = webseeds.Seeds(here)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer a request (ASGI)."""
+        door = self._door(scope["path"]) if scope["type"] == "http" else None
+        if door is None:
+            await self.web(scope, receive, send)
+            return
+        if scope["method"] not in METHODS:
+            answer: Response = answers.refuse(405, "method", "this can be read, and no more")
+            answer.headers["Allow"] = ", ".join(METHODS)
+        else:
+            try:
+                answer = await door(scope)
+            except LongplayError as error:
+                answer = answers.refuse(500, error.code, error.message)
+        await answer(scope, receive, send)
+
+    def _door(self, path: str) -> Answering | None:
+        if path.startswith(webseeds.PATH):
+            return self._seed
+        if path.startswith(releases.PATH):
+            return self._release
+        if path.startswith(RECORDINGS) and path.endswith(STREAM):
+            return self._recording
+        return None
+
+    async def _seed(self, scope: Scope) -> Response:
+        place = scope["path"][len(webseeds.PATH) :]
+        return await self._seeds.answer(conditions(scope), place)
+
+    async def _release(self, scope: Scope) -> Response:
+        place = scope["path"][len(releases.PATH) :]
+        return await answers.in_thread(
+            releases.answer, conditions(scope), self._here.archive, place
+        )
+
+    async def _recording(self, scope: Scope) -> Response:
+        identity = scope["path"][len(RECORDINGS) : -len(STREAM)]
+        listener = await answers.in_thread(listener_of, scope["headers"], self._here)
+        return await streams.answer(
+            self._here, listener, identity, streams.Wanted(), conditions(scope)
+        )
