@@ -1,26 +1,68 @@
-"""The library of a served archive: built when it is first asked for, and anew when that changes."""
+"""The library of a served archive: opened when it is asked for, built anew when the archive moved.
+
+Whoever asks gets the library as it was built last, less what is withdrawn now. When the archive has
+moved on since, one process builds it anew in the background: not more often than it takes, so that
+a capture that runs beside is not slowed down by it. Only the first time is waited for.
+"""
 
 from __future__ import annotations
 
 import threading
-from datetime import UTC, datetime
-from typing import Any
+from contextlib import suppress
+from dataclasses import dataclass, field
+from datetime import datetime
 
 import numpy as np
-import sqlalchemy as sa
 
 from longplay import clock
-from longplay.access.library.things import Track
+from longplay.access.library import apart, building
+from longplay.access.library.building import Built
+from longplay.access.library.hearing import Hearing, withdrawn_tracks
+from longplay.access.library.opened import Numbers, Opened
 from longplay.access.library.view import View
 from longplay.archive import Archive
-from longplay.catalogue import ids
-from longplay.catalogue.describe import display
-from longplay.catalogue.layout import current_number
-from longplay.catalogue.snapshot import open_current
-from longplay.files import escape
-from longplay.ledger import log, tables, tally
-from longplay.workflows import tallying
+from longplay.errors import LockedError, LongplayError
 from longplay.workflows.withdrawing import Standing
+
+LOOK_SECONDS = 1.0
+"""How often it is looked whether the archive has moved."""
+
+REST = 20
+"""Times as long as a build took that nobody builds after it."""
+
+WAIT_SECONDS = 0.1
+"""Between looks whether another process has built."""
+
+
+def _nothing() -> Numbers:
+    return np.zeros(0, np.int32)
+
+
+@dataclass(slots=True)
+class _Current:
+    """What is read now, and what of it may be heard by guests (False) and by members (True), with
+    these objects withdrawn."""
+
+    built: Built
+    opened: Opened
+    roots: frozenset[bytes] = frozenset()
+    withdrawn: Numbers = field(default_factory=_nothing)
+    hearings: dict[bool, Hearing] = field(default_factory=dict)
+
+    def hearing(self, signed_in: bool, roots: frozenset[bytes]) -> Hearing:
+        """What may be heard when these objects are withdrawn. The caller holds a lock."""
+        if roots != self.roots:
+            withdrawn = withdrawn_tracks(self.opened, roots)
+            self.roots = roots
+            if not np.array_equal(withdrawn, self.withdrawn):
+                self.withdrawn = withdrawn
+                self.hearings = {}
+        found = self.hearings.get(signed_in)
+        if found is None:
+            since = clock.now() if len(self.withdrawn) else datetime.fromisoformat(self.built.time)
+            found = Hearing(self.opened, signed_in, self.withdrawn, since)
+            self.hearings[signed_in] = found
+        return found
 
 
 class Library:
@@ -28,98 +70,84 @@ class Library:
 
     def __init__(self, archive: Archive) -> None:
         self._archive = archive
+        self._folder = building.folder_of(archive)
         self._lock = threading.Lock()
-        self._seen: tuple[int, int] = (-1, -1)
-        self._tracks: list[Track] = []
-        self._modified = datetime.fromtimestamp(0, UTC)
+        self._current: _Current | None = None
+        self._looked = -LOOK_SECONDS
+        self._rests_until = 0.0
+        self._worker: threading.Thread | None = None
+        self._error: LongplayError | None = None
 
     def view(self, signed_in: bool, standing: Standing) -> View:
-        """What a listener may hear now."""
-        with self._archive.ledger.read() as connection:
-            seen = log.head(connection), current_number(self._archive.catalogue)
+        """What a listener may hear now. Raises LongplayError when there is no library yet and none
+        can be built."""
+        current = self._current
+        if current is None:
+            current = self._first()
+        elif clock.monotonic() - self._looked >= LOOK_SECONDS:
+            self._looked = clock.monotonic()
+            self._look(current)
         with self._lock:
-            if seen != self._seen:
-                self._tracks = _gather(self._archive)
-                self._seen, self._modified = seen, clock.now()
-        tracks = [
-            track
-            for track in self._tracks
-            if track.root not in standing.roots and (signed_in or track.access == "open")
-        ]
-        version = f"{seen[0]}-{seen[1]}-{int(signed_in)}"
-        return View(tracks, version, self._modified)
+            return View(current.hearing(signed_in, standing.roots))
 
+    def _look(self, current: _Current) -> None:
+        """Have another library shown, or built, in the background where there is cause."""
+        built = building.current(self._folder)
+        if built != current.built or (
+            self._looked >= self._rests_until and built.state != building.state_of(self._archive)
+        ):
+            self._begin()
 
-def _gather(archive: Archive) -> list[Track]:
-    tallying.judge(archive)
-    h, o, m = tables.holdings.c, tables.objects.c, tables.manifestations.c
-    query = (
-        sa.select(
-            h.source, h.path, h.root, o.size, o.suffix, o.access, h.track, h.album, m.recording
-        )
-        .join(tables.objects, o.root == h.root)
-        .join(tables.manifestations, m.root == h.root)
-        .where(h.superseded == 0, o.kind == "audio", o.access < tally.ACCESS.index("dark"))
-        .order_by(h.source, h.path)
-    )
-    with archive.ledger.read() as connection:
-        rows = connection.execute(query).all()
-    keys = np.array([row.recording for row in rows], np.uint64)
-    shown = display(open_current(archive.catalogue), keys).to_pylist() if len(keys) else []
-    known: dict[int, dict[str, Any]] = {row["recording"]: row for row in shown}
-    return [_track(row, known.get(row.recording, {})) for row in rows]
+    def _first(self) -> _Current:
+        """The first library that this process reads; waited for, if it must be built."""
+        while True:
+            self._show()
+            if self._current is not None:
+                return self._current
+            worker = self._begin()
+            worker.join()
+            if self._error is not None:
+                raise self._error
+            if self._current is None:
+                threading.Event().wait(WAIT_SECONDS)  # another process builds
 
+    def _begin(self) -> threading.Thread:
+        """The thread that brings the library up to date; begun, unless it is at it."""
+        with self._lock:
+            if self._worker is None or not self._worker.is_alive():
+                self._worker = threading.Thread(target=self._renew, name="library", daemon=True)
+                self._worker.start()
+            return self._worker
 
-def _track(row: Any, said: dict[str, Any]) -> Track:
-    folder, _, name = escape(row.path).rpartition("/")
-    key = row.track or row.recording
-    album = row.album or ids.row_key("al", row.source, f"%/{folder}")
-    artists = [
-        (ids.text("ar", ids.row_key("ar", "", one)), one) for one in said.get("artists") or ()
-    ]
-    credited = [
-        (ids.text("ar", ids.row_key("ar", "", one)), one) for one in said.get("album_artists") or ()
-    ]
-    date = said.get("release_date")
-    title = said.get("title") or name
-    return Track(
-        id=ids.text("tr", key),
-        recording=ids.text("rec", row.recording),
-        title=title,
-        artist="; ".join(one for _, one in artists),
-        artists=tuple(artists),
-        album=said.get("album") or folder.rpartition("/")[2] or row.source,
-        album_id=ids.text("al", album),
-        album_artist="; ".join(one for _, one in credited),
-        album_artists=tuple(credited),
-        track_number=said.get("track_number"),
-        disc_number=said.get("disc_number"),
-        year=int(date[:4]) if date else None,
-        release_date=date,
-        genres=tuple(said.get("genres") or ()),
-        duration_ms=said.get("duration_ms") or 0,
-        bytes=row.size,
-        suffix=row.suffix,
-        media_type="audio/*",
-        bit_rate=None,
-        sample_rate=None,
-        bit_depth=None,
-        channels=None,
-        isrc=said.get("isrc"),
-        mbid=None,
-        popularity=said.get("popularity"),
-        listens=None,
-        path=f"{row.source}/{title}{row.suffix}",
-        folder=f"fo-{row.source}",
-        created="2026-01-01T00:00:00Z",
-        access=("open", "restricted")[row.access],
-        root=bytes(row.root),
-        cover=None,
-        replay_gain=None,
-        composers=(),
-        conductors=(),
-        licence=said.get("licence"),
-        explicit=None,
-        start_ms=0,
-        end_ms=None,
-    )
+    def _renew(self) -> None:
+        """Show what another process has built, or build."""
+        self._error = None
+        try:
+            if self._show():
+                return
+            began = clock.monotonic()
+            with suppress(LockedError):
+                apart.build(self._archive)
+            self._rests_until = clock.monotonic() + REST * (clock.monotonic() - began)
+            self._show()
+        except LongplayError as error:
+            self._error = error
+            self._rests_until = clock.monotonic() + REST
+
+    def _show(self) -> bool:
+        """Read the file that is current from now on, if it is another one. The answers that were
+        kept ready of the one before are made of it first, so that no request waits for them."""
+        before, built = self._current, building.current(self._folder)
+        if built is None or (before is not None and before.built == built):
+            return False
+        try:
+            found = _Current(built, Opened(self._folder / built.file))
+        except OSError:  # two others came after it meanwhile
+            return False
+        if before is not None:
+            for signed_in, heard in list(before.hearings.items()):
+                new = found.hearing(signed_in, before.roots)
+                for key, make in list(heard.makers.items()):
+                    new.cached(key, make)
+        self._current = found
+        return True

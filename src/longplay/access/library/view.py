@@ -3,12 +3,20 @@
 from __future__ import annotations
 
 import random as chance
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import replace
 from datetime import datetime
-from typing import Any, Literal
+from itertools import chain, islice
+from typing import Literal
 
+import numpy as np
+import orjson
+
+from longplay.access.library import shown, texts
+from longplay.access.library.hearing import Hearing
+from longplay.access.library.layout import ROLES
+from longplay.access.library.opened import Numbers
 from longplay.access.library.things import (
-    IGNORED_ARTICLES,
     MOST,
     Album,
     Artist,
@@ -21,50 +29,79 @@ from longplay.access.library.things import (
     Span,
     Track,
 )
+from longplay.catalogue import ids
+from longplay.errors import InputError
+
+MOST_IN_FOLDER = 5000
+"""Tracks, and folders, of one folder that are listed at once."""
+
+LAST_YEAR = 9999
+
+NO_TEXT = " \"'*"
+"""What is no text: clients ask for everything with such signs."""
+
+_ORDERS: dict[str, str] = {
+    "newest": "newest",
+    "alphabeticalByName": "alphabeticalByName",
+    "alphabeticalByArtist": "",
+    "byYear": "byYear",
+    "byYearDescending": "byYear",
+    "popular": "popular",
+    "random": "",
+}
 
 
 class View:
     """The library as one listener hears it. Cheap to make: ask `Context.library` for each request.
 
     Unknown ids are None, or left out of lists. Counts above `MOST` are taken for `MOST`, negative
-    ones and offsets for 0.
+    ones and offsets for 0. A page costs the same at every offset.
     """
 
-    def __init__(self, tracks: Sequence[Track], version: str, modified: datetime) -> None:
-        self.version = version
-        """Changes whenever an answer may: for ETags."""
-        self.modified = modified
-        self._tracks = list(tracks)
-        self._by_id = {track.id: track for track in tracks}
-        self._cached: dict[str, bytes] = {}
+    def __init__(self, heard: Hearing) -> None:
+        self._heard = heard
+        self._opened = heard.opened
+
+    @property
+    def version(self) -> str:
+        """Changes whenever an answer may, but for those by chance: for ETags."""
+        return self._heard.version
+
+    @property
+    def modified(self) -> datetime:
+        """When this version came to be."""
+        return self._heard.modified
 
     @property
     def counts(self) -> Counts:
-        """How much there is."""
+        """How much there is; bytes and duration are of when it was built."""
+        heard, of = self._heard, "" if self._heard.signed_in else "open_"
+        with self._opened.connection() as connection:
+            facts = dict(connection.execute("SELECT key, value FROM info").fetchall())
         return Counts(
-            len(self.artists("all")),
-            len(self._albums()),
-            len(self._tracks),
+            len(heard.order("artist")),
+            len(heard.order("album")),
+            len(heard.order("track")),
             len(self.genres()),
-            sum(track.bytes for track in self._tracks),
-            sum(track.duration_ms for track in self._tracks),
+            int(facts[f"{of}bytes"]),
+            int(facts[f"{of}duration_ms"]),
         )
 
     def cached(self, key: str, make: Callable[[View], bytes]) -> bytes:
-        """What `make` makes of this view: made once for each version, and held in memory."""
-        if key not in self._cached:
-            self._cached[key] = make(self)
-        return self._cached[key]
+        """What `make` makes of this view: made once for each version, and held in memory. What was
+        asked for of one version is made of the next before that is shown: `make` must know nothing
+        of the request."""
+        return self._heard.cached(key, lambda heard: make(View(heard)))
 
     # By id
 
     def track(self, identity: str) -> Track | None:
         """A track by its id."""
-        return self._by_id.get(identity)
+        return next(iter(self.tracks([identity])), None)
 
     def tracks(self, identities: Iterable[str]) -> list[Track]:
         """Tracks by their ids, in that order; unknown ones are left out."""
-        return [self._by_id[one] for one in identities if one in self._by_id]
+        return shown.tracks(self._heard, self._numbered("track", "tr", identities))
 
     def album(self, identity: str) -> Album | None:
         """An album by its id."""
@@ -72,54 +109,57 @@ class View:
 
     def albums_by(self, identities: Iterable[str]) -> list[Album]:
         """Albums by their ids, in that order; unknown ones are left out."""
-        known = {album.id: album for album in self._albums()}
-        return [known[one] for one in identities if one in known]
+        return shown.albums(self._heard, self._numbered("album", "al", identities))
 
     def artist(self, identity: str) -> Artist | None:
         """An artist by id."""
-        return next((one for one in self.artists("all") if one.id == identity), None)
+        return next(iter(self.artists_by([identity])), None)
 
     def artists_by(self, identities: Iterable[str]) -> list[Artist]:
-        """Artists by their ids, in that order; unknown ones are left out."""
-        return [found for one in identities if (found := self.artist(one))]
+        """Artists by their ids, in that order; unknown ones are left out. Artists of several
+        sources that are one here have the ids of all."""
+        return shown.artists(self._heard, self._numbered("artist_id", "ar", identities))
 
     def recording(self, identity: str) -> list[Track]:
         """The tracks of a recording, by any id that it ever had."""
-        return [track for track in self._tracks if track.recording == identity]
+        query = """SELECT n FROM track WHERE recording =
+            (SELECT recording FROM recording_id WHERE id = ?) ORDER BY n LIMIT ?"""
+        return self._tracks(query, _canonical("rec", identity), MOST)
 
     # Of an album, of an artist
 
     def tracks_of_album(self, identity: str) -> list[Track]:
         """An album's tracks in their order."""
-        return [track for track in self._tracks if track.album_id == identity]
+        query = """SELECT t.n FROM album a JOIN track t ON t.n >= a.first
+            AND t.n < a.first + a.tracks WHERE a.id = ? ORDER BY t.n"""
+        return self._tracks(query, _canonical("al", identity))
 
-    def albums_of_artist(self, identity: str) -> list[Album]:
-        """The albums that are an artist's, or have tracks of theirs, oldest first."""
-        albums = {track.album_id for track in self.tracks_of_artist(identity, len(self._tracks))}
-        found = [album for album in self._albums() if album.id in albums]
-        return sorted(found, key=lambda album: (album.year or 9999, album.title))
+    def albums_of_artist(self, identity: str, role: Role | Literal["all"] = "all") -> list[Album]:
+        """The albums that have tracks of an artist, or with a role those on which they have it,
+        oldest first."""
+        query = """SELECT album FROM artist_album WHERE roles & ? AND artist =
+            (SELECT n FROM artist_id WHERE id = ?) ORDER BY place"""
+        numbers = self._asked(query, _bits(role), _canonical("ar", identity))
+        return shown.albums(self._heard, self._audible("album", numbers))
 
     def tracks_of_artist(self, identity: str, count: int = MOST, offset: int = 0) -> list[Track]:
         """The tracks that name an artist in any role, album by album."""
-        found = [
-            track
-            for track in self._tracks
-            if any(
-                key == identity
-                for names in (track.artists, track.album_artists, track.composers, track.conductors)
-                for key, _ in names
-            )
-        ]
-        return found[offset : offset + count]
+        query = """SELECT track FROM artist_track WHERE artist =
+            (SELECT n FROM artist_id WHERE id = ?) ORDER BY track"""
+        numbers = self._audible("track", self._asked(query, _canonical("ar", identity)))
+        return shown.tracks(self._heard, _page(numbers, count, offset))
 
     def top_tracks(self, artist: str, count: int = 50) -> list[Track]:
         """The most popular tracks of an artist, who is named by id or by name."""
-        found = [
-            track
-            for track in self._tracks
-            if any(artist in (key, name) for key, name in track.artists)
-        ]
-        return sorted(found, key=lambda track: -(track.popularity or 0))[:count]
+        query = """SELECT t.n FROM artist_track x JOIN track t ON t.n = x.track WHERE x.roles & 2
+            AND x.artist = ? ORDER BY t.popularity DESC, t.listens DESC, t.n"""
+        who = next(iter(self._numbered("artist_id", "ar", [artist])), None)
+        if who is None:
+            question = texts.asked(artist, everybody=True)
+            match = self._places("artist", question[0]) if question else iter(())
+            who = next(iter(self._audible("artist", match)), None)
+        numbers = [] if who is None else self._audible("track", self._asked(query, who))
+        return shown.tracks(self._heard, _page(numbers, count, 0))
 
     # Lists
 
@@ -133,75 +173,49 @@ class View:
         to_year: int | None = None,
     ) -> list[Album]:
         """A page of the albums in an order; of a genre, of years (both included; either way
-        round), where that is asked."""
-        found = [album for album in self._albums() if genre is None or genre in album.genres]
-        if from_year is not None or to_year is not None:
-            low, high = sorted((from_year or 0, 9999 if to_year is None else to_year))
-            found = [album for album in found if low <= (album.year or -1) <= high]
+        round), where that is asked. By year, albums without one come last."""
+        numbers = self._heard.order("album", _ORDERS[order])
+        if genre is not None:
+            numbers = numbers[self._heard.albums_of(self._genre(genre))[numbers]]
+        years = self._opened.numbers("album/year")
+        numbers = _of_years(numbers, years, from_year, to_year)
         if order == "random":
-            chance.shuffle(found)
-        keys: dict[str, Callable[[Album], Any]] = {
-            "newest": lambda album: album.created,
-            "alphabeticalByName": lambda album: album.title.casefold(),
-            "alphabeticalByArtist": lambda album: album.artist.casefold(),
-            "byYear": lambda album: album.year or 9999,
-            "byYearDescending": lambda album: album.year or 0,
-            "popular": lambda album: album.popularity or 0,
-        }
-        if order in keys:
-            backwards = order in ("newest", "popular", "byYearDescending")
-            found.sort(key=keys[order], reverse=backwards)
-        return found[offset : offset + count]
+            return shown.albums(self._heard, _sample(numbers, count))
+        if order == "byYearDescending":
+            unknown = years[numbers] < 0
+            numbers = np.concatenate([numbers[~unknown][::-1], numbers[unknown]])
+        return shown.albums(self._heard, _page(numbers, count, offset))
 
     def artists(self, role: Role | Literal["all"] = "album") -> list[Artist]:
         """All artists of a role, in the order of their sort names."""
-        found: dict[str, Artist] = {}
-        for track in self._tracks:
-            for kind, names in (
-                ("album", track.album_artists),
-                ("artist", track.artists),
-                ("composer", track.composers),
-                ("conductor", track.conductors),
-            ):
-                for key, name in names:
-                    if role in ("all", kind):
-                        albums = len({t.album_id for t in self.tracks_of_artist(key, 10**9)})
-                        count = len(self.tracks_of_artist(key, 10**9))
-                        sort = _sort_name(name)
-                        found[key] = Artist(key, name, sort, albums, count, None, None, ())
-        return sorted(found.values(), key=lambda one: one.sort_name.casefold())
+        roles = self._heard.roles
+        return shown.artists(self._heard, np.flatnonzero(roles & _bits(role)).tolist())
 
     def index(self) -> list[tuple[str, list[Artist]]]:
-        """The album artists under the letters that their sort names begin with."""
-        letters: dict[str, list[Artist]] = {}
-        for one in self.artists("album"):
-            letter = one.sort_name[:1].upper()
-            letters.setdefault(letter if letter.isalpha() else "#", []).append(one)
-        return list(letters.items())
+        """The album artists under the letters that their sort names begin with; `#` for others."""
+        numbers = np.flatnonzero(self._heard.roles & _bits("album")).tolist()
+        found: dict[str, list[Artist]] = {}
+        letters = self._letters()
+        for number, artist in zip(numbers, shown.artists(self._heard, numbers), strict=True):
+            found.setdefault(letters.get(number, "#"), []).append(artist)
+        return sorted(found.items(), key=lambda item: (item[0] == "#", item[0]))
 
     def genres(self) -> list[Genre]:
-        """All genres, by name."""
-        names = sorted({genre for track in self._tracks for genre in track.genres})
-        return [
-            Genre(
-                name,
-                sum(name in track.genres for track in self._tracks),
-                len({track.album_id for track in self._tracks if name in track.genres}),
-            )
-            for name in names
-        ]
+        """All genres, by name; what they have of was counted when the library was built."""
+        of = "" if self._heard.signed_in else "open_"
+        query = f"SELECT name, {of}tracks, {of}albums FROM genre WHERE {of}tracks ORDER BY name"
+        with self._opened.connection() as connection:
+            return [Genre(*row) for row in connection.execute(query)]
 
     def years(self) -> list[tuple[int, int]]:
         """Years that albums are of, oldest first, each with how many."""
-        found: dict[int, int] = {}
-        for album in self._albums():
-            if album.year is not None:
-                found[album.year] = found.get(album.year, 0) + 1
-        return sorted(found.items())
+        years = self._opened.numbers("album/year")[self._heard.order("album")]
+        values, counts = np.unique(years[years >= 0], return_counts=True)
+        return list(zip(values.tolist(), counts.tolist(), strict=True))
 
     def tracks_by_genre(self, name: str, count: int = MOST, offset: int = 0) -> list[Track]:
         """A page of a genre's tracks, album by album."""
-        return [t for t in self._tracks if name in t.genres][offset : offset + count]
+        return shown.tracks(self._heard, _page(self._genre(name), count, offset))
 
     def random(
         self,
@@ -211,76 +225,132 @@ class View:
         to_year: int | None = None,
     ) -> list[Track]:
         """Tracks by chance, none twice; of a genre, of years, where that is asked."""
-        found = [
-            track
-            for track in self._tracks
-            if (genre is None or genre in track.genres)
-            and (from_year is None or from_year <= (track.year or -1))
-            and (to_year is None or (track.year or 9999) <= to_year)
-        ]
-        return chance.sample(found, min(count, len(found)))
+        numbers = self._heard.order("track") if genre is None else self._genre(genre)
+        years = self._opened.numbers("track/year")
+        numbers = _of_years(numbers, years, from_year, to_year)
+        return shown.tracks(self._heard, _sample(numbers, count))
 
     def search(
         self, text: str, artists: Span = (20, 0), albums: Span = (20, 0), tracks: Span = (20, 0)
     ) -> Found:
         """What has all words of `text`, the last of which may be cut short; of each kind so many
-        after so many. No text is everything, in an order that lasts as long as the version."""
-        words = text.casefold().replace('"', "").split()
-
-        def has(*names: str) -> bool:
-            there = " ".join(names).casefold()
-            return all(word in there for word in words)
-
-        found_artists = [one for one in self.artists("all") if has(one.name)]
-        found_albums = [one for one in self._albums() if has(one.title, one.artist)]
-        found_tracks = [t for t in self._tracks if has(t.title, t.artist, t.album)]
+        after so many. First what is called exactly so, then the most popular. No text is
+        everything, in the order of keys."""
         return Found(
-            found_artists[artists[1] : artists[1] + artists[0]],
-            found_albums[albums[1] : albums[1] + albums[0]],
-            found_tracks[tracks[1] : tracks[1] + tracks[0]],
+            shown.artists(self._heard, self._search("artist", text, artists)),
+            shown.albums(self._heard, self._search("album", text, albums)),
+            shown.tracks(self._heard, self._search("track", text, tracks)),
         )
 
     # Folders
 
     def folders(self) -> list[Folder]:
         """The topmost folders: one for each source."""
-        folders = sorted({track.folder for track in self._tracks})
-        return [Folder(one, one.removeprefix("fo-"), None, (), ()) for one in folders]
+        return self._folders("parent IS NULL", ())
 
-    def folder(self, identity: str) -> Folder | None:
-        """A folder with what lies in it."""
-        tracks = tuple(track for track in self._tracks if track.folder == identity)
-        name = identity.removeprefix("fo-")
-        return Folder(identity, name, None, (), tracks) if tracks else None
+    def folder(self, identity: str, count: int = MOST_IN_FOLDER, offset: int = 0) -> Folder | None:
+        """A folder with the folders in it and a page of its tracks."""
+        found = self._folders("id = ?", (identity,))
+        if not found:
+            return None
+        query = "SELECT n FROM track WHERE folder = ? ORDER BY n"
+        numbers = self._audible("track", self._asked(query, identity))
+        tracks = shown.tracks(self._heard, _page(numbers, count, offset, MOST_IN_FOLDER))
+        inside = self._folders("parent = ?", (identity,))
+        return replace(found[0], folders=tuple(inside), tracks=tuple(tracks))
 
-    def _albums(self) -> list[Album]:
-        groups: dict[str, list[Track]] = {}
-        for track in self._tracks:
-            groups.setdefault(track.album_id, []).append(track)
-        return [
-            Album(
-                identity,
-                tracks[0].album,
-                tracks[0].album_artist,
-                tracks[0].album_artists,
-                tracks[0].year,
-                tracks[0].release_date,
-                tuple(sorted({genre for track in tracks for genre in track.genres})),
-                len(tracks),
-                sum(track.duration_ms for track in tracks),
-                max(track.created for track in tracks),
-                tracks[0].cover,
-                None,
-                None,
-                tracks[0].popularity,
-                None,
-                len({track.disc_number for track in tracks}),
-                False,
-            )
-            for identity, tracks in groups.items()
-        ]
+    # How it is asked
+
+    def _folders(self, where: str, values: tuple[str, ...]) -> list[Folder]:
+        of = "tracks" if self._heard.signed_in else "open_tracks"
+        query = (
+            f"SELECT id, name, parent FROM folder WHERE {where} AND {of}"
+            f" ORDER BY name LIMIT {MOST_IN_FOLDER}"
+        )
+        with self._opened.connection() as connection:
+            rows = connection.execute(query, values).fetchall()
+        return [Folder(row[0], row[1], row[2], (), ()) for row in rows]
+
+    def _asked(self, query: str, *values: object) -> list[int]:
+        with self._opened.connection() as connection:
+            return [row[0] for row in connection.execute(query, values)]
+
+    def _tracks(self, query: str, *values: object) -> list[Track]:
+        return shown.tracks(self._heard, self._audible("track", self._asked(query, *values)))
+
+    def _audible(self, kind: str, numbers: Iterable[int]) -> list[int]:
+        mask = self._heard.mask(kind)
+        return [one for one in numbers if mask[one]]
+
+    def _numbered(self, table: str, prefix: str, identities: Iterable[str]) -> list[int]:
+        wanted = [_canonical(prefix, one) for one in identities]
+        query = f"SELECT id, n FROM {table} WHERE id IN (SELECT value FROM json_each(?))"
+        with self._opened.connection() as connection:
+            known = dict(connection.execute(query, (orjson.dumps(wanted),)).fetchall())
+        numbers = [known[one] for one in wanted if one in known]
+        return self._audible(table.removesuffix("_id"), numbers)
+
+    def _genre(self, name: str) -> Numbers:
+        """The tracks of a genre, however it is written."""
+        query = "SELECT name FROM genre WHERE name = ? COLLATE NOCASE ORDER BY name <> ? LIMIT 1"
+        with self._opened.connection() as connection:
+            row = connection.execute(query, (name, name)).fetchone()
+        return self._heard.genre(row[0] if row else name)
+
+    def _letters(self) -> dict[int, str]:
+        """The letters that artists are found under, by number."""
+        query = "SELECT n, substr(sorted, 1, 1) FROM artist"
+        with self._opened.connection() as connection:
+            rows = connection.execute(query).fetchall()
+        return {number: letter.upper() for number, letter in rows if letter.isalpha()}
+
+    def _search(self, kind: str, text: str, span: Span) -> list[int]:
+        if not text.strip(NO_TEXT + " "):
+            return _page(self._heard.order(kind), *span)
+        question = texts.asked(text, everybody=self._heard.signed_in)
+        if question is None:
+            return []
+        count, offset = max(span[0], 0), max(span[1], 0)
+        places = chain.from_iterable(self._places(kind, one) for one in question)
+        mask = self._heard.mask(kind)
+        audible = (one for one in places if mask[one])
+        return list(islice(audible, offset, offset + min(count, MOST)))
+
+    def _places(self, kind: str, question: str) -> Iterator[int]:
+        """What a full-text index finds, the most popular first."""
+        popular = self._opened.numbers(f"{kind}/popular")
+        query = f"SELECT rowid FROM {kind}_text WHERE {kind}_text MATCH ?"
+        with self._opened.connection() as connection:
+            for row in connection.execute(query, (question,)):
+                yield int(popular[row[0] - 1])
 
 
-def _sort_name(name: str) -> str:
-    first, _, rest = name.partition(" ")
-    return rest if rest and first.casefold() in IGNORED_ARTICLES else name
+def _canonical(prefix: str, identity: str) -> str:
+    """An id as it is written here; an empty text for what is none."""
+    try:
+        found, key = ids.parse(identity)
+    except InputError:
+        return ""
+    return ids.text(prefix, key) if found == prefix else ""
+
+
+def _bits(role: Role | Literal["all"]) -> int:
+    return sum(ROLES.values()) if role == "all" else ROLES[role]
+
+
+def _page(numbers: Sequence[int] | Numbers, count: int, offset: int, most: int = MOST) -> list[int]:
+    first = max(offset, 0)
+    return [int(one) for one in numbers[first : first + min(max(count, 0), most)]]
+
+
+def _of_years(numbers: Numbers, years: Numbers, low: int | None, high: int | None) -> Numbers:
+    if low is None and high is None:
+        return numbers
+    first, last = sorted((0 if low is None else low, LAST_YEAR if high is None else high))
+    here = years[numbers]
+    return numbers[(here >= max(first, 0)) & (here <= last)]
+
+
+def _sample(numbers: Numbers, count: int) -> list[int]:
+    places = chance.sample(range(len(numbers)), min(max(count, 0), MOST, len(numbers)))
+    return [int(numbers[place]) for place in places]

@@ -1,0 +1,166 @@
+"""What of a library a listener may hear: numbers of tracks, albums and artists, in every order."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterable
+from datetime import datetime
+from functools import cached_property
+from typing import Any
+from zlib import crc32
+
+import numpy as np
+import numpy.typing as npt
+import orjson
+
+from longplay.access.library.opened import Numbers, Opened
+
+Mask = npt.NDArray[np.bool_]
+
+ASKED = 500
+"""Values of one query."""
+
+MADE_BYTES = 64 * 2**20
+"""Of answers that are kept ready."""
+
+_NAMES = ("artists", "album_artists", "composers", "conductors")
+
+
+class Hearing:
+    """One library for one kind of listener, by what is withdrawn: shared by all requests until one
+    of these changes. What is made for it is made once."""
+
+    def __init__(
+        self, opened: Opened, signed_in: bool, withdrawn: Numbers, modified: datetime
+    ) -> None:
+        self.opened = opened
+        self.signed_in = signed_in
+        self.withdrawn = withdrawn
+        self.modified = modified
+        self.makers: dict[str, Callable[[Hearing], bytes]] = {}
+        self._made: dict[str, bytes] = {}
+        self._making = threading.RLock()
+        self._orders: dict[str, Numbers] = {}
+
+    @property
+    def version(self) -> str:
+        """Tells this from every other."""
+        who = "members" if self.signed_in else "guests"
+        return f"{self.opened.path.stem}-{who}-{crc32(self.withdrawn.tobytes()):08x}"
+
+    def cached(self, key: str, make: Callable[[Hearing], bytes]) -> bytes:
+        """What `make` makes of this, made once; not kept where there is too much already."""
+        found = self._made.get(key)
+        if found is None:
+            with self._making:
+                found = self._made.get(key)
+                if found is None:
+                    found = make(self)
+                    if sum(map(len, self._made.values())) + len(found) <= MADE_BYTES:
+                        self._made[key] = found
+                        self.makers[key] = make
+        return found
+
+    @property
+    def _everything(self) -> bool:
+        return self.signed_in and not len(self.withdrawn)
+
+    @cached_property
+    def tracks(self) -> Mask:
+        """Which tracks may be heard."""
+        is_open = self.opened.numbers("track/open")
+        mask = np.ones(len(is_open), np.bool_) if self.signed_in else is_open != 0
+        mask[self.withdrawn] = False
+        return mask
+
+    @cached_property
+    def albums(self) -> Mask:
+        """Which albums have tracks that may be heard."""
+        if not len(self.withdrawn):
+            is_open = self.opened.numbers("album/open")
+            return np.ones(len(is_open), np.bool_) if self.signed_in else is_open != 0
+        mask = np.zeros(self.opened.count("album"), np.bool_)
+        mask[self.opened.numbers("track/album")[self.tracks]] = True
+        return mask
+
+    @cached_property
+    def roles(self) -> Numbers:
+        """What each artist does for music that may be heard, as `layout.ROLES` has it."""
+        roles = self.opened.numbers("artist/roles" if self.signed_in else "artist/open")
+        if len(self.withdrawn):
+            roles = roles.copy()
+            roles[self._silenced(np.flatnonzero(roles))] = 0
+        return roles
+
+    @cached_property
+    def artists(self) -> Mask:
+        """Which artists have tracks that may be heard."""
+        mask: Mask = self.roles != 0
+        return mask
+
+    def mask(self, kind: str) -> Mask:
+        """Which things of a kind may be heard."""
+        return {"track": self.tracks, "album": self.albums, "artist": self.artists}[kind]
+
+    def order(self, kind: str, order: str = "") -> Numbers:
+        """The numbers of what may be heard in an order; without one, that in which they are."""
+        name = f"{kind}/{order}"
+        found = self._orders.get(name)
+        if found is None:
+            if order:
+                every = self.opened.numbers(name)
+                found = every if self._everything else every[self.mask(kind)[every]]
+            else:
+                found = np.flatnonzero(self.mask(kind)).astype(np.int32)
+            self._orders[name] = found
+        return found
+
+    def genre(self, name: str) -> Numbers:
+        """The tracks of a genre."""
+        every = self.opened.numbers(f"track/genre/{name}")
+        return every if self._everything else every[self.tracks[every]]
+
+    def albums_of(self, tracks: Numbers) -> Mask:
+        """Which albums have one of these tracks."""
+        mask = np.zeros(self.opened.count("album"), np.bool_)
+        mask[self.opened.numbers("track/album")[tracks]] = True
+        return mask
+
+    def _silenced(self, audible: npt.NDArray[np.intp]) -> list[int]:
+        """Artists of whom nothing is left, of those that withdrawn tracks name."""
+        named = set()
+        for row in rows(self.opened, "track", ", ".join(_NAMES), self.withdrawn.tolist()):
+            for names in row:
+                named |= {identity for identity, _ in orjson.loads(names or "[]")}
+        with self.opened.connection() as connection:
+            found = []
+            for identity in sorted(named):
+                query = "SELECT n FROM artist WHERE id = ?"
+                number = connection.execute(query, (identity,)).fetchone()[0]
+                query = "SELECT track FROM artist_track WHERE artist = ?"
+                tracks = [row[0] for row in connection.execute(query, (number,))]
+                if not self.tracks[tracks].any():
+                    found.append(number)
+        return found
+
+
+def rows(opened: Opened, table: str, columns: str, numbers: Iterable[int]) -> list[tuple[Any, ...]]:
+    """These columns of the rows of these numbers, in that order."""
+    wanted = list(numbers)
+    query = f"SELECT n, {columns} FROM {table} WHERE n IN (SELECT value FROM json_each(?))"
+    with opened.connection() as connection:
+        found = {row[0]: row[1:] for row in connection.execute(query, (orjson.dumps(wanted),))}
+    return [found[one] for one in wanted if one in found]
+
+
+def withdrawn_tracks(opened: Opened, roots: Iterable[bytes]) -> Numbers:
+    """The tracks of these objects."""
+    wanted = list(roots)
+    found: list[int] = []
+    with opened.connection() as connection:
+        for at in range(0, len(wanted), ASKED):
+            some = wanted[at : at + ASKED]
+            marks = ", ".join("?" * len(some))
+            query = f"SELECT n FROM track WHERE root IN ({marks})"
+            found += [row[0] for row in connection.execute(query, some)]
+    return np.array(sorted(found), np.int32)
