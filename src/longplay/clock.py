@@ -22,6 +22,11 @@ def text_of(moment: datetime) -> str:
     return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
+def of_seconds(seconds: float) -> datetime:
+    """The moment in UTC that lies so many seconds after the beginning of 1970."""
+    return datetime.fromtimestamp(seconds, UTC)
+
+
 def nanoseconds(moment: datetime) -> int | None:
     """A moment in nanoseconds since 1970, to the millisecond; None for one that 64 bits do not
     hold (before 1678, after 2261): whoever wrote that knows no time."""

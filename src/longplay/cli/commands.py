@@ -15,6 +15,7 @@ from longplay.cli import (
     claim,
     curate,
     export,
+    guard,
     keep,
     lookup,
     operate,
@@ -49,6 +50,7 @@ app.add_typer(rights.app, name="rights")
 app.add_typer(claim.app, name="claim")
 app.add_typer(account.app, name="account")
 app.add_typer(packages.app, name="export")
+app.add_typer(guard.app, name="guard")
 for command in (
     *keep.COMMANDS,
     *work.COMMANDS,

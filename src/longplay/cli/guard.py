@@ -1,0 +1,120 @@
+"""`longplay guard`: who copies the catalogue, told from access logs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from longplay.cli import output
+from longplay.cli.options import JsonOption
+
+if TYPE_CHECKING:
+    from longplay.guard.scan import Scanned
+    from longplay.guard.verdict import Judged
+
+app = typer.Typer(no_args_is_help=True, help="Watch over listening for wholesale copying.")
+
+
+@app.callback()
+def guard() -> None:
+    """Watch over listening for wholesale copying."""
+
+
+@app.command()
+def scan(
+    logs: Annotated[
+        list[Path], typer.Argument(metavar="LOG…", help="Access logs of one service, oldest first.")
+    ],
+    everyone: Annotated[
+        bool, typer.Option("--all", help="List honest accounts too, however many.")
+    ] = False,
+    field: Annotated[
+        list[str] | None,
+        typer.Option("--map", metavar="FIELD=NAME|FILE", help="What the log calls a field."),
+    ] = None,
+    trust: Annotated[
+        list[str] | None,
+        typer.Option(metavar="ACCOUNT", help="An account that may copy, by an agreement."),
+    ] = None,
+    baseline: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="What honest listening looks like here.")
+    ] = None,
+    learned: Annotated[
+        Path | None, typer.Option("--learn", metavar="FILE", help="Write that, from this log.")
+    ] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Judge every account of an access log: honest, to be watched, or a scraper, and why."""
+    from longplay.files import write_durably
+    from longplay.guard.baseline import Baseline, drift, load, save_text
+    from longplay.guard.reading.mapping import wanted
+    from longplay.guard.scan import Options
+    from longplay.guard.scan import scan as scan_logs
+
+    files = [Path(one) for one in field or [] if "=" not in one]
+    pairs = [one for one in field or [] if "=" in one]
+    wishes: dict[str, str] = {}
+    for file in files:
+        wishes |= wanted(file, [])
+    wishes |= wanted(None, pairs)
+    known = load(baseline) if baseline else Baseline()
+    options = Options(wishes, known, frozenset(trust or ()), everyone)
+    with output.progress("scanning") as update:
+        found = scan_logs(logs, options, update)
+    if learned:
+        write_durably(learned, save_text(found.learned).encode())
+    if as_json:
+        output.document(_document(found) | {"drift": round(drift(found.learned, known), 3)})
+    else:
+        _show(found)
+
+
+def _document(found: Scanned) -> dict[str, Any]:
+    counts = found.counts
+    return {
+        "events": counts.events,
+        "accounts": found.accounts,
+        "verdicts": [_verdict(one) for one in found.verdicts],
+        "lines": counts.lines,
+        "unreadable": {
+            "no_event": counts.no_event,
+            "too_long": counts.damage.too_long,
+            "broken_off": counts.damage.broken_off,
+            "bad_encoding": counts.bad_encoding,
+        },
+    }
+
+
+def _verdict(one: Judged) -> dict[str, Any]:
+    from longplay.clock import of_seconds, text_of
+
+    return {
+        "account": one.account,
+        "verdict": one.verdict.value,
+        "probability": round(one.probability, 6),
+        "first_seen": text_of(of_seconds(one.first_seen)),
+        "decided_at": None if one.decided_at is None else text_of(of_seconds(one.decided_at)),
+        "tracks_before_decision": one.tracks,
+        "group": one.group,
+        "reasons": list(one.reasons),
+    }
+
+
+def _show(found: Scanned) -> None:
+    counts = found.counts
+    output.line(f"{counts.events:,} events of {found.accounts:,} accounts")
+    left = counts.no_event + counts.damage.too_long
+    if left:
+        output.line(f"{left:,} lines were no event")
+    if counts.damage.broken_off:
+        output.line("a compressed log is damaged; what follows in it was not read")
+    rows = [
+        (one.account, one.verdict.value, f"{one.probability:.3f}", one.tracks, one.group)
+        for one in found.verdicts
+    ]
+    output.table(("account", "verdict", "probability", "tracks", "group"), rows)
+    for one in found.verdicts:
+        for reason in one.reasons:
+            output.line(f"{one.account}: {reason}")

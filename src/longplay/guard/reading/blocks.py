@@ -1,0 +1,74 @@
+"""A log as blocks of whole lines, in bounded memory, whatever lies in it; gzip and zstd
+unpacked."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pyarrow as pa
+
+from longplay.errors import InputError
+
+BLOCK_BYTES = 8 << 20
+"""Bytes of a log that are read at once: about 70,000 lines."""
+
+LONGEST_LINE = 1 << 20
+"""Bytes of a line that is looked at; what is longer is no event (servers cap requests at 8 KiB)."""
+
+MAGIC = {b"\x1f\x8b": "gzip", b"\x28\xb5\x2f\xfd": "zstd"}
+
+
+@dataclass(slots=True)
+class Damage:
+    """What of a log was no event: counted, never an error."""
+
+    too_long: int = 0
+    broken_off: int = 0
+
+
+def blocks(path: Path, damage: Damage) -> Iterator[bytes]:
+    """Whole lines, about BLOCK_BYTES at a time. Lines longer than LONGEST_LINE are dropped and
+    counted, and so is what follows a place where a compressed log is damaged. Raises InputError for
+    a log that cannot be opened."""
+    rest = b""
+    dropping = False
+    for chunk in _chunks(path, damage):
+        first, end = 0, chunk.rfind(b"\n") + 1
+        if dropping:
+            if not end:
+                continue
+            first, dropping = chunk.find(b"\n") + 1, False
+        whole = rest + chunk[first:end] if end > first else b""
+        rest = chunk[end:] if end else rest + chunk
+        if len(rest) > LONGEST_LINE:
+            damage.too_long += 1
+            rest, dropping = b"", True
+        if whole:
+            yield whole
+    if rest:
+        yield rest + b"\n"
+
+
+def _chunks(path: Path, damage: Damage) -> Iterator[bytes]:
+    try:
+        with path.open("rb") as file:
+            magic = file.read(4)
+        compression = next((name for sign, name in MAGIC.items() if magic.startswith(sign)), None)
+        stream = pa.input_stream(str(path), compression=compression)
+    except OSError as error:
+        words = (error.strerror or "cannot be read").lower()
+        raise InputError(words, where=str(path), hint="give the path of a log file") from error
+    with stream:
+        while True:
+            try:
+                chunk = stream.read(BLOCK_BYTES)
+            except OSError:
+                if compression is None:
+                    raise
+                damage.broken_off += 1
+                return
+            if not chunk:
+                return
+            yield chunk

@@ -1,0 +1,294 @@
+"""Logs of any service, from files to verdicts. Two passes: who takes each track, then account by
+account."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from longplay.guard import coordination, crowd
+from longplay.guard.baseline import Baseline, Crowd, learn
+from longplay.guard.judging import Accounts, joined, take
+from longplay.guard.reading.reader import Counts, read
+from longplay.guard.spill import Names, Spill
+from longplay.guard.state import (
+    ALONE,
+    EVENTS,
+    FIRST,
+    NEW,
+    SINCE_NEW,
+    SINCE_TAKEN,
+    SKIPS,
+    TAKEN,
+)
+from longplay.guard.verdict import (
+    SCRAPER,
+    SIGNS,
+    WATCH,
+    Judged,
+    Verdict,
+    probability,
+    reasons,
+    verdict_of,
+    weigh,
+)
+
+LISTED = 10_000
+"""Accounts that are all listed if there are no more of them."""
+
+CROWD = 4000
+"""Accounts drawn at random that stand for all."""
+
+CROWD_LEAST = 200
+"""Accounts from which a crowd says what is usual to take alone."""
+
+CANDIDATES = 200_000
+"""Accounts that are looked at for groups: those that look most like copying."""
+
+THREADS = 2
+
+Progress = Callable[[int, int, str], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What a scan is asked for. `wishes` maps fields, `trusted` are accounts that may copy (by an
+    agreement), `everyone` lists honest accounts too, `folder` holds temporary files."""
+
+    wishes: dict[str, str] = field(default_factory=dict)
+    baseline: Baseline = field(default_factory=Baseline)
+    trusted: frozenset[str] = frozenset()
+    everyone: bool = False
+    folder: Path | None = None
+    cells: int = crowd.CELLS
+
+
+@dataclass(frozen=True, slots=True)
+class Scanned:
+    """What a scan found. `learned` is the baseline after this log's honest accounts."""
+
+    counts: Counts
+    accounts: int
+    verdicts: list[Judged]
+    learned: Baseline
+
+
+@dataclass(slots=True)
+class _Kept:
+    """What of all accounts is kept: those that matter, and some drawn at random."""
+
+    accounts: int
+    shown: Accounts
+    candidates: Accounts
+    drawn: Accounts
+
+
+def scan(logs: Iterable[Path], options: Options, progress: Progress | None = None) -> Scanned:
+    """Judge all accounts of these logs, which are one service's. Raises InputError for a log that
+    cannot be opened, or whose fields are not known."""
+    with Spill(options.folder) as spill, Names(options.folder) as names:
+        sketch = crowd.empty(options.cells)
+        counts = _read_all(list(logs), options, spill, names, sketch, progress)
+        baseline = _with_crowd(spill, sketch, options.baseline)
+        kept = _judged(spill, sketch, baseline, options, progress)
+        groups = _grouped(kept)
+        wanted = {int(one) for one in kept.shown.hashes} | {int(h) for h in groups}
+        known = names.find(wanted)
+    vector = baseline.vector()
+    told = (_told(kept.shown, row, known, groups, vector) for row in range(len(kept.shown)))
+    verdicts = [one for one in told if one.account not in options.trusted]
+    if not options.everyone and kept.accounts > LISTED:
+        verdicts = [one for one in verdicts if one.verdict is not Verdict.HONEST]
+    verdicts.sort(key=lambda one: (-one.probability, one.account))
+    return Scanned(counts, kept.accounts, verdicts, learn(_crowd_of(kept.drawn), options.baseline))
+
+
+def _read_all(
+    logs: list[Path],
+    options: Options,
+    spill: Spill,
+    names: Names,
+    sketch: crowd.Sketch,
+    progress: Progress | None,
+) -> Counts:
+    counts = Counts()
+    key = None
+    for at, log in enumerate(logs):
+        for one in read(log, options.wishes, counts, key):
+            key = one.key
+            crowd.count_in(sketch, one.events)
+            spill.add(one.events)
+            names.add(one.names)
+            if progress:
+                progress(at, len(logs), f"logs, {counts.events:,} events")
+    return counts
+
+
+def _judge_part(
+    spill: Spill, part: int, sketch: crowd.Sketch, vector: npt.NDArray[np.float64]
+) -> Accounts:
+    accounts = Accounts.none()
+    for events in spill.chunks(part):
+        take(accounts, events, sketch, vector)
+    return accounts
+
+
+def _with_crowd(spill: Spill, sketch: crowd.Sketch, baseline: Baseline) -> Baseline:
+    """The baseline with what this crowd takes alone, from parts of it; parts are drawn by hash, so
+    they stand for all."""
+    alone: list[npt.NDArray[np.float64]] = []
+    for part in spill.parts()[:64]:
+        accounts = _judge_part(spill, part, sketch, baseline.vector())
+        n = accounts.numbers
+        enough = (n[:, SINCE_NEW] >= 30) & (accounts.odds < WATCH)
+        alone.append(n[enough, ALONE] / n[enough, SINCE_NEW])
+        if sum(map(len, alone)) >= 2000:
+            break
+    shares = np.sort(np.concatenate(alone)) if alone else np.zeros(0)
+    if len(shares) < CROWD_LEAST:
+        return baseline
+    # The highest are left out: scrapers that nothing else has shown yet would be among them.
+    shares = np.clip(shares[: int(len(shares) * 0.97)], 0.001, 0.999)
+    mean = float(shares.mean())
+    size = max(min(mean * (1 - mean) / max(float(shares.var()), 1e-6) - 1, 40.0), 2.0)
+    return replace(baseline, alone_a=mean * size, alone_b=(1 - mean) * size)
+
+
+def _judged(
+    spill: Spill,
+    sketch: crowd.Sketch,
+    baseline: Baseline,
+    options: Options,
+    progress: Progress | None,
+) -> _Kept:
+    vector = baseline.vector()
+    parts = spill.parts()
+    total, shown, candidates, drawn = 0, [], [], []
+    share = max(CROWD // max(len(parts), 1), 4)
+    with ThreadPoolExecutor(THREADS) as pool:
+        for at, accounts in enumerate(_in_turn(pool, spill, parts, sketch, vector)):
+            total += len(accounts)
+            listed = accounts.odds >= WATCH
+            if options.everyone or total <= LISTED:
+                listed[:] = True
+            shown.append(accounts.only(np.flatnonzero(listed)))
+            candidates.append(accounts.only(np.flatnonzero(accounts.candidate >= 0)))
+            drawn.append(accounts.only(np.arange(min(share, len(accounts)))))
+            if progress:
+                progress(at + 1, len(parts), "parts of the accounts")
+    return _Kept(total, joined(shown), _best(joined(candidates)), joined(drawn))
+
+
+def _in_turn(
+    pool: ThreadPoolExecutor,
+    spill: Spill,
+    parts: list[int],
+    sketch: crowd.Sketch,
+    vector: npt.NDArray[np.float64],
+) -> Iterator[Accounts]:
+    """Parts judged in threads, and handed out in order; few at a time, as each takes memory."""
+    for first in range(0, len(parts), 2 * THREADS):
+        some = parts[first : first + 2 * THREADS]
+        yield from pool.map(lambda part: _judge_part(spill, part, sketch, vector), some)
+
+
+def _best(candidates: Accounts) -> Accounts:
+    if len(candidates) <= CANDIDATES:
+        return candidates
+    return candidates.only(np.argsort(-candidates.odds, kind="stable")[:CANDIDATES])
+
+
+@dataclass(frozen=True, slots=True)
+class _Member:
+    group: int
+    size: int
+    decided: int
+    tracks: float
+    expected: float
+    found: float
+
+
+def _grouped(kept: _Kept) -> dict[int, _Member]:
+    """Members of groups by account, each as it was first found in one. Accounts of groups that were
+    not to be shown by themselves are added to those that are."""
+    members: dict[int, _Member] = {}
+    candidates = kept.candidates
+    for at in coordination.moments(candidates):
+        group = coordination.find(candidates, kept.drawn, at)
+        if group is None:
+            continue
+        hashes = candidates.hashes[group.rows].tolist()
+        number = next(
+            (members[h].group for h in hashes if h in members),
+            1 + len({one.group for one in members.values()}),
+        )
+        for account, tracks in zip(hashes, group.tracks.tolist(), strict=True):
+            members.setdefault(
+                account,
+                _Member(number, len(hashes), at, tracks, group.expected, group.found),
+            )
+    there = set(kept.shown.hashes.tolist())
+    missing = [
+        row
+        for row, one in enumerate(candidates.hashes.tolist())
+        if one in members and one not in there
+    ]
+    kept.shown = joined([kept.shown, candidates.only(np.array(missing, np.int64))])
+    return members
+
+
+def _told(
+    accounts: Accounts,
+    row: int,
+    names: dict[int, str],
+    groups: dict[int, _Member],
+    vector: npt.NDArray[np.float64],
+) -> Judged:
+    account = int(accounts.hashes[row])
+    odds = float(accounts.odds[row])
+    numbers = accounts.at_odds[row] if odds >= WATCH else accounts.numbers[row]
+    nats = np.empty(SIGNS)
+    weigh(numbers, vector, nats)
+    decided = int(accounts.decided[row]) if accounts.decided[row] >= 0 else None
+    tracks = float(accounts.tracks[row]) if decided is not None else accounts.numbers[row, NEW]
+    told = reasons(numbers, vector, nats)
+    member = groups.get(account)
+    if member:
+        told = (
+            f"one of {member.size:,} accounts that avoid each other's tracks: they met "
+            f"{member.found:,.0f} times where listeners meet {member.expected:,.0f} times",
+            *told,
+        )
+        if decided is None or member.decided < decided:
+            decided, tracks = member.decided, member.tracks
+        odds = max(odds, SCRAPER)
+    verdict = verdict_of(odds)
+    return Judged(
+        names.get(account, f"{account:016x}"),
+        verdict,
+        probability(odds),
+        int(accounts.numbers[row, FIRST]),
+        decided,
+        round(tracks),
+        member.group if member else None,
+        told if verdict is not Verdict.HONEST else (),
+    )
+
+
+def _crowd_of(drawn: Accounts) -> Crowd:
+    """What the honest among some accounts do. An account that began anew counts as it is since."""
+    honest = drawn.odds < WATCH
+    n = drawn.numbers[honest]
+    days = np.maximum((n[:, 1] - n[:, FIRST]) / 86400, 30.0)
+    return Crowd(
+        taken=n[:, SINCE_TAKEN],
+        new=n[:, SINCE_NEW],
+        month=n[:, NEW] / days * 30,
+        skips=n[:, SKIPS],
+        events=n[:, EVENTS] * (n[:, TAKEN] > 0),
+    )

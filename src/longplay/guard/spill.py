@@ -1,0 +1,124 @@
+"""Events by account, in bounded memory: parts by the account's hash, in files when they grow.
+
+All events of an account lie in one part, in the order in which they were read; so a log of any size
+is judged part by part, with the states of one part's accounts in memory.
+"""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+
+from longplay.guard.events import EVENT, Events
+
+PARTS = 1024
+"""So that a hundred million accounts make parts of 100,000, whose states take 100 MB."""
+
+HELD_BYTES = 256 << 20
+"""Bytes of events that are held before they are written to files."""
+
+CHUNK = 2_000_000
+"""Events of a part that are read at once (about 100 MB)."""
+
+
+class Spill:
+    """Takes events in, and gives them back part by part. A context manager: its files go with
+    it."""
+
+    def __init__(self, folder: Path | None = None) -> None:
+        self._folder = tempfile.TemporaryDirectory(prefix="longplay-guard-", dir=folder)
+        self._held: list[list[Events]] = [[] for _ in range(PARTS)]
+        self._bytes = 0
+        self._counts = np.zeros(PARTS, np.int64)
+
+    def __enter__(self) -> Spill:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._folder.cleanup()
+
+    def add(self, events: Events) -> None:
+        """Take events in."""
+        part = (events["account"] >> np.uint64(54)).astype(np.uint16)
+        order = np.argsort(part, kind="stable")
+        ordered = events[order]
+        bounds = np.searchsorted(part[order], np.arange(PARTS + 1))
+        self._counts += np.diff(bounds)
+        for at in np.flatnonzero(np.diff(bounds)).tolist():
+            self._held[at].append(ordered[bounds[at] : bounds[at + 1]])
+        self._bytes += events.nbytes
+        if self._bytes > HELD_BYTES:
+            self._write()
+
+    def _write(self) -> None:
+        for at, held in enumerate(self._held):
+            if held:
+                with self._file(at).open("ab") as file:
+                    file.writelines(one.tobytes() for one in held)
+                held.clear()
+        self._bytes = 0
+
+    def _file(self, part: int) -> Path:
+        return Path(self._folder.name) / f"{part:04d}"
+
+    def parts(self) -> list[int]:
+        """The parts that have events, in order."""
+        return [int(at) for at in np.flatnonzero(self._counts)]
+
+    def chunks(self, part: int) -> Iterator[Events]:
+        """A part's events, CHUNK at a time; each chunk is in order of time."""
+        file = self._file(part)
+        held = self._held[part]
+        if file.exists():
+            with file.open("rb") as stream:
+                while block := stream.read(CHUNK * EVENT.itemsize):
+                    rows = np.frombuffer(block, EVENT)
+                    if len(rows) < CHUNK:  # the last of the file: what is still held joins it
+                        yield _in_time([rows, *held])
+                        return
+                    yield _in_time([rows])
+        for first in range(0, len(held), CHUNK // 1000):
+            yield _in_time(held[first : first + CHUNK // 1000])
+
+
+def _in_time(pieces: list[Events]) -> Events:
+    rows = np.concatenate(pieces)
+    times = rows["time"]
+    if (times[1:] >= times[:-1]).all():
+        return rows
+    return rows[np.argsort(times, kind="stable")]
+
+
+class Names:
+    """What accounts are called, on disk: noted as they are met, looked up for those that matter."""
+
+    def __init__(self, folder: Path | None = None) -> None:
+        self._file = tempfile.TemporaryFile(prefix="longplay-names-", dir=folder)  # noqa: SIM115
+
+    def __enter__(self) -> Names:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._file.close()
+
+    def add(self, names: dict[int, bytes]) -> None:
+        """Note names; a name may come again."""
+        lines = [
+            f"{account:016x} {json.dumps(name.decode('utf-8', 'replace'))}\n"
+            for account, name in names.items()
+        ]
+        self._file.write("".join(lines).encode())
+
+    def find(self, accounts: set[int]) -> dict[int, str]:
+        """The names of these accounts."""
+        found: dict[int, str] = {}
+        self._file.seek(0)
+        for line in self._file:
+            account = int(line[:16], 16)
+            if account in accounts:
+                found[account] = json.loads(line[17:])
+        return found
