@@ -11,12 +11,11 @@ from fastapi import FastAPI, Request
 from fastapi.responses import Response
 
 from longplay import __version__
-from longplay.access import answers, ark, lookup, recordings, tdm, tracker
+from longplay.access import answers, ark, lookup, recordings, site, tdm, tracker
 from longplay.access.answers import HEADERS
 from longplay.access.bare import Doors
 from longplay.access.context import Context
 from longplay.access.people import opening
-from longplay.access.site import assets, recording
 from longplay.access.subsonic import rest
 from longplay.archive import Archive, open_archive
 from longplay.errors import LongplayError
@@ -42,9 +41,10 @@ def create_app(folder: Path) -> Doors:
 
     app = FastAPI(title="Longplay", version=__version__, lifespan=lifespan, redoc_url=None)
     here = app.state.context = Context(archive, opening.open_people(archive))
-    for room in (tracker, tdm, recordings, ark, lookup, assets, recording):
+    for room in (tracker, tdm, recordings, ark, lookup):
         app.include_router(room.router)
     app.mount(rest.PREFIX, rest.Rest(app.state.context))
+    site.include(app)
     app.add_exception_handler(LongplayError, _tell)
     app.middleware("http")(_with_headers)
     return Doors(here, app)

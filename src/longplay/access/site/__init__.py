@@ -1,1 +1,16 @@
 """The web site: pages made on the server, and a player that goes on from page to page."""
+
+from __future__ import annotations
+
+from fastapi import FastAPI
+
+from longplay.access.site import album, artist, assets, browse, recording, search, sleeves
+
+ROOMS = (assets, sleeves, search, recording, album, artist, browse)
+"""Everything with pages, each with its `router`."""
+
+
+def include(app: FastAPI) -> None:
+    """Put the pages into an application. They are no part of its description for programs."""
+    for room in ROOMS:
+        app.include_router(room.router, include_in_schema=False)

@@ -15,6 +15,7 @@ from fastapi.responses import Response
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
+from longplay.access import answers
 from longplay.access.context import context
 from longplay.access.site import assets, structured, wording
 
@@ -40,6 +41,7 @@ _environment.filters |= {
     "day": wording.day,
     "count": wording.count,
     "plural": wording.plural,
+    "licence": wording.licence,
 }
 _environment.globals |= {"static": assets.address}
 
@@ -65,6 +67,12 @@ def page(
     return Response(text, status, dict(headers or {}), HTML)
 
 
+def address(request: Request) -> str:
+    """Where the archive is served: as its settings say, else as it was asked for."""
+    known = context(request).archive.settings.sharing.address
+    return (known or str(request.base_url)).rstrip("/")
+
+
 def linked(document: Mapping[str, Any]) -> Markup:
     """A document of schema.org as it may stand between script tags."""
     return Markup(structured.within_script(document))
@@ -80,6 +88,17 @@ def refused(
     """A page that says why there is nothing; `remedy` is a link, its words first."""
     values = {"status": status, "headline": headline, "words": words, "remedy": remedy}
     return page(request, "refused.html", values, status=status)
+
+
+def withdrawn(request: Request) -> Response:
+    """There is such a thing, and it may not be shown."""
+    return refused(
+        request,
+        answers.LEGAL_REASONS,
+        "Not shown",
+        "What was kept of it has been withdrawn, or nobody has said that it may be described. It is"
+        " not handed on and not played.",
+    )
 
 
 def unknown(request: Request) -> Response:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from longplay.rights.statements import TERMS
+
 UNITS = ("bytes", "kB", "MB", "GB", "TB", "PB")
 
 
@@ -41,6 +43,11 @@ def day(time: str | None) -> str:
 def count(number: float | None) -> str:
     """A number as people read it."""
     return "" if number is None else f"{number:,.0f}"
+
+
+def licence(uri: str) -> str:
+    """What a statement is called; its address where we do not know it."""
+    return TERMS[uri].name if uri in TERMS else uri
 
 
 def plural(number: int, one: str, many: str = "") -> str:

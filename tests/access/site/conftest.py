@@ -1,0 +1,88 @@
+"""A browser, where there is one; and an archive whose tags are hostile."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from fastapi.testclient import TestClient
+from playwright.sync_api import Browser, Page, sync_playwright
+
+from longplay.access import serving
+from longplay.access.app import create_app
+from tests.access.site.shots import FLAGS
+from tests.system.conftest import Longplay, song
+
+HOSTILE = "</script><script>alert(1)</script>'\"><img src=x onerror=alert(2)>&amp;{{7*7}}"
+"""A tag that is a script, ends one, ends an attribute, and is a template."""
+
+CC_BY = "https://creativecommons.org/licenses/by/4.0/"
+
+
+@pytest.fixture(scope="session")
+def hostile(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An archive of which every name is hostile: open, personal, and plain music."""
+    place = tmp_path_factory.mktemp("hostile")
+    longplay = Longplay(place / "archive")
+    bad, good = place / "bad", place / "good"
+    for number in range(2):
+        song(
+            bad / f"{number}.flac", "flac", pitch=300 + 40 * number, title=f"{number}{HOSTILE}",
+            artists=(HOSTILE,), album=HOSTILE, genres=(HOSTILE,), track=number + 1,
+            isrcs=(f"QZLP02700{number:03}",),
+        )  # fmt: skip
+    song(bad / "own.flac", "flac", pitch=900, title="Mine", artists=("Me",), album="At home",
+         licences=("All rights reserved",))  # fmt: skip
+    for number in range(3):
+        song(good / f"{number}.ogg", "ogg", pitch=500 + 50 * number, title=f"Plain {number}",
+             artists=("Nan Ott",), album="Plainly", genres=("Folk",), track=number + 1,
+             date="1968-03-01")  # fmt: skip
+    longplay.run("init", longplay.archive)
+    for name, folder in (("bad", bad), ("good", good)):
+        longplay.run("source", "add", name, "folder", folder, "--rights", CC_BY)
+        longplay.run("catalogue", "import", folder)
+    longplay.run("plan")
+    longplay.run("capture")
+    longplay.run("release", "cut", "--share", "100%")
+    return longplay.archive
+
+
+@pytest.fixture
+def web(hostile: Path) -> Iterator[TestClient]:
+    with TestClient(create_app(hostile), follow_redirects=False) as client:
+        yield client
+
+
+@pytest.fixture(scope="session")
+def address(hostile: Path) -> Iterator[str]:
+    """The archive, served by a process of its own."""
+    port = serving.free_port()
+    with serving.in_background(hostile, port):
+        yield f"http://127.0.0.1:{port}"
+
+
+@pytest.fixture(scope="session")
+def browser(program: Callable[[str], str]) -> Iterator[Browser]:
+    path = program("chromium")
+    with sync_playwright() as playwright:
+        found = playwright.chromium.launch(executable_path=path, args=FLAGS)
+        yield found
+        found.close()
+
+
+@pytest.fixture
+def page(browser: Browser) -> Iterator[Page]:
+    """A page whose scripts may not fail."""
+    context = browser.new_context()
+    context.set_default_timeout(20_000)
+    page = context.new_page()
+    failures: list[str] = []
+    page.on("pageerror", lambda error: failures.append(str(error)))
+    page.on("dialog", lambda dialog: failures.append(f"alert: {dialog.message}"))
+    page.on("console", lambda said: failures.append(said.text) if said.type == "error" else None)
+    yield page
+    context.close()
+    assert not [one for one in failures if "404" not in one and "451" not in one]
