@@ -67,6 +67,18 @@ OTHERS = {
     "/docs": "the same as a page",
     "/docs/oauth2-redirect": "part of that page",
     "/static/{name}": "styles and scripts of the site",
+    "/covers/{identity}": "pictures, which are objects of their own, and drawn ones",
+    "/": "how much there is, and albums of the library",
+    "/browse": "albums of the library",
+    "/genres/{name:path}": "tracks of the library",
+    "/artists": "artists of the library",
+    "/shuffle": "tracks of the library",
+    "/queue": "what a browser keeps",
+    "/search": "see `test_withdrawn_is_not_found`",
+    "/albums/{identity}": "as above",
+    "/artists/{identity}": "as above",
+    "/albums": "as above",
+    "/tracks/{identity}": "leads to a recording",
 }
 
 WAYS: list[tuple[str, dict[str, str]]] = [

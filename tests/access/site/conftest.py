@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
-import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -19,30 +17,32 @@ from tests.system.conftest import Longplay, song
 HOSTILE = "</script><script>alert(1)</script>'\"><img src=x onerror=alert(2)>&amp;{{7*7}}"
 """A tag that is a script, ends one, ends an attribute, and is a template."""
 
+PERSONAL = "longplay:personal"
 CC_BY = "https://creativecommons.org/licenses/by/4.0/"
 
 
 @pytest.fixture(scope="session")
 def hostile(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """An archive of which every name is hostile: open, personal, and plain music."""
+    """An archive of hostile names, with plain music, somebody's own, and what may not be heard."""
     place = tmp_path_factory.mktemp("hostile")
     longplay = Longplay(place / "archive")
-    bad, good = place / "bad", place / "good"
+    bad, good, own = place / "bad", place / "good", place / "own"
     for number in range(2):
         song(
             bad / f"{number}.flac", "flac", pitch=300 + 40 * number, title=f"{number}{HOSTILE}",
-            artists=(HOSTILE,), album=HOSTILE, genres=(HOSTILE,), track=number + 1,
+            artists=(HOSTILE,), album=HOSTILE, genres=(HOSTILE,), track_number=number + 1,
             isrcs=(f"QZLP02700{number:03}",),
         )  # fmt: skip
-    song(bad / "own.flac", "flac", pitch=900, title="Mine", artists=("Me",), album="At home",
-         licences=("All rights reserved",))  # fmt: skip
+    song(good / "closed.mp3", "mp3", pitch=900, title="Closed", artists=("Bob",),
+         album="Shut", licences=("All rights reserved",))  # fmt: skip
+    song(own / "own.flac", "flac", pitch=1100, title="Mine", artists=("Me",), album="At home")
     for number in range(3):
-        song(good / f"{number}.ogg", "ogg", pitch=500 + 50 * number, title=f"Plain {number}",
-             artists=("Nan Ott",), album="Plainly", genres=("Folk",), track=number + 1,
-             date="1968-03-01")  # fmt: skip
+        song(good / f"{number}.ogg", "vorbis", pitch=500 + 50 * number, seconds=20,
+             title=f"Plain {number}", artists=("Nan Ott",), album="Plainly", genres=("Folk",),
+             track_number=number + 1, date="1968-03-01")  # fmt: skip
     longplay.run("init", longplay.archive)
-    for name, folder in (("bad", bad), ("good", good)):
-        longplay.run("source", "add", name, "folder", folder, "--rights", CC_BY)
+    for name, folder, uri in (("bad", bad, CC_BY), ("good", good, CC_BY), ("own", own, PERSONAL)):
+        longplay.run("source", "add", name, "folder", folder, "--rights", uri)
         longplay.run("catalogue", "import", folder)
     longplay.run("plan")
     longplay.run("capture")

@@ -36,7 +36,7 @@ _environment = Environment(
 )
 _environment.filters |= {
     "clock": wording.clock,
-    "length": wording.length,
+    "lasting": wording.lasting,
     "size": wording.size,
     "day": wording.day,
     "count": wording.count,

@@ -16,7 +16,7 @@ def clock(milliseconds: int | None) -> str:
     return f"{hours}:{minutes:02}:{seconds % 60:02}" if hours else f"{minutes}:{seconds % 60:02}"
 
 
-def length(milliseconds: int | None) -> str:
+def lasting(milliseconds: int | None) -> str:
     """A length in words: 47 min, 3 h 12 min, 12 days."""
     minutes = round((milliseconds or 0) / 60_000)
     if minutes < 60:
