@@ -63,6 +63,7 @@ OTHERS = {
     "/ark:/{naan}/{name:path}": "leads to the page; what it tells itself is tested in test_ark",
     "/ark:{naan}/{name:path}": "the same",
     "/api/lookup": "ids of catalogue and objects; see test_lookup",
+    "/rest": "OpenSubsonic, which lists what is in the library and streams as above",
     "/openapi.json": "the application's own description",
     "/docs": "the same as a page",
     "/docs/oauth2-redirect": "part of that page",
