@@ -112,6 +112,7 @@ def test_a_web_seed_that_lies_is_named_and_what_it_cannot_mend_is_lost(
     assert (after.st_ino, after.st_mtime_ns) == (before.st_ino, before.st_mtime_ns)
 
 
+@pytest.mark.long
 def test_the_swarm_is_asked_last_and_its_pieces_are_counted(
     pair: tuple[Longplay, Longplay],
 ) -> None:

@@ -100,6 +100,7 @@ def import_and_plan(longplay: Longplay, songs: Path) -> None:
     longplay.run("plan")
 
 
+@pytest.mark.long
 def test_killed_workers_cost_nothing_but_time(
     longplay: Longplay, calm: Longplay, songs: Path, cluster: DaskCluster
 ) -> None:
@@ -256,6 +257,7 @@ def test_a_worker_without_memory_costs_time_alone(
     check(longplay)
 
 
+@pytest.mark.long
 def test_a_worker_that_cannot_see_the_archive_says_what_to_do(
     longplay: Longplay, songs: Path, cluster: DaskCluster, program: object
 ) -> None:
@@ -276,6 +278,7 @@ def test_a_worker_that_cannot_see_the_archive_says_what_to_do(
     check(longplay, due=TOTAL)
 
 
+@pytest.mark.long
 def test_processes_of_a_dead_worker_die_with_it(
     longplay: Longplay, songs: Path, cluster: DaskCluster
 ) -> None:

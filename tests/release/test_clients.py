@@ -137,6 +137,7 @@ def test_libtorrents_check_finds_a_flipped_bit(
         assert seed.status().total_wanted - seed.status().total_wanted_done == 40
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("which", ["magnet", "magnet_v2"])
 def test_magnets_lead_to_the_files(
     released: tuple[World, Release], tmp_path: Path, which: str
@@ -267,6 +268,7 @@ PortForwardingEnabled=false
 """
 
 
+@pytest.mark.long
 @pytest.mark.real
 def test_real_audio_is_shared_whole(data: Path, tmp_path: Path) -> None:
     world = World(tmp_path)

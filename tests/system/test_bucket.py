@@ -131,6 +131,7 @@ def test_a_bucket_holds_what_a_folder_would(
     assert set((far.archive / "evidence").iterdir()) != set()
 
 
+@pytest.mark.long
 def test_damage_in_a_bucket_is_found_and_repaired(
     music: Path, swift: Swift, tmp_path: Path
 ) -> None:
@@ -160,6 +161,7 @@ def test_damage_in_a_bucket_is_found_and_repaired(
     assert_nothing_is_left_over(far)
 
 
+@pytest.mark.long
 def test_forgetting_takes_the_bits_out_of_the_bucket(
     music: Path, swift: Swift, tmp_path: Path
 ) -> None:
@@ -173,6 +175,7 @@ def test_forgetting_takes_the_bits_out_of_the_bucket(
     assert far.content("quarantine") == {}
 
 
+@pytest.mark.long
 def test_a_faulty_server_costs_time_and_nothing_else(
     music: Path, swift: Swift, faults: Faults, longplay: Longplay, tmp_path: Path
 ) -> None:
@@ -249,6 +252,7 @@ def wait_for_notes(far: InBucket, process: subprocess.Popen[bytes], chance: Rand
     time.sleep(chance.random() * 0.05)
 
 
+@pytest.mark.long
 def test_objects_move_into_a_bucket_and_out_of_it_again(
     longplay: Longplay, music: Path, swift: Swift, faults: Faults, tmp_path: Path
 ) -> None:
@@ -288,6 +292,7 @@ def test_objects_move_into_a_bucket_and_out_of_it_again(
         assert after[table] == before[table], table
 
 
+@pytest.mark.long
 def test_what_is_not_whole_moves_nowhere(longplay: Longplay, music: Path, swift: Swift) -> None:
     longplay.run("keep", music)
     path = longplay.archive / next(iter(objects(longplay.archive)))
@@ -337,6 +342,7 @@ def test_what_needs_files_of_this_machine_says_so(
     assert "longplay serve" in told
 
 
+@pytest.mark.long
 def test_a_lost_ledger_is_made_again_from_the_bucket(
     music: Path, swift: Swift, tmp_path: Path
 ) -> None:
@@ -352,6 +358,7 @@ def test_a_lost_ledger_is_made_again_from_the_bucket(
     assert_nothing_is_left_over(far)
 
 
+@pytest.mark.long
 def test_packages_come_out_of_a_bucket_and_doctor_is_content(
     music: Path, swift: Swift, tmp_path: Path
 ) -> None:
@@ -370,6 +377,7 @@ def test_packages_come_out_of_a_bucket_and_doctor_is_content(
     assert len(list((tmp_path / "bag" / "data").iterdir())) == len(far.content("objects"))
 
 
+@pytest.mark.long
 def test_plans_and_releases_come_to_a_machine_that_lacks_them(
     music: Path, swift: Swift, tmp_path: Path
 ) -> None:

@@ -104,6 +104,7 @@ def kill_after(longplay: Longplay, sent: list[int], count: int) -> None:
         wait_for_workers(process.pid)
 
 
+@pytest.mark.long
 def test_what_came_before_a_kill_does_not_come_again(
     longplay: Longplay, tmp_path: Path, host: Host
 ) -> None:

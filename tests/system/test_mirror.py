@@ -60,6 +60,7 @@ def test_a_mirror_signs_and_cuts_nothing(origin: Origin, tmp_path: Path) -> None
     assert [one["release"] for one in found] == ["s1-0001"]
 
 
+@pytest.mark.long
 def test_a_budget_takes_a_part_and_a_larger_one_the_rest(origin: Origin, tmp_path: Path) -> None:
     mirror = mirror_in(tmp_path / "mirror")
     part = follow(mirror, origin.feed, budget=250_000)
@@ -91,6 +92,7 @@ def test_an_archive_of_ones_own_is_no_mirror(origin: Origin, tmp_path: Path) -> 
         follow(origin.longplay, origin.feed)
 
 
+@pytest.mark.long
 def test_a_mirror_of_a_mirror_has_the_same(origin: Origin, tmp_path: Path) -> None:
     first = mirror_in(tmp_path / "first")
     follow(first, origin.feed)
@@ -126,6 +128,7 @@ def test_only_the_difference_travels(tmp_path: Path) -> None:
         origin.stop()
 
 
+@pytest.mark.long
 def test_nobody_to_fetch_from_ends_in_bounded_time(origin: Origin, tmp_path: Path) -> None:
     disk = tmp_path / "disk"
     disk.mkdir()

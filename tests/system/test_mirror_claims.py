@@ -13,6 +13,8 @@ from urllib.error import HTTPError
 from urllib.parse import quote
 from urllib.request import urlopen
 
+import pytest
+
 from longplay.torrent import metainfo
 from tests.system.conftest import Longplay
 from tests.system.mirroring import (
@@ -71,6 +73,7 @@ def torrent_name(made: Any) -> str:
     return metainfo.parse(Path(audio(made)["torrent"]).read_bytes()).name
 
 
+@pytest.mark.long
 def test_a_claim_reaches_a_mirror_at_work_and_its_reversal_too(tmp_path: Path) -> None:
     origin = make(tmp_path, songs=SONGS)
     made = cut(origin)

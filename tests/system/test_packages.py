@@ -352,6 +352,7 @@ AGAIN: dict[Format, int] = {"bagit": 7, "ocfl": 5, "premis": 2}
 """Where an export that has all its objects is killed when it is repeated, or finishes."""
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("form", ["bagit", "ocfl", "premis"])
 def test_killed_at_any_moment_the_same_command_finishes(
     longplay: Longplay, tmp_path: Path, form: Format
@@ -371,6 +372,7 @@ def test_killed_at_any_moment_the_same_command_finishes(
     check(form, tmp_path / "killed")
 
 
+@pytest.mark.long
 @pytest.mark.real
 def test_real_recordings_become_valid_packages(data: Path, tmp_path: Path) -> None:
     folder = tmp_path / "music"

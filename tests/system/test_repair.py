@@ -202,6 +202,7 @@ def test_two_damaged_copies_make_one_whole(kept: Longplay, tmp_path: Path) -> No
     assert path.read_bytes() == objects(second)[name].read_bytes() == whole
 
 
+@pytest.mark.long
 def test_rotten_evidence_comes_back_from_a_replica(kept: Longplay, tmp_path: Path) -> None:
     name_replicas(kept, tmp_path / "second")
     kept.run("replicate")
@@ -228,6 +229,7 @@ def test_rotten_evidence_comes_back_from_a_replica(kept: Longplay, tmp_path: Pat
     assert again["damaged_evidence"] == []
 
 
+@pytest.mark.long
 def test_evidence_that_rots_is_not_merged_until_it_looks_sound(
     kept: Longplay, tmp_path: Path
 ) -> None:
@@ -249,6 +251,7 @@ def test_evidence_that_rots_is_not_merged_until_it_looks_sound(
     assert kept.json("verify", expect=3)["damaged_evidence"] == [path.name]
 
 
+@pytest.mark.long
 def test_every_repair_is_in_the_evidence_of_a_rebuilt_ledger(
     kept: Longplay, tmp_path: Path
 ) -> None:
@@ -272,6 +275,7 @@ def _events(kept: Longplay) -> list[dict[str, object]]:
     return [row for path in paths for row in pq.read_table(path).to_pylist()]
 
 
+@pytest.mark.long
 def test_killed_repairs_leave_each_object_old_or_new(kept: Longplay, tmp_path: Path) -> None:
     name_replicas(kept, tmp_path / "second")
     kept.run("replicate")
@@ -316,6 +320,7 @@ def test_what_is_damaged_here_is_not_copied(kept: Longplay, tmp_path: Path) -> N
     assert name not in objects(tmp_path / "second")
 
 
+@pytest.mark.long
 def test_replication_goes_on_where_its_limit_stopped_it(kept: Longplay, tmp_path: Path) -> None:
     name_replicas(kept, tmp_path / "second")
     first = kept.json("replicate", "--limit", "200kB")["replicas"][0]
