@@ -184,6 +184,14 @@ class Replica(Model):
     location: str
 
 
+class Access(Model):
+    """How `longplay serve` stands in the world."""
+
+    proxies: tuple[str, ...] = Field(
+        (), description="addresses of proxies whose X-Forwarded-For is believed"
+    )
+
+
 class Settings(Model):
     """All of `longplay.toml`."""
 
@@ -204,6 +212,7 @@ class Settings(Model):
     keys: str = Field("", description="folder of the secret keys; empty: the user's settings")
     sharing: Sharing = Sharing()
     serving: Serving = Serving()
+    access: Access = Access()
     fixity: Fixity = Fixity()
     replicas: tuple[Replica, ...] = ()
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
@@ -16,10 +17,16 @@ from longplay.access.answers import HEADERS
 from longplay.access.bare import Doors
 from longplay.access.context import Context
 from longplay.access.people import opening
+from longplay.access.site import rendering
 from longplay.access.subsonic import rest
 from longplay.archive import Archive, open_archive
-from longplay.errors import LongplayError
+from longplay.errors import AccessError, InputError, LongplayError, ThrottledError, UsageError
 from longplay.workflows import publishing, rights, stocking
+
+STATUSES: tuple[tuple[type[LongplayError], int], ...] = (
+    (ThrottledError, 429), (AccessError, 403), (UsageError, 400), (InputError, 400),
+)  # fmt: skip
+"""What the fault of the one who asks is answered with; other failures are ours: 500."""
 
 RENEW_SECONDS = 60.0
 """How often a served archive looks whether its feed is about to expire, or lacks a decision."""
@@ -68,8 +75,17 @@ async def _with_headers(
     return response
 
 
-def _tell(_: Request, error: Exception) -> Response:
+def _tell(request: Request, error: Exception) -> Response:
     """An expected failure; where the file lies is nobody's business outside."""
     message = error.message if isinstance(error, LongplayError) else "something went wrong"
     code = error.code if isinstance(error, LongplayError) else "error"
-    return answers.refuse(500, code, message)
+    status = next((status for kind, status in STATUSES if isinstance(error, kind)), 500)
+    if "text/html" in request.headers.get("accept", ""):
+        hint = error.hint if isinstance(error, LongplayError) and status < 500 else ""
+        words = ". ".join(one[:1].upper() + one[1:] for one in (message, hint) if one)
+        response = rendering.refused(request, status, "That did not work", f"{words}.")
+    else:
+        response = answers.refuse(status, code, message)
+    if isinstance(error, ThrottledError):
+        response.headers["Retry-After"] = str(math.ceil(error.seconds))
+    return response

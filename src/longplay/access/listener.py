@@ -14,7 +14,9 @@ from longplay.access.people import accounts, sessions
 from longplay.access.people.listeners import ANONYMOUS, Listener, Role
 from longplay.access.people.sessions import Session
 
-__all__ = ["ANONYMOUS", "COOKIE", "Listener", "Role", "listener", "listener_of", "session_of"]
+__all__ = [
+    "ANONYMOUS", "COOKIE", "Listener", "Role", "cookies", "listener", "listener_of", "session_of",
+]  # fmt: skip
 
 COOKIE = "longplay_session"
 """The name of a session's cookie."""
@@ -36,29 +38,36 @@ def listener(request: Request) -> Listener:
 
 def listener_of(headers: Headers, here: Context) -> Listener:
     """Who sends these headers. A key counts before a cookie."""
-    cookie = ""
+    headers = list(headers)
     for name, value in headers:
         if name == b"authorization":
             scheme, _, key = value.decode("latin-1").partition(" ")
             if scheme.lower() == "bearer":
                 return accounts.by_key(here.people, key.strip()) or ANONYMOUS
-        elif name == b"cookie":
-            cookie = cookie or _value(value)
-    session = sessions.of_cookie(here.people, cookie) if cookie else None
+    session = _session(here, headers)
     return accounts.listener_of(session.account) if session else ANONYMOUS
 
 
 def session_of(request: Request) -> Session | None:
-    """The session that a request's cookie proves, whatever keys come with it."""
-    for name, value in request.scope["headers"]:
-        if name == b"cookie" and (cookie := _value(value)):
-            return sessions.of_cookie(context(request).people, cookie)
-    return None
+    """The session that a request's cookie proves, whatever keys come with it; also that of an
+    account that has yet to choose its password."""
+    if not hasattr(request.state, "session"):
+        request.state.session = _session(context(request), request.scope["headers"])
+    found: Session | None = request.state.session
+    return found
 
 
-def _value(header: bytes) -> str:
-    for pair in header[:LONGEST_HEADER].split(b";"):
-        name, _, value = pair.strip().partition(b"=")
-        if name == COOKIE.encode():
-            return value.strip().strip(b'"').decode("latin-1")
-    return ""
+def cookies(headers: Headers) -> dict[str, str]:
+    """The cookies of a request, the first of each name."""
+    found: dict[str, str] = {}
+    for key, value in headers:
+        if key == b"cookie":
+            for pair in value[:LONGEST_HEADER].decode("latin-1").split(";"):
+                name, _, text = pair.strip().partition("=")
+                found.setdefault(name, text.strip('"'))
+    return found
+
+
+def _session(here: Context, headers: Headers) -> Session | None:
+    cookie = cookies(headers).get(COOKIE, "")
+    return sessions.of_cookie(here.people, cookie) if cookie else None

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from longplay.cli import output
-from longplay.cli.options import ArchiveOption, archive_folder
+from longplay.cli.options import ArchiveOption, archive_folder, opened
 
 
 def serve(
@@ -18,9 +18,18 @@ def serve(
 ) -> None:
     """Serve releases, web seeds, a tracker and recordings, until stopped."""
     from longplay.access import serving
+    from longplay.access.people import first
 
     folder = archive_folder(archive)
-    output.line(f"serving {folder} at http://{host}:{port}")
+    with opened(archive) as it:
+        password = first.administrator(it)
+    named = f"[{host}]" if ":" in host else host
+    output.line(f"serving {folder} at http://{named}:{port}")
+    if password is not None:
+        output.line(
+            f"log in as {first.NAME} with the one-time password {password} (shown this once; lost?"
+            f" `longplay account password {first.NAME}` gives another)"
+        )
     serving.serve(folder, host=host, port=port, workers=workers)
 
 

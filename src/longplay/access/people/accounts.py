@@ -199,6 +199,13 @@ def with_hash(people: People, name: str) -> tuple[Account, str] | None:
     return (account_of(row[:-1]), row[-1]) if row else None
 
 
+def is_password(people: People, account: int, password: str) -> bool:
+    """Whether it is the account's password; for whoever has proved to be its owner."""
+    with people.read() as connection:
+        row = connection.execute("SELECT password FROM account WHERE id = ?", (account,)).fetchone()
+    return row is not None and passwords.verify(row[0] or None, password)
+
+
 def by_key(people: People, key: str) -> Listener | None:
     """Whose API key it is; None for nobody's, and that of a disabled account."""
     if not key.startswith(KEY_PREFIX) or len(key) > 100:

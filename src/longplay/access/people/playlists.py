@@ -92,6 +92,15 @@ def listing(
     return [_playlist(row) for row in rows]
 
 
+def all_of(people: People, account: int) -> list[Playlist]:
+    """Every playlist of an account's own, with its tracks."""
+    with people.read() as connection:
+        rows = connection.execute(
+            f"{_SELECT} WHERE p.account = ? ORDER BY p.created, p.id", (account,)
+        ).fetchall()
+        return [_playlist(row, tuple(_entries(connection, row[0]))) for row in rows]
+
+
 def change(
     people: People,
     account: int,

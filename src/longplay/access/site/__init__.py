@@ -4,9 +4,19 @@ from __future__ import annotations
 
 from fastapi import FastAPI
 
-from longplay.access.site import album, artist, assets, browse, recording, search, sleeves
+from longplay.access.site import (
+    account,
+    accounts,
+    album,
+    artist,
+    assets,
+    browse,
+    recording,
+    search,
+    sleeves,
+)
 
-ROOMS = (assets, sleeves, search, recording, album, artist, browse)
+ROOMS = (assets, sleeves, search, recording, album, artist, browse, account, accounts)
 """Everything with pages, each with its `router`."""
 
 

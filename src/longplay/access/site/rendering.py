@@ -7,6 +7,7 @@ policy (`app.HEADERS`) lets nothing else run.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +16,9 @@ from fastapi.responses import Response
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
-from longplay.access import answers
+from longplay.access import answers, forms
 from longplay.access.context import context
+from longplay.access.listener import listener
 from longplay.access.site import assets, structured, wording
 
 NAVIGATION = (("Browse", "/browse"),)
@@ -62,9 +64,14 @@ def page(
         "path": request.url.path,
         "q": None,
         "linked": None,
+        "listener": listener(request),
+        "guard": partial(forms.guard, request),
+        "form_token": partial(forms.token, request),
     }
     text = _environment.get_template(template).render(known | dict(values))
-    return Response(text, status, dict(headers or {}), HTML)
+    response = Response(text, status, dict(headers or {}), HTML)
+    forms.keep(request, response)
+    return response
 
 
 def address(request: Request) -> str:
