@@ -14,6 +14,7 @@ from granian.constants import Interfaces
 from granian.log import LogLevels
 from granian.server import Server
 
+from longplay.access import warming
 from longplay.access.app import create_app
 from longplay.archive import open_archive
 from longplay.engine.confinement import die_with_parent
@@ -90,4 +91,6 @@ def _answers(port: int) -> bool:
 
 def application() -> object:
     """The application of a worker process."""
-    return create_app(Path(os.environ[FOLDER]))
+    made = create_app(Path(os.environ[FOLDER]))
+    warming.begin(made.state.context)
+    return made

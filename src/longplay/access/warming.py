@@ -1,0 +1,30 @@
+"""What a server gets ready before anybody waits for it: the catalogue opened, the library of what
+is held, and the code that searches, which is compiled when it is first used on a machine."""
+
+from __future__ import annotations
+
+import threading
+from contextlib import suppress
+
+from longplay.access.context import Context
+from longplay.access.listener import ANONYMOUS
+from longplay.catalogue.search import finding, query
+from longplay.errors import LongplayError
+
+QUERIES = ("a", "some wor", "sme wrods togehter", "held:yes a")
+"""Letters, words, words with mistakes, and filters each go their own way through the index."""
+
+
+def begin(here: Context) -> None:
+    """Get ready, beside the first answers."""
+    threading.Thread(target=warm, args=(here,), name="warming", daemon=True).start()
+
+
+def warm(here: Context) -> None:
+    """Ask what listeners will ask. What fails here is told to the first of them."""
+    with suppress(LongplayError):
+        here.library(ANONYMOUS)
+        known = here.known()
+        for text in QUERIES:
+            asked = query.parse(text)
+            finding.find(known.opened.layers, asked, limit=1, held=known.held)
