@@ -169,6 +169,12 @@ class Serving(Model):
         pattern=r"^([0-9bcdfghjkmnpqrstvwxz]{5,9})?$",
         description="the number under which recordings have ARKs; empty: they have none",
     )
+    email: str = Field(
+        "",
+        max_length=200,
+        pattern=r"^(\S+@(\S+\.)+\S+)?$",
+        description="where harvesters reach those who run the archive",
+    )
 
 
 class Fixity(Model):

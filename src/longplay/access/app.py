@@ -11,11 +11,12 @@ from pathlib import Path
 from fastapi import FastAPI, Request
 from fastapi.responses import Response
 
-from longplay import __version__
 from longplay.access import answers, ark, lookup, recordings, site, tdm, tracker
 from longplay.access.answers import HEADERS
+from longplay.access.api import catalogue, description, documents, library, published
 from longplay.access.bare import Doors
 from longplay.access.context import Context
+from longplay.access.oai import provider
 from longplay.access.people import opening
 from longplay.access.site import rendering
 from longplay.access.subsonic import rest
@@ -46,13 +47,16 @@ def create_app(folder: Path) -> Doors:
         here.people.close()
         archive.ledger.close()
 
-    app = FastAPI(title="Longplay", version=__version__, lifespan=lifespan, redoc_url=None)
+    app = FastAPI(lifespan=lifespan, openapi_url=None)
     here = app.state.context = Context(archive, opening.open_people(archive))
     for room in (tracker, tdm, recordings, ark, lookup):
+        app.include_router(room.router)
+    for room in (catalogue, library, published, description, provider):
         app.include_router(room.router)
     app.mount(rest.PREFIX, rest.Rest(app.state.context))
     site.include(app)
     app.add_exception_handler(LongplayError, _tell)
+    documents.install(app, rendering.unknown)
     app.middleware("http")(_with_headers)
     return Doors(here, app)
 

@@ -16,6 +16,7 @@ from longplay.access.known import Known, Remembered
 from longplay.access.library.covers import Hears
 from longplay.access.library.library import Library
 from longplay.access.library.view import View
+from longplay.access.oai.index import Index
 from longplay.access.people.store import People
 from longplay.archive import Archive
 from longplay.catalogue import layout
@@ -56,6 +57,8 @@ class Context:
     mining_rules: tuple[Reserved, list[dict[str, object]]] | None = None
     """What `tdmrep.json` says, and the reservations that it was made of."""
     _known: Remembered = field(init=False)
+    oai: Index | None = None
+    """When what OAI-PMH tells last changed."""
     _lock: threading.Lock = field(default_factory=threading.Lock)
     _seen: tuple[int, int] = (-1, -1)
     _unchanged: tuple[int, tuple[int, int]] | None = None

@@ -10,6 +10,7 @@ from fastapi import APIRouter, Request
 from fastapi.responses import Response
 
 from longplay.access import answers, ark
+from longplay.access.api import documents, models
 from longplay.access.context import Context, Leave, context
 from longplay.catalogue import ids
 from longplay.catalogue.describe import display
@@ -32,15 +33,20 @@ class Found:
     leave: Leave
 
 
-@router.get("/api/recordings/{identity}")
+@router.get(
+    "/api/recordings/{identity}",
+    tags=["held"],
+    response_model=models.Recording,
+    responses=documents.documented(404, 451, 500),
+)
 def facts(identity: str, request: Request) -> Response:
-    """A recording as JSON."""
+    """A recording that is held, and by which statements it may be heard."""
     here = context(request)
     found = find(here, identity, Act.DESCRIBE)
     if isinstance(found, Response):
         return found
-    document = document_of(here, found)
-    return answers.tell(document, document["tdm_reserved"])
+    document = models.Recording.model_validate(document_of(here, found))
+    return documents.tell(request, document, reserved=document.tdm_reserved)
 
 
 def find(here: Context, identity: str, act: Act) -> Found | Response:
