@@ -19,22 +19,24 @@ import numpy as np
 import numpy.typing as npt
 
 from longplay.guard.judging import Accounts
-from longplay.guard.state import NEW
+from longplay.guard.state import LAST, NEW
 
 LEAST_TRACKS = 40
 """Different tracks from which an account's sample says something."""
 
-LEAST_MEMBERS = 5
+LEAST_MEMBERS = 8
+"""Fewer are found by chance, among all the sets that could be tried."""
 
-LEAST_EXPECTED = 10.0
-"""Meetings expected of a member before its having none says something: e^-10."""
+LEAST_EXPECTED = 20.0
+"""Meetings expected of a member before its having next to none says something."""
 
 RARE = 0.15
 """Meetings found over expected below which accounts avoid each other."""
 
-CERTAIN = 25.0
+CERTAIN = 60.0
 """Nats against chance from which a group is one: they pay for the many subsets that were tried."""
 
+MOST = 10.0
 ROUNDS = 60
 CHECKS = 60
 """Moments of a log at which groups are looked for."""
@@ -53,13 +55,19 @@ class Group:
     expected: float
     found: float
 
+    @property
+    def nats(self) -> float:
+        """What belonging to it weighs: the larger it is, the less it is chance that somebody
+        fits."""
+        return min(3.0 + float(np.log(len(self.rows))), MOST)
+
 
 def moments(candidates: Accounts) -> list[int]:
     """When groups are to be looked for: once a day, in long logs less often."""
     since = candidates.candidate[candidates.candidate >= 0]
     if not len(since):
         return []
-    last = int(candidates.numbers[:, 1].max())
+    last = int(candidates.numbers[:, LAST].max())
     first = int(since.min())
     days = max(1, -(-(last - first) // 86400))
     gap = -(-days // CHECKS) * 86400

@@ -13,13 +13,14 @@ import numpy.typing as npt
 
 from longplay.guard import coordination, crowd
 from longplay.guard.baseline import Baseline, Crowd, learn
-from longplay.guard.judging import Accounts, joined, take
+from longplay.guard.judging import CANDIDATE, Accounts, joined, take
 from longplay.guard.reading.reader import Counts, read
 from longplay.guard.spill import Names, Spill
 from longplay.guard.state import (
     ALONE,
     EVENTS,
     FIRST,
+    LAST,
     NEW,
     SINCE_NEW,
     SINCE_TAKEN,
@@ -79,7 +80,7 @@ class Scanned:
 
 
 @dataclass(slots=True)
-class _Kept:
+class Kept:
     """What of all accounts is kept: those that matter, and some drawn at random."""
 
     accounts: int
@@ -94,9 +95,9 @@ def scan(logs: Iterable[Path], options: Options, progress: Progress | None = Non
     with Spill(options.folder) as spill, Names(options.folder) as names:
         sketch = crowd.empty(options.cells)
         counts = _read_all(list(logs), options, spill, names, sketch, progress)
-        baseline = _with_crowd(spill, sketch, options.baseline)
-        kept = _judged(spill, sketch, baseline, options, progress)
-        groups = _grouped(kept)
+        baseline = with_crowd(spill, sketch, options.baseline)
+        kept = judged(spill, sketch, baseline, options, progress)
+        groups = grouped(kept)
         wanted = {int(one) for one in kept.shown.hashes} | {int(h) for h in groups}
         known = names.find(wanted)
     vector = baseline.vector()
@@ -138,7 +139,7 @@ def _judge_part(
     return accounts
 
 
-def _with_crowd(spill: Spill, sketch: crowd.Sketch, baseline: Baseline) -> Baseline:
+def with_crowd(spill: Spill, sketch: crowd.Sketch, baseline: Baseline) -> Baseline:
     """The baseline with what this crowd takes alone, from parts of it; parts are drawn by hash, so
     they stand for all."""
     alone: list[npt.NDArray[np.float64]] = []
@@ -159,13 +160,14 @@ def _with_crowd(spill: Spill, sketch: crowd.Sketch, baseline: Baseline) -> Basel
     return replace(baseline, alone_a=mean * size, alone_b=(1 - mean) * size)
 
 
-def _judged(
+def judged(
     spill: Spill,
     sketch: crowd.Sketch,
     baseline: Baseline,
     options: Options,
-    progress: Progress | None,
-) -> _Kept:
+    progress: Progress | None = None,
+) -> Kept:
+    """Every account's state after all its events. Of honest ones only some are kept."""
     vector = baseline.vector()
     parts = spill.parts()
     total, shown, candidates, drawn = 0, [], [], []
@@ -181,7 +183,7 @@ def _judged(
             drawn.append(accounts.only(np.arange(min(share, len(accounts)))))
             if progress:
                 progress(at + 1, len(parts), "parts of the accounts")
-    return _Kept(total, joined(shown), _best(joined(candidates)), joined(drawn))
+    return Kept(total, joined(shown), _best(joined(candidates)), joined(drawn))
 
 
 def _in_turn(
@@ -204,34 +206,33 @@ def _best(candidates: Accounts) -> Accounts:
 
 
 @dataclass(frozen=True, slots=True)
-class _Member:
+class Member:
+    """An account's place in a group: when that was found, and how many tracks it had by then."""
+
     group: int
     size: int
     decided: int
     tracks: float
     expected: float
     found: float
+    odds: float
 
 
-def _grouped(kept: _Kept) -> dict[int, _Member]:
+def grouped(kept: Kept) -> dict[int, Member]:
     """Members of groups by account, each as it was first found in one. Accounts of groups that were
     not to be shown by themselves are added to those that are."""
-    members: dict[int, _Member] = {}
+    members: dict[int, Member] = {}
     candidates = kept.candidates
     for at in coordination.moments(candidates):
         group = coordination.find(candidates, kept.drawn, at)
         if group is None:
             continue
-        hashes = candidates.hashes[group.rows].tolist()
-        number = next(
-            (members[h].group for h in hashes if h in members),
-            1 + len({one.group for one in members.values()}),
-        )
-        for account, tracks in zip(hashes, group.tracks.tolist(), strict=True):
-            members.setdefault(
-                account,
-                _Member(number, len(hashes), at, tracks, group.expected, group.found),
-            )
+        known = [members[h].group for h in candidates.hashes[group.rows].tolist() if h in members]
+        number = known[0] if known else 1 + len({one.group for one in members.values()})
+        for row, tracks in zip(group.rows.tolist(), group.tracks.tolist(), strict=True):
+            member = _member(candidates, row, tracks, group, number)
+            if member is not None:
+                members.setdefault(int(candidates.hashes[row]), member)
     there = set(kept.shown.hashes.tolist())
     missing = [
         row
@@ -242,11 +243,25 @@ def _grouped(kept: _Kept) -> dict[int, _Member]:
     return members
 
 
+def _member(
+    candidates: Accounts, row: int, tracks: float, group: coordination.Group, number: int
+) -> Member | None:
+    """An account's place in a group, if that and its own signs convict it."""
+    odds = float(candidates.odds[row]) + group.nats
+    if odds < SCRAPER:
+        return None
+    decided = group.decided
+    if CANDIDATE + group.nats < SCRAPER:  # only since its own signs were as strong as ever
+        decided = max(decided, int(candidates.at_odds[row, LAST]))
+        tracks = max(tracks, float(candidates.at_odds[row, NEW]))
+    return Member(number, len(group.rows), decided, tracks, group.expected, group.found, odds)
+
+
 def _told(
     accounts: Accounts,
     row: int,
     names: dict[int, str],
-    groups: dict[int, _Member],
+    groups: dict[int, Member],
     vector: npt.NDArray[np.float64],
 ) -> Judged:
     account = int(accounts.hashes[row])
@@ -266,7 +281,7 @@ def _told(
         )
         if decided is None or member.decided < decided:
             decided, tracks = member.decided, member.tracks
-        odds = max(odds, SCRAPER)
+        odds = max(odds, member.odds)
     verdict = verdict_of(odds)
     return Judged(
         names.get(account, f"{account:016x}"),
@@ -284,7 +299,7 @@ def _crowd_of(drawn: Accounts) -> Crowd:
     """What the honest among some accounts do. An account that began anew counts as it is since."""
     honest = drawn.odds < WATCH
     n = drawn.numbers[honest]
-    days = np.maximum((n[:, 1] - n[:, FIRST]) / 86400, 30.0)
+    days = np.maximum((n[:, LAST] - n[:, FIRST]) / 86400, 30.0)
     return Crowd(
         taken=n[:, SINCE_TAKEN],
         new=n[:, SINCE_NEW],

@@ -93,8 +93,8 @@ LOOKS_TRACK = 20.0
 
 MONTH_SECONDS = 30 * 86400.0
 
-QUARTER_MEMORY = 1 / 1000
-"""How much of a quarter's counts a track displaces: they cover its last thousand tracks or so."""
+QUARTER_MEMORY = 1 / 500
+"""How much of a quarter's counts a track displaces: they cover its last five hundred or so."""
 
 GAP_MEMORY = 1 / 50
 
@@ -236,17 +236,17 @@ def _take(
         sample(samples, times, row, event.track, int(now))
     n[TAKEN] += 1
     n[NEW] += gained
-    n[SINCE_TAKEN] += 1
-    n[SINCE_NEW] += gained
     n[MONTH] += gained
-    if new and others == 0:
-        n[ALONE] += gained
     # A download fills a device; how much of that is natural, the bucket of downloads says.
-    quarter = QUARTERS + 2 * (int(now) // 21600 % 4)
     if event.action != 2:
+        n[SINCE_TAKEN] += 1
+        n[SINCE_NEW] += gained
+        if others == 0:
+            n[ALONE] += gained
+        quarter = QUARTERS + 2 * (int(now) // 21600 % 4)
         for at, more in ((quarter, 1.0), (quarter + 1, gained)):
             n[at] = n[at] * (1 - QUARTER_MEMORY) + more
-    if 0 < passed < LONGEST_GAP:
+    if event.action != 2 and 0 < passed < LONGEST_GAP:
         share = max(GAP_MEMORY, 1 / (n[GAPS] + 1))
         n[GAPS] += 1
         n[GAP] += (passed - n[GAP]) * share

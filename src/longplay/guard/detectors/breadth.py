@@ -15,7 +15,17 @@ import math
 from longplay.catalogue.compiled import compiled
 from longplay.guard.baseline import REPEATS_A, REPEATS_B, Vector
 from longplay.guard.detectors.likelihood import beta_binomial
-from longplay.guard.state import NEW, QUARTERS, SINCE_NEW, SINCE_TAKEN, TAKEN, Numbers
+from longplay.guard.state import (
+    AWAKE,
+    FIRST,
+    LAST,
+    NEW,
+    QUARTERS,
+    SINCE_NEW,
+    SINCE_TAKEN,
+    TAKEN,
+    Numbers,
+)
 
 LEAST = 40
 """Tracks below which repeats say nothing."""
@@ -25,6 +35,11 @@ COPIES_A, COPIES_B = 0.5, 25.0
 
 CAUTION = 0.8
 """What the likelihood ratio is weighed with: fourteen people's tails are not everybody's."""
+
+FIRST_STRETCH = 36 * 3600
+MOST_AT_FIRST = 5.0
+"""Nats at the most while an account has not rested once, in its first day and a half: a list for
+a party has no repeats either."""
 
 MOST = 14.0
 LEAST_NATS = -8.0
@@ -54,6 +69,8 @@ def evidence(n: Numbers, baseline: Vector) -> float:
         taken = n[QUARTERS + 2 * quarter]
         if taken >= 150:
             most = max(most, ratio(taken, n[QUARTERS + 2 * quarter + 1], baseline))
+    if n[AWAKE] == n[FIRST] and n[LAST] - n[FIRST] < FIRST_STRETCH:
+        most = min(most, MOST_AT_FIRST)
     return most
 
 

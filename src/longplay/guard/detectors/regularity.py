@@ -21,7 +21,7 @@ STEADY = 0.2
 """Deviation of gaps over their mean below which no music plays."""
 
 MOST_STEADY = 4.0
-MOST_SKIPS = 2.0
+MOST_SKIPS = 1.5
 LEAST_NATS = -1.5
 LISTENS_A, LISTENS_B = 1.5, 3.0
 """Skips of who listens: a third, with a wide spread."""
