@@ -16,6 +16,7 @@ from longplay.cli import (
     curate,
     export,
     guard,
+    identify,
     keep,
     lookup,
     operate,
@@ -49,6 +50,7 @@ app.add_typer(release.app, name="release")
 app.add_typer(rights.app, name="rights")
 app.add_typer(claim.app, name="claim")
 app.add_typer(account.app, name="account")
+app.add_typer(identify.app, name="fingerprint")
 app.add_typer(packages.app, name="export")
 app.add_typer(guard.app, name="guard")
 for command in (
@@ -62,6 +64,7 @@ for command in (
     *share.COMMANDS,
     *serve.COMMANDS,
     *lookup.COMMANDS,
+    *identify.COMMANDS,
 ):
     app.command()(command)
 NAMES = frozenset(get_group(app).commands)

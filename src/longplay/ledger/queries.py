@@ -351,3 +351,30 @@ _RELEASABLE = pa.schema(
         ("rank", pa.int8()),
     ]
 )
+
+
+def audio_objects(connection: Connection) -> Iterator[tuple[ObjectKey, str]]:
+    """Every audio object that is held, with its suffix, by root."""
+    o = tables.objects.c
+    query = sa.select(o.root, o.size, o.suffix).where(o.kind == Kind.AUDIO.value).order_by(o.root)
+    for root, size, suffix in connection.execute(
+        query, execution_options={"yield_per": FETCH_ROWS}
+    ):
+        yield ObjectKey(root, size), suffix
+
+
+def carried_by(
+    connection: Connection, roots: Sequence[bytes]
+) -> dict[bytes, list[tuple[int, int, int | None]]]:
+    """(recording, start_ms, end_ms) of what each of these objects carries, in order of time."""
+    m = tables.manifestations.c
+    found: dict[bytes, list[tuple[int, int, int | None]]] = {}
+    for some in in_parts(roots):
+        query = (
+            sa.select(m.root, m.recording, m.start_ms, m.end_ms)
+            .where(m.root.in_(some))
+            .order_by(m.root, m.start_ms, m.recording)
+        )
+        for root, recording, start, end in connection.execute(query):
+            found.setdefault(root, []).append((recording, start, end))
+    return found

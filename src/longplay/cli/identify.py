@@ -1,0 +1,119 @@
+"""`identify`, `fingerprint`: whose music is that?"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from longplay.cli import output
+from longplay.cli.options import ArchiveOption, JsonOption, WorkersOption, opened
+
+if TYPE_CHECKING:
+    from longplay.workflows.identifying import Listened, Match
+
+app = typer.Typer(no_args_is_help=True, help="Fingerprints of what is held.")
+
+
+def identify(
+    files: Annotated[list[Path], typer.Argument(metavar="FILE…", help="Sound files.")],
+    workers: WorkersOption = None,
+    archive: ArchiveOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Say which archived recordings are in some files, and where."""
+    from longplay.workflows import identifying
+
+    with opened(archive) as it, output.progress("identify") as update:
+        index, found = identifying.identify(it, files, workers=workers, progress=update)
+        _warn(index.lacking)
+        results = list(found)
+    unreadable = [{"file": one.file, "why": one.why} for one in results if one.why]
+    if as_json:
+        output.document(
+            {
+                "files": [_document(one) for one in results if not one.why],
+                "unreadable": unreadable,
+                "index": index.version,
+            }
+        )
+        return
+    for one in results:
+        _show(one)
+    if unreadable:
+        output.line(f"{len(unreadable):,} of {len(results):,} files could not be heard")
+
+
+@app.command()
+def update(
+    anew: Annotated[
+        bool, typer.Option("--anew", help="Make the whole index again, from the objects.")
+    ] = False,
+    workers: WorkersOption = None,
+    archive: ArchiveOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Bring the fingerprint index up to date with what is held."""
+    from longplay.workflows import indexing
+
+    with opened(archive) as it, output.progress("fingerprint") as update:
+        done = indexing.update(it, workers=workers, progress=update, anew=anew)
+    if as_json:
+        failed = [{"object": root, "why": why} for root, why in done.failed]
+        fields = ("objects", "added", "removed", "shards", "postings", "bytes", "version")
+        facts = {name: getattr(done, name) for name in fields}
+        output.document({**facts, "failed": failed, "seconds": done.seconds})
+        return
+    output.facts(
+        [
+            ("objects", done.objects),
+            ("added", done.added),
+            ("removed", done.removed),
+            ("cannot be heard", len(done.failed)),
+            ("shards", done.shards),
+            ("bytes", output.size(done.bytes)),
+            ("version", done.version),
+        ]
+    )
+
+
+COMMANDS = (identify,)
+
+
+def _warn(lacking: int) -> None:
+    if lacking:
+        output.err.print(
+            f"{lacking:,} held objects are not in the index yet: `longplay fingerprint update`",
+            markup=False,
+        )
+
+
+def _document(one: Listened) -> dict[str, Any]:
+    return {"file": one.file, "seconds": round(one.seconds, 2), "matches": list(one.matches)}
+
+
+def _show(one: Listened) -> None:
+    if one.why:
+        output.line(f"{one.file}: cannot be heard: {one.why}")
+        return
+    if not one.matches:
+        output.line(f"{one.file}: nothing of the archive")
+        return
+    output.line(one.file)
+    for match in one.matches:
+        output.line(f"  {_words(match)}")
+
+
+def _words(match: Match) -> str:
+    title = match.title or f"object {match.object[:16]}"
+    by = f" by {', '.join(match.artists)}" if match.artists else ""
+    changed = []
+    if match.speed != 1:
+        changed.append(f"at {100 * match.speed:.0f} % of its speed")
+    if match.pitch != match.speed:
+        changed.append(f"at {100 * match.pitch:.0f} % of its pitch")
+    return (
+        f"{match.start_s:.1f}-{match.end_s:.1f} s: {title}{by}, from {match.offset_s:.1f} s"
+        f"{', ' + ', '.join(changed) if changed else ''} (confidence {match.confidence:.3f})"
+    )

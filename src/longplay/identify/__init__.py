@@ -1,0 +1,1 @@
+"""Recognising it: the fingerprint index, matching, and audits of whole corpora."""

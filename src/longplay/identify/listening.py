@@ -1,0 +1,117 @@
+"""What a worker does with one piece of sound: decode it, and tell its landmarks.
+
+Runs confined (`longplay.engine`): strangers' bytes are decoded here and nowhere else.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+import stat
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO
+
+import numpy as np
+from numpy.typing import NDArray
+
+from longplay.audio.decode import decode, decoder_name
+from longplay.audio.fingerprint import Fingerprinter
+from longplay.audio.resample import FINGERPRINT_RATE, Stretch
+from longplay.errors import InputError
+from longplay.identify import landmarks
+from longplay.identify.landmarks import HOP, Landmarks
+from longplay.settings import Limits
+
+
+@dataclass(frozen=True, slots=True)
+class Sound:
+    """Sound to listen to: a file, or a part of one (`start`, `length`), or bytes in hand.
+
+    `name` is what it is called for people. `indexed` asks for the few landmarks of the index;
+    `chromaprint` for AcoustID's fingerprint too.
+    """
+
+    name: str
+    path: Path | None
+    limits: Limits
+    start: int = 0
+    length: int | None = None
+    data: bytes | None = None
+    indexed: bool = False
+    chromaprint: bool = False
+
+    @property
+    def size(self) -> int:
+        """Bytes of it, as far as they are known before it is opened."""
+        if self.data is not None:
+            return len(self.data)
+        if self.length is not None:
+            return self.length
+        try:
+            return self.path.stat().st_size if self.path else 0
+        except OSError:
+            return 0
+
+
+@dataclass(frozen=True, slots=True)
+class Heard:
+    """What was heard: seconds of sound, frames and landmarks, and by which decoder."""
+
+    seconds: float
+    frames: int
+    landmarks: Landmarks
+    decoder: str
+    chromaprint: bytes = b""
+
+
+def listen(sound: Sound) -> Heard:
+    """Decode and describe one piece of sound. Raises InputError for what cannot be read, MediaError
+    for what is no sound."""
+    if sound.data is not None:
+        return _hear(io.BytesIO(sound.data), len(sound.data), sound)
+    assert sound.path is not None
+    try:
+        # Neither a pipe that nobody writes to nor a device may hold a worker up.
+        descriptor = os.open(sound.path, os.O_RDONLY | os.O_NONBLOCK)
+    except OSError as error:
+        raise InputError(f"cannot be read: {error.strerror}", where=str(sound.path)) from error
+    with open(descriptor, "rb") as source:  # noqa: PTH123 - a descriptor
+        facts = os.fstat(descriptor)
+        if not stat.S_ISREG(facts.st_mode):
+            raise InputError("is not a regular file", where=str(sound.path))
+        if sound.length is None:
+            return _hear(source, facts.st_size, sound)
+        source.seek(sound.start)
+        data = source.read(sound.length)
+        return _hear(io.BytesIO(data), len(data), sound)
+
+
+def _hear(source: BinaryIO, size: int, sound: Sound) -> Heard:
+    lander, printer = landmarks.Lander(), Fingerprinter()
+    samples = 0
+
+    def hear(stretch: Stretch) -> None:
+        nonlocal samples
+        samples += len(stretch.mono)
+        lander.feed(stretch.mono)
+        if sound.chromaprint:
+            printer.feed(stretch.mono)
+
+    decode(source, size, sound.limits, hear)
+    found = lander.result()
+    if sound.indexed:
+        found = sparse(found)
+    return Heard(
+        seconds=samples / FINGERPRINT_RATE,
+        frames=samples // HOP,
+        landmarks=found,
+        decoder=decoder_name(),
+        chromaprint=printer.result().astype("<u4").tobytes() if sound.chromaprint else b"",
+    )
+
+
+def sparse(found: Landmarks) -> Landmarks:
+    """Those landmarks that the index keeps."""
+    kept: NDArray[np.bool_] = found.rank < landmarks.INDEXED
+    return Landmarks(found.frame[kept], found.bin[kept], found.rank[kept])

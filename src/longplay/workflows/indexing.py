@@ -1,0 +1,173 @@
+"""`fingerprint update`: the fingerprint index brought up to date with what is held."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from longplay import clock, engine
+from longplay.archive import Archive
+from longplay.errors import StoreError
+from longplay.files import writer_lock
+from longplay.identify import index, landmarks
+from longplay.identify.index import Manifest
+from longplay.identify.listening import Heard, Sound, listen
+from longplay.identify.shard import Printed
+from longplay.ledger import queries
+from longplay.model import ObjectKey
+
+FOLDER = "identify"
+"""The folder of an archive that has its fingerprint index."""
+
+SHARD_OBJECTS = 512
+"""Objects whose hashes are written as one shard: what a kill costs, some minutes of decoding."""
+
+Progress = Callable[[int, int, str], None]
+Held = dict[ObjectKey, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Updated:
+    """What an update did. `added` and `removed` count objects, `failed` those of now that cannot
+    be heard; `bytes` is what the index takes on disk."""
+
+    objects: int
+    added: int
+    removed: int
+    failed: tuple[tuple[str, str], ...]
+    shards: int
+    postings: int
+    bytes: int
+    version: str
+    seconds: float
+
+
+def folder_of(archive: Archive) -> Path:
+    """Where the index of an archive lies."""
+    return archive.folder / FOLDER
+
+
+def lacking(archive: Archive, manifest: Manifest) -> Held:
+    """Held sound that the index does not know, with suffixes."""
+    return _lacking(folder_of(archive), manifest, _held(archive))
+
+
+def update(
+    archive: Archive, *, workers: int | None = None, progress: Progress, anew: bool = False
+) -> Updated:
+    """Index what is held and not indexed; forget what is not held any more. Raises StoreError,
+    LockedError. May be killed at any moment, and goes on from there."""
+    folder = folder_of(archive)
+    with writer_lock(folder / index.LOCK, "fingerprint index"):
+        began = clock.monotonic()
+        manifest = Manifest() if anew else index.load(folder)
+        if anew:
+            index.publish(folder, manifest)
+        index.tidy(folder, manifest)
+        held = _held(archive)
+        before = index.indexed(folder, manifest)
+        wanted = _lacking(folder, manifest, held)
+        manifest = _add(archive, folder, manifest, wanted, workers, progress)
+        kept = tuple(one for one in manifest.failed if _key(one) in held)
+        if kept != manifest.failed:
+            manifest = Manifest(manifest.shards, kept)
+            index.publish(folder, manifest)
+        manifest = index.merge(folder, manifest, set(held))
+        now = index.indexed(folder, manifest)
+        return Updated(
+            objects=len(now),
+            added=len(now - before),
+            removed=len(before - now),
+            failed=tuple((root, why) for root, _, why in manifest.failed),
+            shards=len(manifest.shards),
+            postings=sum(one.postings for one in manifest.shards),
+            bytes=sum(one.bytes for one in manifest.shards),
+            version=manifest.version,
+            seconds=round(clock.monotonic() - began, 2),
+        )
+
+
+def _held(archive: Archive) -> Held:
+    with archive.ledger.read() as connection:
+        return dict(queries.audio_objects(connection))
+
+
+def _lacking(folder: Path, manifest: Manifest, held: Held) -> Held:
+    known = index.indexed(folder, manifest) | {_key(one) for one in manifest.failed}
+    return {key: suffix for key, suffix in held.items() if key not in known}
+
+
+def _key(failed: tuple[str, int, str]) -> ObjectKey:
+    return ObjectKey(bytes.fromhex(failed[0]), failed[1])
+
+
+def _add(
+    archive: Archive,
+    folder: Path,
+    manifest: Manifest,
+    wanted: Held,
+    workers: int | None,
+    progress: Progress,
+) -> Manifest:
+    limits = archive.settings.limits
+    names = {key.hex: key for key in wanted}
+    outcomes = engine.run(
+        listen,
+        _sounds(archive, wanted),
+        workers=workers or engine.default_workers(),
+        seconds=lambda one: limits.file_seconds + limits.file_seconds_per_mb * one.size / 2**20,
+        memory_mb=limits.worker_memory_mb,
+    )
+    waiting: list[Printed] = []
+    failed: list[tuple[str, int, str]] = []
+    for done, (sound, outcome) in enumerate(outcomes, 1):
+        key = names[sound.name]
+        if isinstance(outcome, Heard):
+            waiting.append(printed(key, outcome))
+            decoder = outcome.decoder
+        elif outcome.kind == "error":  # what was killed may do better next time
+            failed.append((key.hex, key.size, outcome.reason))
+        if len(waiting) == SHARD_OBJECTS:
+            manifest = _publish(folder, manifest, waiting, failed, decoder)
+            waiting, failed = [], []
+        progress(done, len(wanted), "")
+    if waiting or failed:
+        manifest = _publish(folder, manifest, waiting, failed, decoder if waiting else "")
+    return manifest
+
+
+def _publish(
+    folder: Path,
+    manifest: Manifest,
+    waiting: list[Printed],
+    failed: Sequence[tuple[str, int, str]],
+    decoder: str,
+) -> Manifest:
+    manifest = Manifest(manifest.shards, (*manifest.failed, *failed))
+    if waiting:
+        return index.add(folder, manifest, waiting, decoder)
+    index.publish(folder, manifest)
+    return manifest
+
+
+def printed(key: ObjectKey, heard: Heard) -> Printed:
+    """An object's hashes for the index, of the landmarks that it keeps."""
+    found = heard.landmarks
+    hashes, times = landmarks.pairs(found.frame, found.bin, landmarks.FAN_INDEXED)
+    return Printed(key, heard.frames, hashes, times)
+
+
+def _sounds(archive: Archive, wanted: Held) -> Iterator[Sound]:
+    limits = archive.settings.limits
+    for key, suffix in wanted.items():
+        path = archive.store.local(key, suffix)
+        if path is not None:
+            yield Sound(key.hex, path, limits, indexed=True)
+            continue
+        try:
+            with archive.store.open(key, suffix) as source:
+                data = source.read()
+        except StoreError:
+            continue  # `verify` tells of it; it is indexed once it is back
+        yield Sound(key.hex, None, limits, data=data, indexed=True)

@@ -1,0 +1,107 @@
+"""`identify` and `fingerprint update`, as their user meets them."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from longplay.audio.encode import encode
+from longplay.model import Tags
+from tests.identify.made import tune
+from tests.system.conftest import Longplay
+
+RATE = 22_050
+BY = "https://creativecommons.org/licenses/by/4.0/"
+
+
+def write(path: Path, sound: np.ndarray, codec: str, **tags: object) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    encode(np.stack([sound, sound]), RATE, path, codec, Tags(**tags))  # type: ignore[arg-type]
+    return path
+
+
+@pytest.fixture(scope="module")
+def longplay(tmp_path_factory: pytest.TempPathFactory) -> Longplay:
+    """An archive of four tunes."""
+    folder = tmp_path_factory.mktemp("identify")
+    for number in range(4):
+        write(
+            folder / "music" / f"{number}.flac",
+            tune(number, 25, RATE),
+            "flac",
+            title=f"Tune {number}",
+            artists=("Ann",),
+            isrcs=(f"GBAYE680000{number}",),
+            licences=(BY,),
+        )
+    made = Longplay(folder / "archive")
+    made.run("keep", folder / "music", "--archive", made.archive)
+    return made
+
+
+def test_a_clip_in_another_codec_is_named(longplay: Longplay, tmp_path: Path) -> None:
+    clip = write(tmp_path / "clip.mp3", tune(2, 25, RATE)[8 * RATE : 16 * RATE], "mp3")
+    other = write(tmp_path / "other.ogg", tune(50, 10, RATE), "vorbis")
+    (tmp_path / "text.txt").write_text("no sound")
+    answer = longplay.json(
+        "identify", clip, other, tmp_path / "text.txt", tmp_path / "none", tmp_path
+    )
+    first, second = answer["files"]
+    assert (first["file"], second["file"]) == (str(clip), str(other))
+    (match,) = first["matches"]
+    assert match["title"] == "Tune 2"
+    assert match["artists"] == ["Ann"]
+    assert match["isrc"] == "GBAYE6800002"
+    assert match["recording"].startswith("rec")
+    assert BY in match["rights"]
+    assert match["tdm_reserved"] is False
+    assert abs(match["offset_s"] - match["start_s"] - 8) < 0.2
+    assert match["end_s"] - match["start_s"] > 5
+    assert match["confidence"] > 0.99
+    assert second["matches"] == []
+    whys = {Path(one["file"]).name: one["why"] for one in answer["unreadable"]}
+    assert whys["none"] == "cannot be read: No such file or directory"
+    assert "is not a sound file" in whys["text.txt"]
+    assert whys[tmp_path.name] == "is not a regular file"
+
+
+def test_an_update_adds_what_lacks_and_nothing_twice(longplay: Longplay) -> None:
+    first = longplay.json("fingerprint", "update")
+    assert first["objects"] == 4
+    again = longplay.json("fingerprint", "update")
+    assert (again["added"], again["objects"], again["version"]) == (0, 4, first["version"])
+    anew = longplay.json("fingerprint", "update", "--anew")
+    assert (anew["objects"], anew["postings"]) == (4, first["postings"])
+
+
+def test_an_empty_archive_says_what_to_do(tmp_path: Path) -> None:
+    made = Longplay(tmp_path / "archive")
+    made.run("init", made.archive)
+    answer = made.run("identify", tmp_path / "x.mp3", expect=1)
+    assert "the fingerprint index is empty" in answer.err
+    assert "capture something first" in answer.err
+
+
+@pytest.mark.parametrize("moment", [0.5, 1.5, 2.5, 3.5])
+def test_killed_at_any_moment_it_goes_on(longplay: Longplay, moment: float) -> None:
+    before = longplay.json("fingerprint", "update")
+    running = subprocess.Popen(
+        longplay.arguments("fingerprint", "update", "--anew"),
+        env=longplay.environment(),
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+    time.sleep(moment)
+    os.killpg(running.pid, signal.SIGKILL)
+    running.wait()
+    after = longplay.json("fingerprint", "update")
+    assert (after["objects"], after["postings"]) == (before["objects"], before["postings"])
+    names = {path.suffix for path in (longplay.archive / "identify").iterdir()}
+    assert names <= {".json", ".lock", ".shard"}

@@ -1,0 +1,140 @@
+"""The index on disk: what counts, what is merged, what is torn."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from longplay.errors import StoreError
+from longplay.identify import index, shard
+from longplay.identify.index import Manifest
+from longplay.identify.shard import Printed, Shard
+from longplay.model import ObjectKey
+from tests.identify.made import key, printed
+
+
+def small(number: int, count: int = 40) -> Printed:
+    rng = np.random.default_rng(number)
+    hashes = rng.integers(0, 2**22, count).astype(np.uint32)
+    return Printed(key(number), 1000, hashes, np.sort(rng.integers(0, 1000, count)).astype("i4"))
+
+
+def built(folder: Path, numbers: range) -> Manifest:
+    manifest = Manifest()
+    for number in numbers:
+        manifest = index.add(folder, manifest, [small(number)], "decoder 1")
+    return manifest
+
+
+def postings(folder: Path, manifest: Manifest) -> dict[ObjectKey, set[tuple[int, int]]]:
+    """(hash, frame) of every object, from the shards."""
+    found: dict[ObjectKey, set[tuple[int, int]]] = {}
+    for one in index.open_shards(folder, manifest):
+        for posting in one.all_postings().tolist():
+            place = posting & ((1 << one.place_bits) - 1)
+            number = one.object_at(place)
+            entry = (posting >> one.place_bits, place - int(one.starts[number]))
+            mine = found.setdefault(one.key(number), set())
+            assert entry not in mine
+            mine.add(entry)
+    return found
+
+
+def expected(numbers: range) -> dict[ObjectKey, set[tuple[int, int]]]:
+    made = [small(number) for number in numbers]
+    return {one.key: set(zip(one.hashes.tolist(), one.times.tolist(), strict=True)) for one in made}
+
+
+def test_merging_loses_and_doubles_nothing(tmp_path: Path) -> None:
+    manifest = built(tmp_path, range(9))
+    assert len(manifest.shards) == 9
+    merged = index.merge(tmp_path, manifest, set(expected(range(9))))
+    assert len(merged.shards) < 9
+    assert index.load(tmp_path) == merged
+    assert postings(tmp_path, merged) == expected(range(9))
+    assert {path.name for path in tmp_path.glob("*.shard")} == {one.name for one in merged.shards}
+
+
+def test_what_is_not_held_any_more_leaves_the_index(tmp_path: Path) -> None:
+    manifest = built(tmp_path, range(3))
+    merged = index.merge(tmp_path, manifest, {key(0), key(2)})
+    assert postings(tmp_path, merged).keys() == {key(0), key(2)}
+    less = index.merge(tmp_path, merged, {key(2)})
+    assert postings(tmp_path, less).keys() == {key(2)}
+    assert index.merge(tmp_path, less, set()).shards == ()
+
+
+def test_an_object_in_two_shards_is_kept_once(tmp_path: Path) -> None:
+    manifest = built(tmp_path, range(4))
+    double = index.add(tmp_path, manifest, [small(1), small(9)], "decoder 2")
+    merged = index.merge(tmp_path, double, {key(at) for at in (0, 1, 2, 3, 9)})
+    assert merged.objects == 5
+    assert merged.decoders == ["decoder 1", "decoder 2"]
+
+
+def test_leftovers_of_the_killed_do_not_count_and_are_swept(tmp_path: Path) -> None:
+    manifest = built(tmp_path, range(2))
+    shard.write(tmp_path, [small(7)], "decoder 1")
+    (tmp_path / "landmarks-1-00.shard.77.part").write_bytes(b"half")
+    assert index.load(tmp_path) == manifest
+    index.tidy(tmp_path, manifest)
+    assert len(list(tmp_path.glob("*.shard*"))) == 2
+
+
+@pytest.mark.parametrize("cut", [0, 5, 40, 1023, 1100, -1])
+def test_a_torn_shard_is_never_opened(tmp_path: Path, cut: int) -> None:
+    manifest = built(tmp_path, range(1))
+    path = tmp_path / manifest.shards[0].name
+    path.write_bytes(path.read_bytes()[:cut])
+    with pytest.raises(StoreError, match="bytes, not"):
+        index.open_shards(tmp_path, manifest)
+    if cut >= 0:  # what lacks but its filling cannot be told by itself
+        with pytest.raises(StoreError, match="is not a whole shard"):
+            Shard(path)
+    path.unlink()
+    with pytest.raises(StoreError, match="is missing"):
+        index.open_shards(tmp_path, manifest)
+
+
+def test_rot_is_found(tmp_path: Path) -> None:
+    manifest = built(tmp_path, range(2))
+    assert list(index.whole(tmp_path, manifest)) == []
+    path = tmp_path / manifest.shards[1].name
+    data = bytearray(path.read_bytes())
+    data[-30] ^= 1
+    path.write_bytes(data)
+    assert list(index.whole(tmp_path, manifest)) == [path.name]
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"format": "x"}, "is no fingerprint index"),
+        ({"version": 2}, "was made by another version"),
+        ({"method": "landmarks-9"}, "was made by another version"),
+        ({"shards": [{"name": 1}]}, "is no fingerprint index"),
+        ({"shards": 7}, "is no fingerprint index"),
+    ],
+)
+def test_manifests_of_others_are_refused(tmp_path: Path, change: dict, words: str) -> None:
+    built(tmp_path, range(1))
+    path = tmp_path / index.MANIFEST
+    path.write_text(json.dumps(json.loads(path.read_text()) | change))
+    with pytest.raises(StoreError, match=words):
+        index.load(tmp_path)
+
+
+def test_a_large_shard_keeps_to_its_bytes(tmp_path: Path) -> None:
+    """Under 20 KB for 4 minutes, as soon as a shard has some hundred recordings."""
+    one = printed(1, 60)
+    rng = np.random.default_rng(0)
+    many = [
+        Printed(key(at), 10_335, rng.permutation(np.tile(one.hashes, 4)), np.sort(
+            rng.integers(0, 10_335, 4 * len(one.hashes))).astype("i4"))
+        for at in range(300)
+    ]  # fmt: skip
+    written = shard.write(tmp_path, many, "test")
+    assert written.bytes / 300 < 20_000
