@@ -88,6 +88,7 @@ def test_an_empty_archive_says_what_to_do(tmp_path: Path) -> None:
     assert "capture something first" in answer.err
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("moment", [0.5, 1.5, 2.5, 3.5])
 def test_killed_at_any_moment_it_goes_on(longplay: Longplay, moment: float) -> None:
     before = longplay.json("fingerprint", "update")

@@ -13,6 +13,9 @@ from longplay.cli.options import ArchiveOption, JsonOption, WorkersOption, opene
 if TYPE_CHECKING:
     from longplay.workflows.identifying import Listened, Match
 
+SHOWN = 50
+"""Matches of an audit that are told on a terminal; reports and `--json` have all."""
+
 app = typer.Typer(no_args_is_help=True, help="Fingerprints of what is held.")
 
 
@@ -43,6 +46,48 @@ def identify(
         _show(one)
     if unreadable:
         output.line(f"{len(unreadable):,} of {len(results):,} files could not be heard")
+
+
+def audit(
+    corpus: Annotated[Path, typer.Argument(metavar="FOLDER|MANIFEST|SHARDS")],
+    manifest_only: Annotated[
+        bool,
+        typer.Option("--manifest-only", help="A table of identifiers and names; no sound is read."),
+    ] = False,
+    report: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Write a report: .html, .json or .csv.")
+    ] = None,
+    self_test: Annotated[
+        int, typer.Option(min=0, max=10_000, metavar="N", help="Objects to cut test clips from.")
+    ] = 50,
+    workers: WorkersOption = None,
+    archive: ArchiveOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Say which archived recordings are in a corpus. Nothing of it is kept."""
+    from longplay.engine import default_workers
+    from longplay.workflows import audit_report, auditing, testing_index
+
+    if report is not None:
+        audit_report.check(report)
+    if manifest_only:
+        _manifest(corpus, report, archive, as_json)
+        return
+    with opened(archive) as it, output.progress("audit") as update:
+        index, done = auditing.audit(it, corpus, workers=workers, progress=update)
+        _warn(index.lacking)
+        tested = None
+        if self_test:
+            count = workers or default_workers()
+            tested = testing_index.run(it, index, self_test, workers=count)
+        found = audit_report.document(index, done, tested)
+        unsigned = audit_report.write(it, report, found) if report else ""
+    if unsigned:
+        output.err.print(f"the report is not signed: {unsigned}", markup=False)
+    if as_json:
+        output.document(found)
+    else:
+        _show_audit(found, report)
 
 
 @app.command()
@@ -78,7 +123,46 @@ def update(
     )
 
 
-COMMANDS = (identify,)
+COMMANDS = (identify, audit)
+
+
+def _manifest(corpus: Path, report: Path | None, archive: Path | None, as_json: bool) -> None:
+    from longplay.workflows import audit_report, auditing_manifests
+
+    with opened(archive) as it:
+        found = auditing_manifests.audit(it, corpus)
+        unsigned = audit_report.write(it, report, found) if report else ""
+    if unsigned:
+        output.err.print(f"the report is not signed: {unsigned}", markup=False)
+    if as_json:
+        output.document(found)
+    else:
+        _show_audit(found, report)
+
+
+def _show_audit(found: dict[str, Any], report: Path | None) -> None:
+    output.facts(
+        [
+            ("files", found["files"]),
+            ("hours", found["hours"]),
+            ("files with recordings of the archive", found["matched_files"]),
+            ("hours of them", found["matched_hours"]),
+            ("recordings", found["public_summary"]["content_recognised"]["recordings"]),
+            ("could not be heard", len(found["unreadable"])),
+            ("no sound", found["ignored"]),
+        ]
+    )
+    rows = [
+        (one["file"], one["start_s"], one["end_s"], one["title"], ", ".join(one["artists"]),
+         one["confidence"])
+        for one in found["matches"][:SHOWN]
+    ]  # fmt: skip
+    if rows:
+        output.table(("file", "from", "to", "title", "artists", "confidence"), rows)
+    if len(found["matches"]) > SHOWN:
+        output.line(f"and {len(found['matches']) - SHOWN:,} more")
+    if report:
+        output.line(f"the report is {report}")
 
 
 def _warn(lacking: int) -> None:

@@ -1,0 +1,242 @@
+"""Audits: corpora in all layouts, hostile ones, stopped ones; reports that others can check."""
+
+from __future__ import annotations
+
+import csv
+import gzip
+import io
+import json
+import os
+import signal
+import subprocess
+import tarfile
+import time
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from longplay.archive import KEYS
+from longplay.release import keys, minisign
+from tests.identify.made import tune
+from tests.identify.test_commands import BY, RATE, longplay, write
+from tests.system.conftest import Longplay
+
+__all__ = ["longplay"]
+
+SOUND = pa.struct([("bytes", pa.binary()), ("path", pa.string())])
+
+
+def sound(folder: Path, name: str, samples: np.ndarray, codec: str = "mp3") -> bytes:
+    return write(folder / name, samples, codec).read_bytes()
+
+
+def clip(number: int, start: float, seconds: float = 8) -> np.ndarray:
+    return tune(number, 25, RATE)[int(start * RATE) : int((start + seconds) * RATE)]
+
+
+def add(tar: tarfile.TarFile, name: str, data: bytes, **kind: object) -> None:
+    info = tarfile.TarInfo(name)
+    info.size = len(data)
+    for key, value in kind.items():
+        setattr(info, key, value)
+    tar.addfile(info, io.BytesIO(data))
+
+
+@pytest.fixture(scope="module")
+def corpus(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Three layouts, with what is of the archive (tunes 0 to 3) and what is not (from 40)."""
+    made = tmp_path_factory.mktemp("made")
+    folder = tmp_path_factory.mktemp("corpus")
+    mix = np.concatenate([clip(0, 2, 12), tune(40, 8, RATE), clip(1, 10, 12)])
+    write(folder / "plain" / "mix.ogg", mix, "vorbis")
+    write(folder / "plain" / "whole.opus", tune(3, 25, RATE), "opus")
+    write(folder / "plain" / "other.mp3", tune(41, 12, RATE), "mp3")
+    (folder / "plain" / "notes.txt").write_text("read me")
+    with tarfile.open(folder / "shard.tar", "w") as tar:
+        add(tar, "00.mp3", sound(made, "a.mp3", clip(2, 5)))
+        add(tar, "00.json", b"{}")
+        add(tar, "01.mp3", sound(made, "b.mp3", tune(42, 9, RATE)))
+    (folder / "packed.tar.gz").write_bytes(gzip.compress((folder / "shard.tar").read_bytes()))
+    rows = [
+        {"bytes": sound(made, "c.mp3", clip(1, 4)), "path": "c.mp3"},
+        {"bytes": sound(made, "d.mp3", tune(43, 9, RATE)), "path": None},
+    ]
+    table = pa.table({"audio": pa.array(rows, SOUND), "text": ["x", "y"]})
+    pq.write_table(table, folder / "table.parquet")
+    with (
+        pa.OSFile(str(folder / "stream.arrow"), "wb") as out,
+        pa.ipc.new_stream(out, table.schema) as stream,
+    ):
+        stream.write_table(table)
+    return folder
+
+
+def test_all_layouts_are_audited_and_the_report_is_signed(
+    longplay: Longplay, corpus: Path, tmp_path: Path
+) -> None:
+    report = tmp_path / "report.html"
+    found = longplay.json("audit", corpus, "--report", report, "--self-test", 3)
+    named = {(one["file"].removeprefix(f"{corpus}/"), one["title"]) for one in found["matches"]}
+    assert named == {
+        ("plain/mix.ogg", "Tune 0"),
+        ("plain/mix.ogg", "Tune 1"),
+        ("plain/whole.opus", "Tune 3"),
+        ("shard.tar/00.mp3", "Tune 2"),
+        ("packed.tar.gz/00.mp3", "Tune 2"),
+        ("table.parquet/0/0 c.mp3", "Tune 1"),
+        ("stream.arrow/0/0 c.mp3", "Tune 1"),
+    }
+    assert (found["files"], found["matched_files"], found["ignored"]) == (11, 6, 3)
+    assert found["unreadable"] == []
+    (second,) = (one for one in found["matches"] if one["file"].endswith("mix.ogg")
+                 and one["title"] == "Tune 1")  # fmt: skip
+    assert 19 < second["start_s"] < 23 and 29 < second["end_s"] < 33
+    assert abs(second["offset_s"] - 10 - (second["start_s"] - 20)) < 0.3
+    assert BY in second["rights"]
+    assert found["matched_hours"] * 3600 == pytest.approx(24 + 25 + 8 * 4, abs=15)
+    test = found["statement"]["self_test"]
+    assert (test["clips"], test["found"], test["claims"]) == (6, 1.0, 0)
+    assert test["false_claims_below"] == 0.5
+    assert found["public_summary"]["content_recognised"]["recordings"] == 4
+    page = report.read_text()
+    assert "Tune 3" in page and "<script" not in page
+    signature = report.with_name("report.html.minisig").read_text()
+    (key,) = keys.read(longplay.archive / KEYS).feed
+    comment = minisign.verify(key, report.read_bytes(), signature, str(report))
+    assert found["statement"]["index"] in comment
+    assert list((longplay.archive / "identify" / "audits").iterdir()) == []
+
+
+def test_lists_and_single_shards_and_other_reports(
+    longplay: Longplay, corpus: Path, tmp_path: Path
+) -> None:
+    listing = tmp_path / "list.txt"
+    listing.write_text(f"# a corpus\n{corpus}/plain/whole.opus\n\n/none.mp3\n{corpus}\n")
+    report = tmp_path / "r.csv"
+    found = longplay.json("audit", listing, "--report", report, "--self-test", 0)
+    assert [one["title"] for one in found["matches"]] == ["Tune 3"]
+    assert {one["why"] for one in found["unreadable"]} == {
+        "cannot be read: No such file or directory",
+        "is not a regular file",
+    }
+    assert found["statement"]["self_test"] is None
+    (row,) = csv.DictReader(io.StringIO(report.read_text()))
+    assert (row["title"], row["artists"]) == ("Tune 3", "Ann")
+    as_json = tmp_path / "r.json"
+    found = longplay.json("audit", corpus / "shard.tar", "--report", as_json, "--self-test", 0)
+    assert json.loads(as_json.read_text())["matches"] == found["matches"]
+    wrong = longplay.run("audit", corpus, "--report", tmp_path / "r.pdf", expect=2)
+    assert "a report is written as .html, .json, .csv" in wrong.err
+    missing = longplay.run("audit", tmp_path / "none", expect=1)
+    assert "is not there" in missing.err
+
+
+def test_a_hostile_corpus_is_audited_around(longplay: Longplay, tmp_path: Path) -> None:
+    folder = tmp_path / "corpus"
+    folder.mkdir()
+    good = sound(tmp_path, "good.mp3", clip(2, 5))
+    with tarfile.open(folder / "evil.tar", "w") as tar:
+        add(tar, "../../climb.mp3", good)
+        add(tar, "/abs.mp3", good)
+        add(tar, "dev.mp3", b"", type=tarfile.CHRTYPE)
+        add(tar, "link.mp3", b"", type=tarfile.SYMTYPE, linkname="/etc/passwd")
+        add(tar, "same.mp3", good)
+        add(tar, "same.mp3", b"no sound at all " * 50)
+    (folder / "cut.tar").write_bytes((folder / "evil.tar").read_bytes()[:20_000])
+    (folder / "noise.tar").write_bytes(np.random.default_rng(1).bytes(5000))
+    with gzip.open(folder / "bomb.tar.gz", "wb") as bomb:
+        for _ in range(64):
+            bomb.write(bytes(2**20))
+    (folder / "half.tar.gz").write_bytes(gzip.compress(good)[:-20])
+    (folder / "a.zip").write_bytes(b"PK\x03\x04" + bytes(100))
+    pq.write_table(pa.table({"audio": [1, 2]}), folder / "numbers.parquet")
+    pq.write_table(pa.table({"audio": pa.array([good, None, b"x"])}), folder / "some.parquet")
+    rows = pa.array([{"bytes": None, "path": "/etc/passwd"}], SOUND)
+    pq.write_table(pa.table({"audio": rows}), folder / "paths.parquet")
+    (folder / "torn.parquet").write_bytes(b"PAR1" + bytes(50) + b"PAR1")
+    (folder / "torn.arrow").write_bytes(b"\xff\xff\xff\xff" + b"\x90" * 60)
+    (folder / "empty.mp3").write_bytes(b"")
+    (folder / "link.mp3").symlink_to("/etc/passwd")
+    os.mkfifo(folder / "pipe.mp3")
+    found = longplay.json("audit", folder, "--self-test", 0)
+    assert {one["file"].removeprefix(f"{folder}/") for one in found["matches"]} == {
+        "evil.tar/same.mp3",
+        "some.parquet/0/0",
+    }
+    whys = {one["file"].removeprefix(f"{folder}/"): one["why"] for one in found["unreadable"]}
+    expected = {
+        "evil.tar/../../climb.mp3": "its path leaves its folder",
+        "evil.tar//abs.mp3": "its path leaves its folder",
+        "evil.tar/dev.mp3": "is not a regular file",
+        "evil.tar/link.mp3": "is not a regular file",
+        "evil.tar/same.mp3 (2)": "is not a sound file",
+        "cut.tar/": "is damaged after 1 members",
+        "noise.tar": "is no tar, or damaged",
+        "bomb.tar.gz": "unpacks to more than",
+        "half.tar.gz": "cannot be unpacked",
+        "a.zip": "is packed in a way that is not read",
+        "numbers.parquet": "has no column of sound",
+        "some.parquet/0/1": "has no bytes in it",
+        "some.parquet/0/2": "is not a sound file",
+        "paths.parquet/0/0 /etc/passwd": "has no bytes in it",
+        "torn.parquet": "is no table, or damaged",
+        "torn.arrow": "is no table, or damaged",
+        "empty.mp3": "is not a sound file",
+        "link.mp3": "is a link",
+        "pipe.mp3": "is not a regular file",
+    }
+    for name, words in expected.items():
+        assert whys.get(name, "").startswith(words), (name, whys.get(name))
+    assert not (tmp_path.parent / "climb.mp3").exists()
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("moment", [2.0, 4.0, 6.0])
+def test_an_audit_that_was_killed_goes_on(
+    longplay: Longplay, corpus: Path, tmp_path: Path, moment: float
+) -> None:
+    whole = longplay.json("audit", corpus, "--self-test", 0)
+    running = subprocess.Popen(
+        longplay.arguments("audit", corpus, "--self-test", "0"),
+        env=longplay.environment(),
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+    time.sleep(moment)
+    os.killpg(running.pid, signal.SIGKILL)
+    running.wait()
+    for journal in (longplay.archive / "identify" / "audits").glob("*.jsonl"):
+        with journal.open("ab") as out:
+            out.write(b'{"entry": "torn')
+    again = longplay.json("audit", corpus, "--self-test", 0)
+    for name in ("files", "hours", "matched_files", "ignored", "unreadable", "matches"):
+        assert again[name] == whole[name], name
+
+
+def test_a_table_alone_is_matched_by_what_it_says(longplay: Longplay, tmp_path: Path) -> None:
+    table = tmp_path / "corpus.csv"
+    table.write_text(
+        "URL,ISRC,Track_Name,Artist\n"
+        "https://x/1,gb-aye-68-00001,,\n"
+        "https://x/2,,TUNE  2!,Bob; ann\n"
+        "https://x/3,,Tune 3,Somebody else\n"
+        "https://x/4,ZZZZZ0000000,Nothing,Nobody\n"
+    )
+    found = longplay.json("audit", table, "--manifest-only")
+    assert [(one["file"], one["title"], one["by"]) for one in found["matches"]] == [
+        ("https://x/1", "Tune 1", "isrc"),
+        ("https://x/2", "Tune 2", "title and artists"),
+    ]
+    assert (found["files"], found["matched_files"]) == (4, 2)
+    assert BY in found["matches"][0]["rights"]
+    lone = tmp_path / "t.csv"
+    lone.write_text("a,b\n1,2\n")
+    answer = longplay.run("audit", lone, "--manifest-only", expect=1)
+    assert "has neither ISRCs, nor SHA-256, nor titles with artists" in answer.err
+    broken = tmp_path / "t.parquet"
+    broken.write_bytes(b"PAR1")
+    assert "cannot be read" in longplay.run("audit", broken, "--manifest-only", expect=1).err
