@@ -162,7 +162,7 @@ class Sharing(Model):
 
 
 class Serving(Model):
-    """What `longplay serve` says of itself."""
+    """How `longplay serve` hands out bytes, and what it writes down of that."""
 
     naan: str = Field(
         "",
@@ -175,6 +175,15 @@ class Serving(Model):
         pattern=r"^(\S+@(\S+\.)+\S+)?$",
         description="where harvesters reach those who run the archive",
     )
+    accel: str = Field(
+        "",
+        pattern=r"^(/([A-Za-z0-9._-]+/)*)?$",
+        description="path below which nginx has the archive's files (X-Accel-Redirect)",
+    )
+    transcodes_gb: float = Field(10, gt=0, description="GB of smaller copies that are kept")
+    transcodes: int = Field(0, ge=0, le=256, description="copies made at a time; 0: one a core")
+    log_mb: float = Field(64, gt=0, description="MB after which the access log begins anew")
+    log_files: int = Field(16, ge=0, description="older files of the access log that are kept")
 
 
 class Fixity(Model):

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
@@ -19,6 +18,7 @@ from longplay import clock
 from longplay.access import descriptors
 from longplay.access.conditions import UNSATISFIABLE, Conditions, conditions
 from longplay.access.descriptors import Descriptor
+from longplay.access.line import Line
 from longplay.errors import StoreError
 from longplay.rights.gate import Refusal
 
@@ -36,10 +36,6 @@ LEGAL_REASONS = 451
 
 ASK_SECONDS = 1.0
 """How often a long answer asks whether it may still go on."""
-
-IDLE_SECONDS = 60.0
-"""How long a client may take over one piece: a slower one (4 KB/s) holds a connection for
-nothing, for no music is played so slowly."""
 
 READERS = 32
 """Threads that wait for disks and for other machines."""
@@ -78,8 +74,9 @@ class Content:
     """A file to be sent, or what gives parts of one (start, length) from elsewhere, raising
     StoreError. `tag` names its bytes for ever; `size` is what it should have; `still` says, while
     it is being sent, whether it may be. `reserved` is told to those who mine texts and data
-    (TDMRep, section 6.2); None where nothing is stated. `more` are further headers, and `sent` is
-    told in the end how many bytes went out."""
+    (TDMRep, section 6.2); None where nothing is stated. `accel` is the path by which nginx knows
+    the file (docs/streaming.md), where it is to send it; `sent` is told in the end how many bytes
+    went out."""
 
     source: Path | Reads
     size: int
@@ -87,7 +84,7 @@ class Content:
     media_type: str
     still: Callable[[], bool] = _always
     reserved: bool | None = None
-    more: tuple[tuple[bytes, bytes], ...] = ()
+    accel: str = ""
     sent: Callable[[int], None] = field(default=_nobody, compare=False)
 
 
@@ -140,28 +137,30 @@ class Part(Bare):
                 "headers": self.raw_headers,
             }
         )
-        await self._stream(data, send)
+        if self._left:
+            await self._stream(data, receive, send)
+        else:
+            await send({"type": "http.response.body", "body": data})
+            self._content.sent(len(data))
         return None
 
-    async def _stream(self, data: bytes, send: Send) -> None:
+    async def _stream(self, data: bytes, receive: Receive, send: Send) -> None:
         """Send `data` and what follows it. Where it ends too soon the connection breaks off, for
         the length that was promised cannot be kept; so it does when the content was withdrawn
         meanwhile, and when the client does not take it."""
         asked, count = clock.monotonic(), 0
         try:
-            while data:
-                more = self._left > 0
-                async with asyncio.timeout(IDLE_SECONDS):
-                    await send({"type": "http.response.body", "body": data, "more_body": more})
-                count += len(data)
-                if not more:
-                    break
-                if clock.monotonic() - asked >= ASK_SECONDS:
-                    if not await in_thread(self._content.still):
+            async with Line(receive, send) as line:
+                while data and await line.piece(data, more=self._left > 0):
+                    count += len(data)
+                    if not self._left:
                         break
-                    asked = clock.monotonic()
-                data = await self._next(min(CHUNK, self._left))
-        except (OSError, StoreError):  # a client that takes nothing is a TimeoutError, an OSError
+                    if clock.monotonic() - asked >= ASK_SECONDS:
+                        if not await in_thread(self._content.still):
+                            break
+                        asked = clock.monotonic()
+                    data = await self._next(min(CHUNK, self._left))
+        except (OSError, StoreError):
             pass
         finally:
             self._content.sent(count)
@@ -197,14 +196,14 @@ class Zeros(Bare):
                 "headers": self.raw_headers,
             }
         )
-        more = True
-        with suppress(TimeoutError):
+        async with Line(receive, send) as line:
+            more = True
             while more:
                 data = bytes(min(CHUNK, self._left))
                 self._left -= len(data)
                 more = self._left > 0
-                async with asyncio.timeout(IDLE_SECONDS):
-                    await send({"type": "http.response.body", "body": data, "more_body": more})
+                if not await line.piece(data, more=more):
+                    return
 
 
 async def in_thread(function: Callable[..., T], *arguments: Any) -> T:
@@ -220,11 +219,12 @@ def send(request: Request, content: Content) -> Response:
 def answer(asked: Conditions, content: Content) -> Response:
     """The same, with what the request says in it already."""
     tag = b'"%s"' % content.tag.encode()
-    headers = [(b"accept-ranges", b"bytes"), (b"etag", tag), *content.more]
-    if content.reserved is not None:
-        headers.append((b"tdm-reservation", b"%d" % content.reserved))
+    headers = [(b"accept-ranges", b"bytes"), (b"etag", tag)]
+    headers += raw_mining(content.reserved)
     if asked.knows(tag):
         return Bare(304, headers)
+    if content.accel:
+        return _handed_over(headers, tag, content)
     span = asked.span(tag, content.size)
     if span == UNSATISFIABLE:
         return _outside(content.size)
@@ -238,6 +238,21 @@ def answer(asked: Conditions, content: Content) -> Response:
     if asked.method == "HEAD" or not content.size:
         return Bare(status, headers)
     return Part(status, headers, content, span)
+
+
+def _handed_over(headers: list[tuple[bytes, bytes]], tag: bytes, content: Content) -> Response:
+    """Leave it to nginx to send the file, or the range of it that was asked for."""
+    content.sent(content.size)
+    return Bare(
+        200,
+        [
+            *headers,
+            (b"x-accel-redirect", content.accel.encode()),
+            (b"x-longplay-etag", tag),
+            (b"content-type", content.media_type.encode()),
+            (b"content-length", b"0"),
+        ],
+    )
 
 
 def whole(
@@ -289,6 +304,11 @@ def tell(document: object, reserved: bool | None = None) -> JSONResponse:
 def mining(reserved: bool | None) -> dict[str, str]:
     """The header that says whether text and data mining is reserved."""
     return {} if reserved is None else {"tdm-reservation": str(int(reserved))}
+
+
+def raw_mining(reserved: bool | None) -> list[tuple[bytes, bytes]]:
+    """The same as ASGI has headers."""
+    return [] if reserved is None else [(b"tdm-reservation", b"%d" % reserved)]
 
 
 def refuse(status: int, code: str, message: str) -> JSONResponse:

@@ -19,7 +19,6 @@ from longplay.access.context import Context
 from longplay.access.oai import provider
 from longplay.access.people import opening
 from longplay.access.site import rendering
-from longplay.access.subsonic import rest
 from longplay.archive import Archive, open_archive
 from longplay.errors import AccessError, InputError, LongplayError, ThrottledError, UsageError
 from longplay.workflows import publishing, rights, stocking
@@ -44,7 +43,7 @@ def create_app(folder: Path) -> Doors:
         renewing = asyncio.create_task(_keep_feed_fresh(archive))
         yield
         renewing.cancel()
-        here.people.close()
+        await asyncio.to_thread(here.close)
         archive.ledger.close()
 
     app = FastAPI(lifespan=lifespan, openapi_url=None)
@@ -53,7 +52,6 @@ def create_app(folder: Path) -> Doors:
         app.include_router(room.router)
     for room in (catalogue, library, published, description, provider):
         app.include_router(room.router)
-    app.mount(rest.PREFIX, rest.Rest(app.state.context))
     site.include(app)
     app.add_exception_handler(LongplayError, _tell)
     documents.install(app, rendering.unknown)

@@ -10,11 +10,13 @@ from fastapi import FastAPI
 from fastapi.responses import Response
 from starlette.types import Receive, Scope, Send
 
-from longplay.access import answers, releases, streams, webseeds
+from longplay.access import answers, releases, visitor, webseeds
 from longplay.access.conditions import conditions
 from longplay.access.context import Context
 from longplay.access.listener import listener_of
-from longplay.errors import LongplayError
+from longplay.access.streams import answering, asking
+from longplay.access.subsonic.rest import PREFIX, Rest
+from longplay.errors import InputError, LongplayError
 
 METHODS = ("GET", "HEAD")
 
@@ -25,6 +27,7 @@ PATHS = (
     "/releases/{release}/{name}",
     "/seed/{torrent}/{path:path}",
     "/api/recordings/{identity}/stream",
+    "/rest",
 )
 """What is answered here, as FastAPI would write it."""
 
@@ -35,6 +38,8 @@ class Door:
 
     path: str
 
+
+REST = f"{PREFIX}/"
 
 Answering = Callable[[Scope], Awaitable[Response]]
 
@@ -48,13 +53,21 @@ class Doors:
         self.routes = [*map(Door, PATHS), *web.routes]
         """All paths that lead somewhere, for those who look whether each is guarded."""
         self._here = here
+        self._rest = Rest(here)
+        self._proxies = here.archive.settings.access.proxies
         self._seeds = webseeds.Seeds(here)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a request (ASGI)."""
-        door = self._door(scope["path"]) if scope["type"] == "http" else None
-        if door is None:
+        if scope["type"] != "http":
             await self.web(scope, receive, send)
+            return
+        if self._proxies:
+            scope["client"] = (visitor.address(scope, self._proxies), 0)
+        path = scope["path"]
+        door = self._door(path)
+        if door is None:
+            await (self._rest if path.startswith(REST) else self.web)(scope, receive, send)
             return
         if scope["method"] not in METHODS:
             answer: Response = answers.refuse(405, "method", "this can be read, and no more")
@@ -87,7 +100,13 @@ class Doors:
 
     async def _recording(self, scope: Scope) -> Response:
         identity = scope["path"][len(RECORDINGS) : -len(STREAM)]
-        listener = await answers.in_thread(listener_of, scope["headers"], self._here)
-        return await streams.answer(
-            self._here, listener, identity, streams.Wanted(), conditions(scope)
-        )
+        return await answers.in_thread(self._sound, scope, identity)
+
+    def _sound(self, scope: Scope, identity: str) -> Response:
+        try:
+            wanted = asking.wanted(scope["query_string"])
+        except InputError as error:
+            return answers.refuse(400, error.code, str(error))
+        listener = listener_of(scope["headers"], self._here)
+        address = str(scope["client"][0]) if scope.get("client") else ""
+        return answering.answer(self._here, listener, identity, wanted, conditions(scope), address)

@@ -16,8 +16,10 @@ from longplay.access.known import Known, Remembered
 from longplay.access.library.covers import Hears
 from longplay.access.library.library import Library
 from longplay.access.library.view import View
+from longplay.access.log import AccessLog
 from longplay.access.oai.index import Index
 from longplay.access.people.store import People
+from longplay.access.streams.making import Maker
 from longplay.archive import Archive
 from longplay.catalogue import layout
 from longplay.ledger import log
@@ -29,6 +31,9 @@ from longplay.workflows.withdrawing import Memory, Reserved, Standing
 
 REMEMBERED = 16_384
 """Answers of the gate that are kept: pieces of one file are asked for again and again."""
+
+TRANSCODES = Path("cache", "transcodes")
+"""Where smaller copies lie, in the archive's folder."""
 
 ANSWER_SECONDS = 60.0
 """How long one is kept: a statement's last day may end meanwhile."""
@@ -69,9 +74,21 @@ class Context:
     _answers: dict[tuple[bytes, Act, bool], Leave] = field(default_factory=dict)
     _library: Library = field(init=False)
 
+    log: AccessLog = field(init=False)
+    maker: Maker = field(init=False)
+
     def __post_init__(self) -> None:
+        settings = self.archive.settings
+        self.log = AccessLog(self.archive.folder, settings.serving)
+        self.maker = Maker(self.archive.folder / TRANSCODES, settings)
         self._library = Library(self.archive)
         self._known = Remembered(self.archive)
+
+    def close(self) -> None:
+        """Stop what is under way, and write down what waits to be."""
+        self.maker.close()
+        self.log.close()
+        self.people.close()
 
     def library(self, listener: Hears) -> View:
         """What is held, as this listener may hear it. Cheap: ask for each request."""
@@ -85,6 +102,15 @@ class Context:
         """Where the bytes of an object are had: its file, or what asks the store for parts."""
         store, key, suffix = self.archive.store, leave.key, leave.suffix
         return store.local(key, suffix) or partial(store.read, key, suffix)
+
+    def accel(self, leave: Leave) -> str:
+        """The path by which nginx has an object, where the settings leave sending to it."""
+        prefix = self.archive.settings.serving.accel
+        path = self.archive.store.local(leave.key, leave.suffix) if prefix else None
+        if path is None:
+            return ""
+        name = leave.key.hex
+        return f"{prefix}objects/{name[:2]}/{name[2:4]}/{path.name}"
 
     def standing(self) -> Standing:
         """What is withdrawn at this moment: worked out again whenever the log or the catalogue

@@ -69,7 +69,8 @@ def _release_file(asked: Conditions, archive: Archive, release: str, name: str) 
     may never have had the release that cut it."""
     inside = RELEASE.fullmatch(release) and not name.startswith(".")
     path = archive.releases / release / name
-    if not inside or not path.is_file() or not _is_known(archive, release, name):
+    is_ours = inside and path.is_file() and not path.is_symlink()
+    if not is_ours or not _is_known(archive, release, name):
         return answers.refuse(404, "unknown", "there is no such release, or no such file in it")
     media_type = MEDIA_TYPES.get(path.suffix, "application/octet-stream")
     size = path.stat().st_size

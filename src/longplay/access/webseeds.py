@@ -122,6 +122,7 @@ class Seeds:
             "application/octet-stream",
             still=lambda: here.permits(root, Act.RELEASE),
             reserved=root in here.reserved().roots,
+            accel=here.accel(leave),
         )
         return answers.answer(asked, content)
 

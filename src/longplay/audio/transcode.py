@@ -103,7 +103,7 @@ def _encode(
         encoder = target.add_stream("libopus", rate=RATE)
         assert isinstance(encoder, AudioStream)
         settle(encoder.codec_context, "flt", layout, max(bit_rate - OGG_RATE, MIN_RATE), _OPTIONS)
-        for frame in _packets(_converted(_decoded(container, stream), layout)):
+        for frame in _packets(converted(decoded(container, stream), layout, "flt", RATE)):
             frame.pts = samples
             samples += frame.samples
             target.mux(encoder.encode(frame))
@@ -112,7 +112,7 @@ def _encode(
     return samples, channels
 
 
-def _decoded(container: InputContainer, stream: AudioStream) -> Iterator[av.AudioFrame]:
+def decoded(container: InputContainer, stream: AudioStream) -> Iterator[av.AudioFrame]:
     """The stream's frames; a packet that cannot be decoded costs itself."""
     packets = container.demux(stream)
     while True:
@@ -126,15 +126,17 @@ def _decoded(container: InputContainer, stream: AudioStream) -> Iterator[av.Audi
             continue
 
 
-def _converted(frames: Iterator[av.AudioFrame], layout: str) -> Iterator[av.AudioFrame]:
-    """The frames at 48 kHz in `layout`, also where their form changes on the way."""
+def converted(
+    frames: Iterator[av.AudioFrame], layout: str, sample_format: str, rate: int
+) -> Iterator[av.AudioFrame]:
+    """The frames at `rate` in `layout`, also where their form changes on the way."""
     form, resampler = None, None
     for frame in frames:
         found = (frame.sample_rate, frame.format.name, frame.layout.name)
         if resampler is None or found != form:
             if resampler is not None:
                 yield from resampler.resample(None)
-            form, resampler = found, av.AudioResampler("flt", layout, RATE)
+            form, resampler = found, av.AudioResampler(sample_format, layout, rate)
         frame.pts = None
         yield from resampler.resample(frame)
     if resampler is not None:

@@ -96,8 +96,9 @@ class Pool(Generic[Task, Result]):
         if self._ended is not None:
             self._ended.set()
 
-    def submit(self, task: Task) -> None:
-        """Hand a task to the workers, which the first one starts."""
+    def submit(self, task: Task) -> Callable[[], bool]:
+        """Hand a task to the workers, which the first one starts. Gives what cancels it: a worker
+        that is at it already is killed."""
         if self._ended is None:
             self._ended = _start(self._pool)
         allowed = self._seconds(task)
@@ -109,6 +110,7 @@ class Pool(Generic[Task, Result]):
             self._finished(task, outcome)
 
         future.add_done_callback(tell)
+        return future.cancel
 
 
 def run(

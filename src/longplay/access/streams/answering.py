@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import replace
 from functools import partial
 
 from fastapi.responses import Response
 
 from longplay.access import answers
-from longplay.access.answers import Content
+from longplay.access.answers import Bare, Content
 from longplay.access.conditions import Conditions
-from longplay.access.context import Context
+from longplay.access.context import Context, Leave
 from longplay.access.people.listeners import Listener
-from longplay.access.streams import finding
+from longplay.access.streams import deciding, finding
+from longplay.access.streams.deciding import Held, Wanted
+from longplay.access.streams.finding import Found, Stretch
+from longplay.access.streams.growing import Growing
+from longplay.access.streams.hearing import Heard
+from longplay.access.streams.making import Job, Maker
+from longplay.audio.streaming import Recipe
 from longplay.rights.gate import Refusal
 from longplay.rights.statements import Act
 
@@ -31,41 +37,93 @@ MEDIA_TYPES = {
 }
 """What players go by; everything else is sent as bytes."""
 
-
-@dataclass(frozen=True, slots=True)
-class Wanted:
-    """How a track is to be sent. `act` is STREAM, or DOWNLOAD for the file as it is held. With a
-    `format` (`opus`, `mp3`) or above `max_bit_rate` (kbit/s; 0: no limit) it is made smaller on the
-    way; `raw` forbids that. `offset_ms` is where it begins; `estimate` asks for a length even where
-    none is known yet."""
-
-    act: Act = Act.STREAM
-    format: str = ""
-    max_bit_rate: int = 0
-    offset_ms: int = 0
-    estimate: bool = False
+MADE = {"opus": "audio/ogg", "mp3": "audio/mpeg"}
 
 
-async def answer(
-    here: Context, listener: Listener, identity: str, wanted: Wanted, asked: Conditions
+def answer(
+    here: Context,
+    listener: Listener,
+    identity: str,
+    wanted: Wanted,
+    asked: Conditions,
+    address: str = "",
 ) -> Response:
-    """The sound of a track (`tr…`) or recording (`rec…`), or a refusal."""
-    signed_in = listener.signed_in
-    found = await answers.in_thread(
-        partial(finding.find, here, identity, wanted.act, signed_in=signed_in)
-    )
+    """The sound of a track (`tr…`) or recording (`rec…`) for somebody who asks from `address`, or a
+    refusal. It looks into ledger and library: not to be called where nothing may wait."""
+    found = finding.find(here, identity, wanted.act, signed_in=listener.signed_in)
     if found is None:
         return answers.refuse(404, "unknown", "nothing of it is held")
     if isinstance(found, Refusal):
         return answers.withheld(found)
-    leave, act = found.leave, wanted.act
+    leave, stretch = found.leave, found.stretch
+    held = Held(leave.suffix, stretch.kbit, stretch.start_ms, stretch.end_ms)
+    recipe = deciding.decide(held, wanted)
+    heard = Heard(
+        here.log,
+        listener.account,
+        address,
+        stretch.track or identity,
+        _bytes_a_second(leave, stretch, recipe),
+        stretch.duration_ms / 1000,
+        wanted.act is Act.DOWNLOAD,
+    )
+    content = _content(here, found, wanted.act, listener.signed_in, heard)
+    if recipe is None:
+        return answers.answer(asked, replace(content, accel=here.accel(leave)))
+    job = Job(leave.key.hex, leave.key.size, content.source, _left(stretch, wanted), recipe)
+    return _made(here.maker, asked, content, job, estimate=wanted.estimate)
+
+
+def _content(here: Context, found: Found, act: Act, signed_in: bool, heard: Heard) -> Content:
+    leave = found.leave
     root = leave.key.root
-    content = Content(
+    return Content(
         here.source(leave),
         leave.key.size,
         leave.key.hex,
         MEDIA_TYPES.get(leave.suffix, "application/octet-stream"),
         still=partial(here.permits, root, act, signed_in=signed_in),
         reserved=root in here.reserved().roots,
+        sent=heard.sent,
     )
-    return answers.answer(asked, content)
+
+
+def _made(
+    maker: Maker, asked: Conditions, content: Content, job: Job, *, estimate: bool
+) -> Response:
+    """A copy: from the cache like any file, or while it is made. Who asks for a later range of one
+    that is not there yet waits until it is."""
+    tag = f"{job.object}-{job.recipe.name}"
+    media_type = MADE[job.recipe.format]
+    path = maker.kept(job)
+    later = asked.range and not asked.range.startswith(b"bytes=0-")
+    if path is None and later and asked.method == "GET":
+        path = maker.whole(job)
+    if path is not None:
+        copy = Content(path, path.stat().st_size, tag, media_type, content.still, content.reserved,
+                       sent=content.sent)  # fmt: skip
+        return answers.answer(asked, copy)
+    quoted = b'"%s"' % tag.encode()
+    headers = [(b"etag", quoted), *answers.raw_mining(content.reserved)]
+    if asked.knows(quoted):
+        return Bare(304, headers)
+    headers.append((b"content-type", media_type.encode()))
+    length = None
+    if estimate and job.duration_ms:
+        length = deciding.most_bytes(job.recipe, job.duration_ms)
+        headers.append((b"content-length", b"%d" % length))
+    if asked.method == "HEAD":
+        return Bare(200, headers)
+    return Growing(headers, maker, job, content, length)
+
+
+def _left(stretch: Stretch, wanted: Wanted) -> int:
+    """About how long (ms) a copy plays; 0 where that is not known."""
+    return max(0, stretch.duration_ms - wanted.offset_ms)
+
+
+def _bytes_a_second(leave: Leave, stretch: Stretch, recipe: Recipe | None) -> float:
+    """How many bytes of what is sent are a second of sound; 0 where that is not known."""
+    if recipe is not None:
+        return recipe.kbit * 125.0
+    return leave.key.size * 1000 / stretch.duration_ms if stretch.duration_ms else 0.0

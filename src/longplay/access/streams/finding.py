@@ -9,6 +9,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from longplay.access.context import Context, Leave
+from longplay.access.library.things import Track
 from longplay.access.people.listeners import Listener
 from longplay.catalogue import ids
 from longplay.catalogue.snapshot import open_current
@@ -28,16 +29,16 @@ _EVERYBODY = Listener(None, "", "member")
 
 @dataclass(frozen=True, slots=True)
 class Stretch:
-    """An object, and from where to where in it (ms) the recording goes; None: to its end."""
+    """An object, and from where to where in it (ms) the recording goes; None: to its end. `track`
+    is the track's id, `duration_ms` how long it plays, `kbit` its bit rate: empty and 0 where that
+    is not known."""
 
     root: bytes
     start_ms: int = 0
     end_ms: int | None = None
-
-    @property
-    def whole(self) -> bool:
-        """Whether it is all of the object."""
-        return not self.start_ms and self.end_ms is None
+    track: str = ""
+    duration_ms: int = 0
+    kbit: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,14 +71,29 @@ def _stretches(here: Context, identity: str) -> list[Stretch]:
     if prefix == "tr":
         track = here.library(_EVERYBODY).track(identity)
         if track is not None:
-            return [Stretch(track.root, track.start_ms, track.end_ms)]
+            return [_of(track)]
         key = int(ids.minted(np.array([key], np.uint64))[0])
-    elif prefix != "rec":
+    elif prefix == "rec":
+        tracks = here.library(_EVERYBODY).recording(identity)
+        if tracks:
+            return [_of(track) for track in tracks]
+    else:
         return []
     snapshot = open_current(here.archive.catalogue)
     now = shares.current(snapshot, np.array([key], np.uint64))
     with here.archive.ledger.read() as connection:
         return _of_recordings(connection, shares.formerly(snapshot, now).tolist())
+
+
+def _of(track: Track) -> Stretch:
+    return Stretch(
+        track.root,
+        track.start_ms,
+        track.end_ms,
+        track.id,
+        track.duration_ms,
+        track.bit_rate or 0,
+    )
 
 
 def _of_recordings(connection: Connection, recordings: list[int]) -> list[Stretch]:

@@ -14,6 +14,7 @@ from fastapi.responses import Response
 from starlette.concurrency import run_in_threadpool
 from starlette.types import Receive, Scope, Send
 
+from longplay.access.answers import HEADERS
 from longplay.access.context import Context
 from longplay.access.subsonic import (
     absent,
@@ -93,7 +94,7 @@ class Rest:
         """Answer one request."""
         request = Request(scope, receive)
         response = await self._answer(request)
-        for name, value in ANYWHERE.items():
+        for name, value in (ANYWHERE | HEADERS).items():
             response.headers.setdefault(name, value)
         await response(scope, receive, send)
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from fastapi.responses import Response
 
-from longplay.access import answers
+from longplay.access.conditions import conditions
+from longplay.access.streams import answering
+from longplay.access.streams.deciding import Wanted
 from longplay.access.subsonic import things
 from longplay.access.subsonic.calls import Call, Sound
 from longplay.access.subsonic.failures import CallError, Code, not_found
@@ -20,12 +22,9 @@ def answer(call: Call, sound: Sound) -> Response:
         raise not_found("the song")
     if isinstance(leave.answer, Refusal):
         raise CallError(Code.NOT_AUTHORIZED, leave.answer.words)
-    content = answers.Content(
-        here.source(leave),
-        leave.key.size,
-        leave.key.hex,
-        track.media_type,
-        still=lambda: here.permits(track.root, sound.act, signed_in=signed_in),
-        reserved=track.root in here.reserved().roots,
+    estimate = call.asked.text_or_none("estimateContentLength") == "true"
+    wanted = Wanted(sound.act, sound.form, sound.kbit, round(sound.offset * 1000), estimate)
+    address = call.request.client.host if call.request.client else ""
+    return answering.answer(
+        here, call.listener, track.id, wanted, conditions(call.request.scope), address
     )
-    return answers.send(call.request, content)

@@ -1,0 +1,221 @@
+"""The access log: who heard what, as JSON lines, for the guard. docs/formats/access-log.md
+
+A line is one write at the end of the file, so that several processes share it. Lines are written
+by a thread of their own: no answer waits for a disk. An account stands there by its number, never
+by its name.
+"""
+
+from __future__ import annotations
+
+import atexit
+import fcntl
+import json
+import os
+import queue
+import threading
+from collections import OrderedDict
+from collections.abc import Iterable
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from longplay import clock, logs
+from longplay.settings import Serving
+
+FILE = "access.log.jsonl"
+
+LOCK = "access.log.lock"
+
+Action = Literal["play", "skip", "download", "search", "browse"]
+
+MOST_WAITING = 20_000
+"""Events that wait to be written, while a disk hangs; what comes then is counted, and lost."""
+
+MOST_OPEN = 20_000
+"""Plays under way; with more the oldest count as ended."""
+
+SETTLE_SECONDS = 15.0
+"""A play is one line, though players ask for it in many ranges: so long after the last one it has
+ended."""
+
+LOOK_SECONDS = 1.0
+
+PLAYED_SECONDS, PLAYED_SHARE = 30.0, 0.5
+"""Heard for so long, or for such a share of it, a track was played; otherwise it was skipped."""
+
+MOST_TEXT = 200
+"""Characters of an address or an id that are written down."""
+
+
+@dataclass(frozen=True, slots=True)
+class Play:
+    """Somebody hears a track that plays so many seconds (0: not known)."""
+
+    account: int | None
+    address: str
+    track: str
+    seconds: float
+
+
+@dataclass(slots=True)
+class _Open:
+    """A play under way: what was sent so far, and when last."""
+
+    began: str
+    size: int
+    listened: float
+    last: float
+
+
+class AccessLog:
+    """The log of an archive. Any thread may write; nothing waits."""
+
+    def __init__(self, folder: Path, serving: Serving) -> None:
+        self._path = folder / FILE
+        self._lock_path = folder / LOCK
+        self._most = int(serving.log_mb * 10**6)
+        self._files = serving.log_files
+        self._queue: queue.Queue[bytes | None] = queue.Queue(MOST_WAITING)
+        self._plays: OrderedDict[Play, _Open] = OrderedDict()
+        self._lock = threading.Lock()
+        self._thread: threading.Thread | None = None
+        self._lost = 0
+
+    def note(
+        self,
+        account: int | None,
+        address: str,
+        track: str,
+        size: int,
+        listened_s: float,
+        action: Action,
+        time: str = "",
+    ) -> None:
+        """Write an event down."""
+        line = {
+            "time": time or clock.timestamp(),
+            "account": account,
+            "address": address[:MOST_TEXT],
+            "track": track[:MOST_TEXT],
+            "bytes": size,
+            "listened_s": round(listened_s, 1),
+            "action": action,
+        }
+        data = json.dumps(line, separators=(",", ":")).encode() + b"\n"
+        self._start()
+        try:
+            self._queue.put_nowait(data)
+        except queue.Full:
+            self._lost += 1
+
+    def heard(self, play: Play, size: int, listened_s: float, *, download: bool) -> None:
+        """So many bytes of a track went out, which are so many seconds of sound. What comes soon
+        after is the same play."""
+        if download:
+            self.note(play.account, play.address, play.track, size, 0.0, "download")
+            return
+        now = clock.monotonic()
+        ended: list[tuple[Play, _Open]] = []
+        with self._lock:
+            known = self._plays.pop(play, None)
+            if known is not None and now - known.last > SETTLE_SECONDS:
+                ended.append((play, known))
+                known = None
+            known = known or _Open(clock.timestamp(), 0, 0.0, now)
+            known.size, known.last = known.size + size, now
+            known.listened += listened_s
+            self._plays[play] = known
+            while len(self._plays) > MOST_OPEN:
+                ended.append(self._plays.popitem(last=False))
+        self._end(ended)
+        self._start()
+
+    def close(self) -> None:
+        """Write what waits, and stop."""
+        self._settle(everything=True)
+        with self._lock:
+            thread, self._thread = self._thread, None
+        if thread is not None:
+            with suppress(queue.Full):
+                self._queue.put(None, timeout=LOOK_SECONDS)
+            thread.join(10 * LOOK_SECONDS)
+
+    def _end(self, plays: Iterable[tuple[Play, _Open]]) -> None:
+        for play, told in plays:
+            listened = min(told.listened, play.seconds) if play.seconds else told.listened
+            played = listened >= PLAYED_SECONDS or (
+                play.seconds > 0 and listened >= PLAYED_SHARE * play.seconds
+            )
+            action: Action = "play" if played else "skip"
+            self.note(
+                play.account, play.address, play.track, told.size, listened, action, told.began
+            )
+
+    def _settle(self, *, everything: bool = False) -> None:
+        """Write the plays that have ended: those longest without a range stand first."""
+        before = clock.monotonic() - SETTLE_SECONDS
+        ended = []
+        with self._lock:
+            while self._plays:
+                play, told = next(iter(self._plays.items()))
+                if told.last > before and not everything:
+                    break
+                del self._plays[play]
+                ended.append((play, told))
+        self._end(ended)
+
+    def _start(self) -> None:
+        with self._lock:
+            if self._thread is None:
+                self._thread = threading.Thread(target=self._run, name="access log", daemon=True)
+                self._thread.start()
+                atexit.register(self.close)
+
+    def _run(self) -> None:
+        while True:
+            try:
+                data = self._queue.get(timeout=LOOK_SECONDS)
+            except queue.Empty:
+                data = b""
+            if data is None:
+                return
+            if data:
+                self._write(data)
+            self._settle()
+            if self._lost:
+                lost, self._lost = self._lost, 0
+                logs.event("access log lost events", logs.WARNING, count=lost)
+
+    def _write(self, data: bytes) -> None:
+        """At the end of the file as it is called now. A disk that is full costs the line."""
+        try:
+            number = os.open(self._path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o640)
+            try:
+                os.write(number, data)
+                size = os.fstat(number).st_size
+            finally:
+                os.close(number)
+            if size >= self._most:
+                self._turn()
+        except OSError as error:
+            logs.event("access log cannot be written", logs.WARNING, why=str(error))
+
+    def _turn(self) -> None:
+        """Begin a new file; of several processes one does. Older ones are called `….1` (the
+        newest), `….2` and so on, and the oldest goes."""
+        lock = os.open(self._lock_path, os.O_WRONLY | os.O_CREAT, 0o640)
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            if self._path.stat().st_size < self._most:
+                return  # another process was first
+            older = [self._path.with_name(f"{FILE}.{at}") for at in range(1, self._files + 1)]
+            if not older:
+                self._path.unlink()
+                return
+            for at in range(len(older) - 1, 0, -1):
+                with suppress(FileNotFoundError):
+                    older[at - 1].replace(older[at])
+            self._path.replace(older[0])
+        finally:
+            os.close(lock)
