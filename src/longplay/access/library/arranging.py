@@ -27,19 +27,23 @@ CREATE TABLE track_genre_lists AS SELECT track, to_json(list(genre ORDER BY genr
 _FRONT = r"'(?i)^(?:folder|cover|front|album|albumart)[^/]*\.'"
 
 _COVERS = f"""
-CREATE TABLE folder_pictures AS SELECT place, arg_min(root, (best, name)) AS picture FROM (
-    SELECT album AS place, root, name, CASE WHEN regexp_matches(name, {_FRONT}) THEN 0 ELSE 1 END
-        AS best FROM pictures WHERE album IS NOT NULL
-    UNION ALL SELECT {ids.row_key_sql("al", "'%/' || folder", "source")}, root, name,
-        CASE WHEN regexp_matches(name, {_FRONT}) THEN 0 ELSE 1 END FROM pictures)
-    GROUP BY place;
-CREATE TABLE own_pictures AS SELECT root, arg_min(picture, (CASE role WHEN 'front cover' THEN 0
-        WHEN 'other' THEN 1 WHEN 'media' THEN 2 ELSE 3 END, picture)) AS picture
-    FROM inside WHERE root IN (SELECT root FROM held) GROUP BY root;
-CREATE TABLE album_pictures AS SELECT f.album, coalesce(any_value(p.picture), mode(o.picture))
-        AS picture FROM facts f LEFT JOIN folder_pictures p ON p.place = f.album
+CREATE TABLE folder_pictures AS SELECT place, arg_min(root, (best, name)) AS picture,
+    arg_min(root, (best, name)) FILTER (access = 0) AS open_picture FROM (
+    SELECT album AS place, root, name, access, NOT regexp_matches(name, {_FRONT}) AS best
+        FROM pictures WHERE album IS NOT NULL
+    UNION ALL SELECT {ids.row_key_sql("al", "'%/' || folder", "source")}, root, name, access,
+        NOT regexp_matches(name, {_FRONT}) FROM pictures) GROUP BY place;
+CREATE TABLE own_pictures AS SELECT root, arg_min(picture, (best, picture)) AS picture,
+    arg_min(picture, (best, picture)) FILTER (access = 0) AS open_picture FROM (
+    SELECT *, CASE role WHEN 'front cover' THEN 0 WHEN 'other' THEN 1 WHEN 'media' THEN 2 ELSE 3
+        END AS best FROM inside WHERE root IN (SELECT root FROM held)) GROUP BY root;
+CREATE TABLE album_pictures AS SELECT f.album,
+    coalesce(any_value(p.picture), mode(o.picture)) AS picture,
+    coalesce(any_value(p.open_picture), mode(o.open_picture)) AS open_picture
+    FROM facts f LEFT JOIN folder_pictures p ON p.place = f.album
     LEFT JOIN own_pictures o USING (root) GROUP BY f.album;
 """
+"""`open_picture` is the one for those who see what is open alone."""
 
 _CLEAN = (
     "coalesce(nullif(trim(regexp_replace({0}, '[/\\\\\\x00-\\x1f:*?\"<>|]', '_', 'g'), ' .'), ''),"
@@ -67,7 +71,8 @@ CREATE TABLE album_rows AS SELECT row_number() OVER (ORDER BY c.sorted, year, ti
         coalesce(d.release_date, s.release_date) AS release_date,
         try_cast(left(coalesce(d.release_date, s.release_date), 4) AS SMALLINT) AS year,
         coalesce(g.genres, '[]') AS genres, s.* EXCLUDE (album, release_date, folder, source),
-        p.picture, d.mbid, d.label, plain_name({SORTED.format("coalesce(d.title, s.folder)")})
+        p.picture, p.open_picture, d.mbid, d.label,
+        plain_name({SORTED.format("coalesce(d.title, s.folder)")})
             AS title_key, coalesce(i.album IS NOT NULL OR plain_name(c.artist) IN ('various',
             'various artists', 'va'), false) AS compilation
     FROM album_sums s LEFT JOIN discs d ON d.key = s.album
@@ -78,7 +83,9 @@ CREATE TABLE track_rows AS SELECT row_number() OVER (ORDER BY a.n, disc_number N
     a.n AS album_n, a.title AS album_title, a.artist AS album_artist, a.artists AS album_artists,
     c.artist, coalesce(c.artists, '[]') AS artists, c.composers, c.conductors, c.everybody,
     g.genres,
-    coalesce(o.picture, a.picture) AS picture, a.gain AS album_gain, a.peak AS album_peak,
+    coalesce(o.picture, a.picture) AS picture,
+    coalesce(o.open_picture, a.open_picture) AS open_picture, a.gain AS album_gain,
+    a.peak AS album_peak,
     {REFERENCE_LUFS} - f.lufs AS gain,
     try_cast(left(f.release_date, 4) AS SMALLINT) AS year,
     concat({_CLEAN.format("a.artist")}, '/', {_CLEAN.format("a.title")}, '/',
@@ -112,14 +119,17 @@ CREATE TABLE artist_tracks AS SELECT o.n AS artist, t.n AS track, bit_or(r.bit) 
 CREATE TABLE artist_albums AS SELECT artist, album, bit_or(roles) AS roles, count(*) AS tracks,
     count(*) FILTER (access = 0) AS open_tracks FROM artist_tracks GROUP BY artist, album;
 CREATE TABLE artist_rows AS SELECT o.n, {ids.text_sql("ar", "o.artist")} AS id, o.name, o.sort_name,
-    o.sorted, o.mbid, s.*, p.picture, h.popularity FROM artist_order o
+    o.sorted, o.mbid, s.*, p.picture, p.open_picture, h.popularity FROM artist_order o
     JOIN (SELECT artist, bit_or(roles) AS roles, count(*) AS tracks,
         coalesce(bit_or(roles) FILTER (access = 0), 0) AS open_roles,
         count(*) FILTER (access = 0) AS open_tracks FROM artist_tracks GROUP BY artist) s
         ON s.artist = o.n
-    LEFT JOIN (SELECT x.artist, arg_max(r.picture, (coalesce(r.popularity, 0), -r.n)) AS picture
-        FROM artist_albums x JOIN album_rows r ON r.n = x.album WHERE r.picture IS NOT NULL
-        GROUP BY x.artist) p ON p.artist = o.n
+    LEFT JOIN (SELECT x.artist, arg_max(r.picture, (coalesce(r.popularity, 0), -r.n))
+            FILTER (r.picture IS NOT NULL) AS picture,
+        arg_max(r.open_picture, (coalesce(r.popularity, 0), -r.n))
+            FILTER (r.open_picture IS NOT NULL) AS open_picture
+        FROM artist_albums x JOIN album_rows r ON r.n = x.album GROUP BY x.artist) p
+        ON p.artist = o.n
     LEFT JOIN (SELECT x.artist, max(t.popularity) AS popularity FROM artist_tracks x
         JOIN track_rows t ON t.n = x.track GROUP BY x.artist) h ON h.artist = o.n;
 """

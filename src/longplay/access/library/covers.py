@@ -1,12 +1,59 @@
-"""Pictures of tracks, albums and artists, in the few sizes that pages and clients ask for."""
+"""Pictures of tracks, albums and artists, in the few sizes that pages and clients ask for.
+
+- The gate is asked for every picture, at every request; what it refuses is not there.
+- Nobody gets a stranger's bytes: each picture is decoded, made small, and written anew as JPEG.
+- What is too large, or no picture, is found out once.
+- What was made lies in `cache/covers/`, which may be removed at any time.
+"""
 
 from __future__ import annotations
 
+import io
+import secrets
+import threading
+import warnings
+from contextlib import suppress
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
+from PIL import Image, ImageOps
+
+from longplay.access.library.shown import COVER
+from longplay.errors import StoreError
+from longplay.rights.gate import Shareable
+from longplay.rights.statements import Act
+
 if TYPE_CHECKING:
-    from longplay.access.context import Context
+    from longplay.access.context import Context, Leave
+
+SIZES = (64, 128, 256, 512, 800, 1200)
+"""Pixels, of the longer side. What is asked for is rounded up to one of these."""
+
+FORMATS = ("JPEG", "PNG", "WEBP", "GIF")
+MEDIA_TYPE = "image/jpeg"
+QUALITY = 85
+
+MAX_BYTES = 32 * 2**20
+"""Of a picture's file; scans of booklets have some ten million."""
+
+MAX_PIXELS = 25_000_000
+"""Of a picture: 100 MB when it is decoded, one at a time. Larger ones are not shown."""
+
+CACHE_BYTES = 512 * 2**20
+"""Of pictures that are kept ready: some ten thousand covers in three sizes."""
+
+SWEEP_EVERY = 256
+"""Pictures made, on average, between two looks at how large the cache is."""
+
+NOTHING = b"-"
+"""What is kept of a file that no picture can be made of."""
+
+END = b"\xff\xd9"
+"""What a JPEG ends with: a file that was cut short is made again."""
+
+_decoding = threading.Lock()
+"""One at a time, for the memory that it takes."""
 
 
 class Hears(Protocol):
@@ -26,7 +73,122 @@ class Picture:
     tag: str
 
 
-def picture(here: Context, listener: Hears, identity: str, size: int | None) -> Picture | None:
-    """The picture of a cover, track, album or artist by id, at most `size` pixels wide and high;
-    None where there is none that this listener may see."""
-    return None
+def picture(
+    here: Context, listener: Hears, identity: str, size: int | None = None
+) -> Picture | None:
+    """The picture of a cover, track, album, artist or recording by id, at most `size` pixels wide
+    and high (at most 1200, if it is not said); None where there is none that this listener may
+    see."""
+    root = _root(here, listener, identity)
+    if root is None:
+        return None
+    leave = here.leave(root, Act.STREAM, signed_in=listener.signed_in)
+    if leave is None or not isinstance(leave.answer, Shareable):
+        return None
+    side = next((one for one in SIZES if size and 0 < size <= one), SIZES[-1])
+    kept = here.archive.folder / "cache" / "covers" / root.hex()[:2] / f"{root.hex()}-{side}.jpg"
+    data = _kept(kept)
+    if data is None:
+        with _decoding:
+            data = _kept(kept) or _make(here, leave, side)
+            if data is None:
+                return None
+            _keep(kept, data)
+    return None if data == NOTHING else Picture(data, MEDIA_TYPE, f"{root.hex()}-{side}")
+
+
+def _root(here: Context, listener: Hears, identity: str) -> bytes | None:
+    """The object that an id's picture is."""
+    text = identity.strip().lower()
+    cover: str | None = text
+    if not text.startswith(COVER):
+        view = here.library(listener)
+        found = (
+            view.track(text)
+            or view.album(text)
+            or view.artist(text)
+            or next(iter(view.recording(text)), None)
+        )
+        cover = found.cover if found is not None else None
+    try:
+        root = bytes.fromhex((cover or "").removeprefix(COVER))
+    except ValueError:
+        return None
+    return root if len(root) == 32 else None
+
+
+def _kept(path: Path) -> bytes | None:
+    try:
+        data = path.read_bytes()
+    except OSError:
+        return None
+    return data if data == NOTHING or data.endswith(END) else None
+
+
+def _keep(path: Path, data: bytes) -> None:
+    """Keep a picture ready; a disk that is full costs time alone."""
+    temporary = path.with_name(f"{secrets.token_hex(8)}.part")
+    with suppress(OSError):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        temporary.write_bytes(data)
+        temporary.replace(path)
+    if secrets.randbelow(SWEEP_EVERY) == 0:
+        sweep(path.parent.parent, CACHE_BYTES)
+
+
+def sweep(folder: Path, most: int) -> None:
+    """Remove the oldest pictures, and what was never whole, until `most` bytes are left."""
+    found = []
+    for path in folder.glob("*/*"):
+        with suppress(OSError):
+            facts = path.stat()
+            found.append((facts.st_mtime_ns, facts.st_size, path))
+    total = sum(size for _, size, _ in found)
+    for _, size, path in sorted(found):
+        if total <= most:
+            return
+        path.unlink(missing_ok=True)
+        total -= size
+
+
+def _make(here: Context, leave: Leave, side: int) -> bytes | None:
+    """The picture of this size, or NOTHING; None when its file cannot be had now."""
+    if leave.key.size > MAX_BYTES:
+        return NOTHING
+    source = here.source(leave)
+    try:
+        data = source.read_bytes() if isinstance(source, Path) else source(0, leave.key.size)
+    except (OSError, StoreError):
+        return None
+    return shrink(data, side) or NOTHING
+
+
+def shrink(data: bytes, side: int) -> bytes | None:
+    """A picture as JPEG, no longer than `side` pixels either way; None for what is none, or has
+    more than MAX_PIXELS."""
+    try:
+        with warnings.catch_warnings(), Image.open(io.BytesIO(data), formats=FORMATS) as image:
+            warnings.simplefilter("ignore")
+            if image.width * image.height > MAX_PIXELS or not image.width or not image.height:
+                return None
+            image.draft("RGB", (side, side))
+            small = ImageOps.exif_transpose(image)
+            if small.mode in ("1", "P"):  # whose colours cannot be mixed
+                small = small.convert("RGBA")
+            small.thumbnail((side, side))
+            out = io.BytesIO()
+            _flat(small).save(out, "JPEG", quality=QUALITY, optimize=True)
+            return out.getvalue()
+    except (OSError, ValueError, ArithmeticError, SyntaxError, LookupError, TypeError, EOFError):
+        return None  # what Pillow raises for damaged files
+    except Image.DecompressionBombError:
+        return None
+
+
+def _flat(image: Image.Image) -> Image.Image:
+    """Without transparency: on white."""
+    if image.mode in ("RGBA", "LA", "PA") or "transparency" in image.info:
+        whole = image.convert("RGBA")
+        ground = Image.new("RGBA", whole.size, "white")
+        return Image.alpha_composite(ground, whole).convert("RGB")
+    return image.convert("RGB")

@@ -39,14 +39,27 @@ def gather(
 
 def _register(connection: Connection, held: Holdings) -> None:
     connection.execute(_MACROS)
-    for name in ("music", "pictures", "carried", "inside", "batches"):
+    for name in ("objects", "files", "carried", "batches"):
         connection.register(name, getattr(held, name))
+    connection.register("embedded", held.inside)
+    connection.execute(_KINDS)
+    for name in ("objects", "files", "embedded"):
+        connection.unregister(name)
 
 
 _MACROS = f"""
 CREATE MACRO levels_of(folder) AS list_filter(string_split(folder, '/'), lambda p: p <> '');
 CREATE MACRO folder_key(source, levels) AS
     {ids.row_key_sql("al", "'%fo/' || array_to_string(levels, '/')", "source")};
+"""
+
+_KINDS = """
+CREATE TABLE music AS SELECT f.*, o.size, o.suffix, o.access FROM files f
+    JOIN objects o USING (root) WHERE o.kind = 'audio';
+CREATE TABLE pictures AS SELECT f.*, o.access FROM files f JOIN objects o USING (root)
+    WHERE o.kind = 'image';
+CREATE TABLE inside AS SELECT e.*, o.access FROM embedded e JOIN objects o ON o.root = e.picture
+    WHERE o.kind = 'image';
 """
 
 # Which tracks there are

@@ -18,18 +18,23 @@ from longplay.model import Kind
 PAGE = 20_000
 """Rows held as Python objects at a time."""
 
-_PLAIN = sa.types.NullType()
 _KEY = pa.uint64()
 
+_OBJECTS = pa.schema(
+    [
+        ("root", pa.binary()),
+        ("size", pa.int64()),
+        ("suffix", pa.string()),
+        ("kind", pa.string()),
+        ("access", pa.int8()),
+    ]
+)
 _FILES = pa.schema(
     [
         ("source", pa.string()),
         ("path", pa.binary()),
         ("root", pa.binary()),
-        ("size", pa.int64()),
-        ("suffix", pa.string()),
         ("action", pa.string()),
-        ("access", pa.int8()),
         ("track", _KEY),
         ("album", _KEY),
         ("batch", pa.int64()),
@@ -41,7 +46,6 @@ _CARRIED = pa.schema(
         ("root", pa.binary()),
         ("start_ms", pa.int64()),
         ("end_ms", pa.int64()),
-        ("role", pa.string()),
     ]
 )
 _INSIDE = pa.schema([("root", pa.binary()), ("picture", pa.binary()), ("role", pa.string())])
@@ -50,13 +54,16 @@ _BATCHES = pa.schema([("batch", pa.int64()), ("time", pa.string())])
 
 @dataclass(frozen=True, slots=True)
 class Holdings:
-    """What is held and may be heard by some listener: `music` and `pictures` (one row for each
-    path that leads to an object: source, path, folder and name as text, root, size, suffix, action,
-    access, track, album, batch), `carried` (recordings of objects), `inside` (pictures in objects'
-    tags), and the time of each batch."""
+    """What is held, table by table: the sound and picture `objects` that some listener may have
+    (root, size, suffix, kind, access), the `files` that lead to objects (source, path, place, which
+    is the path as text, its folder and name, root, action, track, album, batch), `carried`
+    (recordings of objects), `inside` (pictures in objects' tags), and the time of each batch.
 
-    music: pa.Table
-    pictures: pa.Table
+    They are joined elsewhere: a database looks each row up where another one is sorted otherwise.
+    """
+
+    objects: pa.Table
+    files: pa.Table
     carried: pa.Table
     inside: pa.Table
     batches: pa.Table
@@ -64,24 +71,27 @@ class Holdings:
 
 def read(connection: Connection) -> Holdings:
     """Read it all, of one moment."""
+    o, h = tables.objects.c, tables.holdings.c
+    m, e = tables.manifestations.c, tables.embedded.c
+    kinds = (Kind.AUDIO.value, Kind.IMAGE.value)
+    may = o.kind.in_(kinds), o.access < tally.ACCESS.index("dark")
+    files = sa.select(*_plain(h.source, h.path, h.root, h.action, h.track, h.album), h.batch)
     return Holdings(
-        _files(connection, Kind.AUDIO),
-        _files(connection, Kind.IMAGE),
-        _carried(connection),
-        _inside(connection),
+        _table(
+            connection,
+            sa.select(*_plain(o.root, o.size, o.suffix, o.kind, o.access)).where(*may),
+            _OBJECTS,
+        ),
+        _with_names(_table(connection, files.where(h.superseded == 0), _FILES)),
+        _table(connection, sa.select(*_plain(m.recording, m.root, m.start_ms, m.end_ms)), _CARRIED),
+        _table(connection, sa.select(*_plain(e.root, e.picture, e.role)), _INSIDE),
         _batches(connection),
     )
 
 
-def _files(connection: Connection, kind: Kind) -> pa.Table:
-    h, o = tables.holdings.c, tables.objects.c
-    columns = (h.source, h.path, h.root, o.size, o.suffix, h.action, o.access, h.track, h.album)
-    query = (
-        sa.select(*(sa.type_coerce(one, _PLAIN) for one in columns), h.batch)
-        .join(tables.objects, o.root == h.root)
-        .where(h.superseded == 0, o.kind == kind.value, o.access < tally.ACCESS.index("dark"))
-    )
-    return _with_names(_table(connection, query, _FILES))
+def _plain(*columns: sa.ColumnElement[Any]) -> list[sa.ColumnElement[Any]]:
+    """Columns as SQL has them: turning each value by itself takes seconds at a million rows."""
+    return [sa.type_coerce(one, sa.types.NullType()) for one in columns]
 
 
 def _with_names(found: pa.Table) -> pa.Table:
@@ -104,27 +114,6 @@ def _as_text(paths: pa.Array) -> pa.Array:
     except pa.ArrowInvalid:
         pass
     return pa.array([escape(path) for path in paths.to_pylist()], pa.string())
-
-
-def _carried(connection: Connection) -> pa.Table:
-    m, o = tables.manifestations.c, tables.objects.c
-    columns = (m.recording, m.root, m.start_ms, m.end_ms, m.role)
-    query = (
-        sa.select(*(sa.type_coerce(one, _PLAIN) for one in columns))
-        .join(tables.objects, o.root == m.root)
-        .where(o.access < tally.ACCESS.index("dark"))
-    )
-    return _table(connection, query, _CARRIED)
-
-
-def _inside(connection: Connection) -> pa.Table:
-    e, o = tables.embedded.c, tables.objects.c
-    query = (
-        sa.select(*(sa.type_coerce(one, _PLAIN) for one in (e.root, e.picture, e.role)))
-        .join(tables.objects, o.root == e.picture)
-        .where(o.kind == Kind.IMAGE.value, o.access < tally.ACCESS.index("dark"))
-    )
-    return _table(connection, query, _INSIDE)
 
 
 def _batches(connection: Connection) -> pa.Table:

@@ -23,19 +23,19 @@ CREATE TABLE track (n INTEGER PRIMARY KEY, id TEXT NOT NULL, recording TEXT, tit
     bytes INTEGER NOT NULL, suffix TEXT NOT NULL, bit_rate INTEGER, sample_rate INTEGER,
     bit_depth INTEGER, channels INTEGER, isrc TEXT, mbid TEXT, popularity REAL, listens REAL,
     path TEXT NOT NULL, folder TEXT NOT NULL, created TEXT NOT NULL, access INTEGER NOT NULL,
-    root BLOB NOT NULL, cover BLOB, track_gain REAL, album_gain REAL, track_peak REAL,
-    album_peak REAL, composers TEXT, conductors TEXT, licence TEXT, explicit INTEGER,
-    start_ms INTEGER NOT NULL, end_ms INTEGER, album_n INTEGER NOT NULL);
+    root BLOB NOT NULL, cover BLOB, open_cover BLOB, track_gain REAL, album_gain REAL,
+    track_peak REAL, album_peak REAL, composers TEXT, conductors TEXT, licence TEXT,
+    explicit INTEGER, start_ms INTEGER NOT NULL, end_ms INTEGER, album_n INTEGER NOT NULL);
 CREATE TABLE album (n INTEGER PRIMARY KEY, id TEXT NOT NULL, title TEXT NOT NULL,
     artist TEXT NOT NULL, artists TEXT NOT NULL, year INTEGER, release_date TEXT,
     genres TEXT NOT NULL, tracks INTEGER NOT NULL, open_tracks INTEGER NOT NULL,
     duration_ms INTEGER NOT NULL, open_duration_ms INTEGER NOT NULL, created TEXT NOT NULL,
-    cover BLOB, mbid TEXT, label TEXT, popularity REAL, explicit INTEGER, discs INTEGER NOT NULL,
-    compilation INTEGER NOT NULL, first INTEGER NOT NULL);
+    cover BLOB, open_cover BLOB, mbid TEXT, label TEXT, popularity REAL, explicit INTEGER,
+    discs INTEGER NOT NULL, compilation INTEGER NOT NULL, first INTEGER NOT NULL);
 CREATE TABLE artist (n INTEGER PRIMARY KEY, id TEXT NOT NULL, name TEXT NOT NULL,
     sort_name TEXT NOT NULL, sorted TEXT NOT NULL, albums INTEGER NOT NULL,
     open_albums INTEGER NOT NULL, tracks INTEGER NOT NULL, open_tracks INTEGER NOT NULL, cover BLOB,
-    mbid TEXT, roles INTEGER NOT NULL, open_roles INTEGER NOT NULL);
+    open_cover BLOB, mbid TEXT, roles INTEGER NOT NULL, open_roles INTEGER NOT NULL);
 CREATE TABLE artist_id (id TEXT PRIMARY KEY, n INTEGER NOT NULL) WITHOUT ROWID;
 CREATE TABLE recording_id (id TEXT PRIMARY KEY, recording TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE artist_track (artist INTEGER, track INTEGER, roles INTEGER NOT NULL,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from functools import lru_cache
 from typing import Any
 
 import orjson
@@ -13,6 +14,9 @@ from longplay.access.library.things import Album, Artist, ReplayGain, Track
 from longplay.audio.tags import media_type_of
 from longplay.model import Kind
 
+REMEMBERED = 4096
+"""Lists of names that are not read again: the tracks of an album have the same."""
+
 COVER = "co-"
 """What the ids of covers begin with; the picture's root follows."""
 
@@ -20,21 +24,21 @@ _TRACK = (
     "id, recording, title, artist, artists, album, album_id, album_artist, album_artists,"
     " track_number, disc_number, year, release_date, genres, duration_ms, bytes, suffix, bit_rate,"
     " sample_rate, bit_depth, channels, isrc, mbid, popularity, listens, path, folder, created,"
-    " access, root, cover, track_gain, album_gain, track_peak, album_peak, composers, conductors,"
-    " licence, explicit, start_ms, end_ms"
+    " access, root, {0}cover, track_gain, album_gain, track_peak, album_peak, composers,"
+    " conductors, licence, explicit, start_ms, end_ms"
 )
 _UNMEASURED = (None, None, None, None)
 
 _ALBUM = (
     "id, title, artist, artists, year, release_date, genres, {0}tracks, {0}duration_ms, created,"
-    " cover, mbid, label, popularity, explicit, discs, compilation"
+    " {0}cover, mbid, label, popularity, explicit, discs, compilation"
 )
-_ARTIST = "id, name, sort_name, {0}albums, {0}tracks, cover, mbid, {0}roles"
+_ARTIST = "id, name, sort_name, {0}albums, {0}tracks, {0}cover, mbid, {0}roles"
 
 
 def tracks(heard: Hearing, numbers: Iterable[int]) -> list[Track]:
     """The tracks of these numbers, in that order."""
-    return [_track(row) for row in rows(heard.opened, "track", _TRACK, numbers)]
+    return [_track(row) for row in rows(heard.opened, "track", _TRACK.format(_of(heard)), numbers)]
 
 
 def albums(heard: Hearing, numbers: Iterable[int]) -> list[Album]:
@@ -53,12 +57,19 @@ def _of(heard: Hearing) -> str:
     return "" if heard.signed_in else "open_"
 
 
+@lru_cache(REMEMBERED)
 def _names(text: str | None) -> tuple[tuple[str, str], ...]:
     return tuple((one[0], one[1]) for one in orjson.loads(text)) if text else ()
 
 
+@lru_cache(REMEMBERED)
 def _texts(text: str | None) -> tuple[str, ...]:
     return tuple(orjson.loads(text)) if text else ()
+
+
+@lru_cache(64)
+def _media_type(suffix: str) -> str:
+    return media_type_of(Kind.AUDIO, suffix)
 
 
 def _cover(root: bytes | None) -> str | None:
@@ -79,7 +90,7 @@ def _track(row: Sequence[Any]) -> Track:
     values[38] = _said(values[38])
     gains = row[31:35]
     values[31:35] = [None if gains == _UNMEASURED else ReplayGain(*gains)]
-    values.insert(17, media_type_of(Kind.AUDIO, values[16]))
+    values.insert(17, _media_type(values[16]))
     return Track(*values)
 
 

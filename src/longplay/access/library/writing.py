@@ -85,7 +85,8 @@ _TABLES = {
         suffix, bit_rate, sample_rate, bit_depth, channels, isrc, mbid, popularity::DOUBLE
         AS popularity, listens, path, {_id("fo-", "folder_key(source, levels_of(folder))")}
         AS folder, coalesce(created, '') AS created, access::INTEGER AS access, root,
-        picture AS cover, gain::DOUBLE AS track_gain, album_gain::DOUBLE AS album_gain,
+        picture AS cover, open_picture AS open_cover, gain::DOUBLE AS track_gain,
+        album_gain::DOUBLE AS album_gain,
         peak::DOUBLE AS track_peak, album_peak::DOUBLE AS album_peak,
         composers::VARCHAR AS composers, conductors::VARCHAR AS conductors, licence,
         explicit::INTEGER AS explicit, start_ms::BIGINT AS start_ms, end_ms::BIGINT AS end_ms,
@@ -93,13 +94,14 @@ _TABLES = {
     "album": f"""SELECT n, {_id("al", "album")} AS id, title, artist, artists::VARCHAR AS artists,
         year, release_date, genres::VARCHAR AS genres, tracks, open_tracks,
         duration_ms::BIGINT AS duration_ms, open_duration_ms::BIGINT AS open_duration_ms,
-        coalesce(created, '') AS created, picture AS cover, mbid, label,
+        coalesce(created, '') AS created, picture AS cover, open_picture AS open_cover, mbid, label,
         popularity::DOUBLE AS popularity, explicit::INTEGER AS explicit, discs,
         compilation::INTEGER AS compilation, first FROM album_rows
         JOIN (SELECT album_n, min(n) AS first FROM track_rows GROUP BY album_n) t
         ON t.album_n = n ORDER BY n""",
     "artist": """SELECT n, id, name, sort_name, sorted, albums, open_albums, tracks, open_tracks,
-        picture AS cover, mbid, roles::INTEGER AS roles, open_roles::INTEGER AS open_roles
+        picture AS cover, open_picture AS open_cover, mbid, roles::INTEGER AS roles,
+        open_roles::INTEGER AS open_roles
         FROM artist_rows JOIN (SELECT artist, count(*) AS albums,
             count(*) FILTER (open_tracks > 0) AS open_albums FROM artist_albums GROUP BY artist) a
         USING (artist) ORDER BY n""",
