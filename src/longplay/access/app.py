@@ -18,7 +18,7 @@ from longplay.access.bare import Doors
 from longplay.access.context import Context
 from longplay.access.oai import provider
 from longplay.access.people import opening
-from longplay.access.site import rendering
+from longplay.access.site import mishaps, rendering
 from longplay.archive import Archive, open_archive
 from longplay.errors import AccessError, InputError, LongplayError, ThrottledError, UsageError
 from longplay.workflows import publishing, rights, stocking
@@ -82,7 +82,7 @@ def _tell(request: Request, error: Exception) -> Response:
     message = error.message if isinstance(error, LongplayError) else "something went wrong"
     code = error.code if isinstance(error, LongplayError) else "error"
     status = next((status for kind, status in STATUSES if isinstance(error, kind)), 500)
-    if "text/html" in request.headers.get("accept", ""):
+    if mishaps.wants_page(request):
         hint = error.hint if isinstance(error, LongplayError) and status < 500 else ""
         words = ". ".join(one[:1].upper() + one[1:] for one in (message, hint) if one)
         response = rendering.refused(request, status, "That did not work", f"{words}.")

@@ -24,6 +24,9 @@ from longplay.ledger import log, queries
 SHARE = 0.05
 """The part of its time that reading again may take, when something is captured all the time."""
 
+LOOK_SECONDS = 1.0
+"""How often it is looked whether something was."""
+
 
 @dataclass(frozen=True, slots=True)
 class Known:
@@ -62,6 +65,7 @@ class Remembered:
     _lock: threading.Lock = field(default_factory=threading.Lock)
     _known: Known | None = None
     _reading: bool = False
+    _looked: float = 0.0
 
     def now(self) -> Known:
         """What is known. The first to ask waits; a new snapshot is opened at once, and what was
@@ -73,7 +77,10 @@ class Remembered:
                     self._known = self._read()
                 assert self._known is not None
                 return self._known
-        if not self._reading and clock.monotonic() > known.at + known.seconds / SHARE:
+        now = clock.monotonic()
+        due = max(known.at + known.seconds / SHARE, self._looked + LOOK_SECONDS)
+        if not self._reading and now > due:
+            self._looked = now
             with self.archive.ledger.read() as connection:
                 grown = log.head(connection) != known.head
             if grown:

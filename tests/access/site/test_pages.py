@@ -168,6 +168,14 @@ def test_the_library_is_walked_by_genre_year_and_letter(web: TestClient) -> None
     assert web.get("/genres/Polka").status_code == 404
 
 
+def test_errors_are_pages_for_browsers_and_documents_for_programs(web: TestClient) -> None:
+    browser = {"Accept": "text/html,application/xhtml+xml"}
+    got = web.get("/nowhere/at/all", headers=browser)
+    assert got.status_code == 404 and "There is no page at this address" in got.text
+    assert web.get("/nowhere").json()["error"]["code"] == "unknown"
+    assert web.get("/api/nowhere", headers=browser).json()["error"]["code"] == "unknown"
+
+
 def test_static_files_are_kept_for_ever_under_names_that_change(web: TestClient) -> None:
     page = html.fromstring(web.get("/").content)
     (address,) = page.xpath("//link[@rel='stylesheet']/@href")

@@ -84,13 +84,14 @@ def played(track: Track) -> dict[str, Any]:
 
 def of_hits(here: Context, known: Known, listener: Hears, hits: Sequence[Hit]) -> list[Row]:
     """What a search found, without what may not be named."""
-    shut = describing.hidden(here, known, (ids.parse(hit.recording)[1] for hit in hits))
+    keys = {hit.recording: ids.parse(hit.recording)[1] for hit in hits}
+    shut = describing.hidden(here, known, keys.values())
     held = {hit.recording for hit in hits if hit.held}
     heard, barred = _heard(here, listener, held)
     return [
         _catalogued(hit, heard, held, barred, hit.year)
         for hit in hits
-        if ids.parse(hit.recording)[1] not in shut
+        if keys[hit.recording] not in shut
     ]
 
 
@@ -129,7 +130,7 @@ def _heard(
     if listener.signed_in:
         return heard, frozenset()
     rest = [one for one in held if one not in heard]
-    return heard, frozenset(playable(here, _SignedIn(), rest))
+    return heard, frozenset(playable(here, _SignedIn(), rest) if rest else ())
 
 
 def _catalogued(

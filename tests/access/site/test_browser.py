@@ -1,0 +1,227 @@
+"""The site in a real browser: search, play, queue, keys, and what a screen reader has of it."""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import Any
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Browser, Page, expect
+
+pytestmark = pytest.mark.real
+
+SERIOUS = {"serious", "critical"}
+
+
+def ready(page: Page, address: str) -> None:
+    page.goto(address)
+    page.wait_for_selector("html[data-ready]")
+
+
+def state(page: Page) -> dict[str, Any]:
+    """What the player does."""
+    found = page.evaluate(
+        """async () => {
+            const { player } = await import("/static/player.js");
+            const audio = player.now.audio;
+            return { title: player.current?.title, at: player.at, count: player.list.length,
+                     time: audio.currentTime, paused: audio.paused, volume: audio.volume,
+                     gain: player.now.node?.gain.value, context: player.context?.state,
+                     next: player.later.track?.title, ready: player.later.audio.readyState };
+        }"""
+    )
+    assert isinstance(found, dict)
+    return found
+
+
+def wait_until(page: Page, words: str) -> None:
+    """Wait until something is true of the player."""
+    page.evaluate(
+        f"""async () => {{
+            const {{ player }} = await import("/static/player.js");
+            for (let tries = 0; tries < 400; tries++) {{
+                if ({words}) return;
+                await new Promise((go) => setTimeout(go, 50));
+            }}
+            throw new Error("it did not come to be that " + {json.dumps(words)});
+        }}"""
+    )
+
+
+def test_searching_while_typing_and_walking_by_keys(page: Page, address: str) -> None:
+    ready(page, address)
+    page.keyboard.press("/")
+    page.keyboard.type("plain", delay=20)
+    expect(page.locator(".tracks .title")).to_have_count(3)
+    assert re.search(r"/search\?q=plain$", page.url)
+    expect(page.locator("#told")).to_contain_text("3 recordings")
+    expect(page.locator("#q")).to_be_focused()
+    page.keyboard.press("ArrowDown")
+    page.keyboard.press("ArrowDown")
+    chosen = page.evaluate("document.activeElement.textContent")
+    page.keyboard.press("Enter")
+    expect(page.locator("h1:focus")).to_be_attached()
+    page.go_back()
+    expect(page.locator("h1")).to_have_text("“plain”")
+    expect(page.locator("#q")).to_have_value("plain")
+    assert chosen
+
+
+def test_music_plays_and_goes_on_from_page_to_page(page: Page, address: str) -> None:
+    ready(page, f"{address}/search?q=plain")
+    page.get_by_role("button", name=re.compile("^Play Plain")).first.click()
+    wait_until(page, "player.now.audio.currentTime > 0.3 && !player.now.audio.paused")
+    first = state(page)
+    assert first["count"] == 3 and first["context"] == "running"
+    assert 0 < first["gain"] < 1  # a tone at full scale is far above -18 LUFS
+    page.locator("nav[aria-label=Main] a", has_text="Browse").click()
+    expect(page.locator("h1")).to_have_text("Browse")
+    again = state(page)
+    assert again["title"] == first["title"] and again["time"] > first["time"]
+    expect(page.locator("#player .t")).to_have_text(first["title"])
+    session = page.evaluate("navigator.mediaSession.metadata.title")
+    assert session == first["title"]
+
+
+def test_the_next_track_stands_ready_and_follows(page: Page, address: str) -> None:
+    ready(page, f"{address}/search?q=plain")
+    page.get_by_role("button", name=re.compile("^Play Plain")).first.click()
+    wait_until(page, "player.later.track && player.later.audio.readyState >= 2")
+    before = state(page)
+    page.evaluate(
+        """async () => {
+            const { player } = await import("/static/player.js");
+            player.seek(player.seconds - 1.2);
+        }"""
+    )
+    wait_until(page, "player.at === 1 && player.now.audio.currentTime > 0.1")
+    after = state(page)
+    assert after["title"] == before["next"] and not after["paused"]
+
+
+def test_the_queue_is_changed_and_kept(page: Page, address: str) -> None:
+    ready(page, f"{address}/search?q=plain")
+    page.get_by_role("button", name=re.compile("^Play Plain")).first.click()
+    wait_until(page, "player.now.audio.currentTime > 0.1")
+    page.keyboard.press("q")
+    lines = page.locator("#queue li .t")
+    expect(lines).to_have_count(3)
+    titles = lines.all_inner_texts()
+    page.get_by_role("button", name=f"Move {titles[2]} up").click()
+    expect(lines).to_have_text([titles[0], titles[2], titles[1]])
+    page.get_by_role("button", name=f"Remove {titles[1]}").click()
+    expect(lines).to_have_text([titles[0], titles[2]])
+    page.keyboard.press("Escape")
+    ready(page, f"{address}/artists")
+    kept = state(page)
+    assert (kept["title"], kept["count"], kept["paused"]) == (titles[0], 2, True)
+    page.locator("body").press("k")
+    wait_until(page, "!player.now.audio.paused && player.now.audio.currentTime > 0.1")
+    page.locator("body").press("n")
+    wait_until(page, "player.at === 1 && !player.now.audio.paused")
+    page.locator("body").press("m")
+    assert state(page)["gain"] == 0
+    page.locator("body").press(" ")
+    wait_until(page, "player.now.audio.paused")
+
+
+def test_a_queue_that_somebody_else_wrote_is_not_believed(page: Page, address: str) -> None:
+    ready(page, f"{address}/artists")
+    track = {"id": "tr1", "title": "x", "src": "https://example.org/x.ogg",
+             "href": "javascript:alert(1)", "cover": "/covers/x"}  # fmt: skip
+    for text in (json.dumps({"list": [track], "at": 0}), "{", "[]", '{"list":[null],"at":0}'):
+        page.evaluate("text => localStorage.setItem('longplay.queue', text)", text)
+        page.evaluate(
+            "window.addEventListener('pagehide', (e) => e.stopImmediatePropagation(), true)"
+        )
+        ready(page, f"{address}/artists")
+        assert state(page)["count"] == 0
+
+
+def test_everything_is_shuffled_without_end(page: Page, address: str) -> None:
+    ready(page, address)
+    page.get_by_role("button", name="Shuffle everything").click()
+    wait_until(page, "player.now.audio.currentTime > 0.1 && player.list.length > 5")
+    count = state(page)["count"]
+    page.evaluate(
+        """async () => {
+            const { player } = await import("/static/player.js");
+            player.play(player.list.length - 1);
+        }"""
+    )
+    wait_until(page, f"player.list.length > {count}")
+
+
+def test_keys_can_be_switched_off(page: Page, address: str) -> None:
+    ready(page, address)
+    page.keyboard.press("?")
+    page.get_by_label("Use these keys").uncheck()
+    page.keyboard.press("Escape")
+    page.keyboard.press("/")
+    expect(page.locator("#q")).not_to_be_focused()
+    ready(page, address)
+    page.keyboard.press("/")
+    expect(page.locator("#q")).not_to_be_focused()
+
+
+def test_light_and_dark_are_chosen_and_kept(page: Page, address: str) -> None:
+    page.emulate_media(color_scheme="light")
+    ready(page, address)
+    ground = "getComputedStyle(document.body).backgroundColor"
+    light = page.evaluate(ground)
+    page.get_by_role("button", name="Light or dark").click()
+    dark = page.evaluate(ground)
+    assert dark != light
+    ready(page, f"{address}/browse")
+    assert page.evaluate(ground) == dark
+    page.emulate_media(color_scheme="dark")
+    page.get_by_role("button", name="Light or dark").click()
+    assert page.evaluate(ground) == light
+
+
+def test_a_dark_track_asked_for_directly_has_no_player(page: Page, address: str) -> None:
+    ready(page, f"{address}/search?q=closed")
+    page.locator(".tracks .title").first.click()
+    expect(page.locator("h1")).to_have_text("Closed")
+    expect(page.locator("main")).to_contain_text("Kept, not played")
+    expect(page.locator("main [data-do]:not([data-do=copy])")).to_have_count(0)
+    path = page.evaluate("location.pathname")
+    answer = page.request.get(f"{address}/api{path}/stream")
+    assert answer.status == 451
+
+
+def test_pages_are_whole_without_scripts(browser: Browser, address: str) -> None:
+    context = browser.new_context(java_script_enabled=False)
+    page = context.new_page()
+    page.goto(address)
+    page.locator("#q").fill("plain 1")
+    page.keyboard.press("Enter")
+    page.locator(".tracks .title").first.click()
+    assert page.locator("h1").inner_text() == "Plain 1"
+    assert page.locator("audio[controls]").count() == 1
+    assert not page.locator(".js-only").first.is_visible()
+    context.close()
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_a_screen_reader_finds_nothing_seriously_wrong(
+    page: Page, address: str, scheme: Any
+) -> None:
+    page.emulate_media(color_scheme=scheme)
+    ready(page, f"{address}/search?q=plain")
+    links = {page.locator(".tracks .title").first.get_attribute("href")}
+    for kind in ("artists", "albums"):
+        links.add(page.locator(f".tracks a[href^='/{kind}/']").first.get_attribute("href"))
+    page.get_by_role("button", name=re.compile("^Play Plain")).first.click()
+    wait_until(page, "player.now.audio.currentTime > 0.1")
+    fixed = {"/", "/browse", "/albums", "/artists", "/shuffle", "/genres/Folk", "/search",
+             "/search?q=plain", "/queue", "/recordings/rec0000000000000"}  # fmt: skip
+    for path in sorted({*fixed, *filter(None, links)}):
+        ready(page, address + path)
+        if path == "/queue":
+            page.get_by_role("button", name="Show the queue").click()
+        found = Axe().run(page).response["violations"]
+        bad = [(one["id"], one["nodes"][0]["html"]) for one in found if one["impact"] in SERIOUS]
+        assert not bad, path
