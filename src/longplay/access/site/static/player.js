@@ -181,8 +181,12 @@ class Player {
 
   repeat() {
     this.repeats = !this.repeats;
-    $("[data-do=repeat]").setAttribute("aria-pressed", this.repeats);
+    this.press();
     this.changed();
+  }
+
+  press() {
+    for (const button of document.querySelectorAll("[data-do=repeat]")) button.setAttribute("aria-pressed", this.repeats);
   }
 
   clear() {
@@ -425,7 +429,7 @@ class Player {
     const kept = load();
     if (!kept) return;
     Object.assign(this, { list: kept.list, at: kept.at, volume: kept.volume, muted: kept.muted, repeats: kept.repeats });
-    $("[data-do=repeat]").setAttribute("aria-pressed", this.repeats);
+    this.press();
     if (this.current) {
       this.now.audio.preload = "metadata";
       this.now.load(this.current);
