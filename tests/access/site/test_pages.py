@@ -102,7 +102,9 @@ def test_whatever_is_asked_for_is_no_failure_of_ours(web: TestClient, route: str
 def found(web: TestClient, words: str, **more: str) -> list[str]:
     """The addresses of the recordings that a search finds."""
     page = html.fromstring(web.get("/search", params={"q": words, **more}).content)
-    return [str(one) for one in page.xpath("//ol[@class='tracks']//a[@class='title']/@href")]
+    return [
+        str(one) for one in page.xpath("//ol[contains(@class, 'tracks')]//a[@class='title']/@href")
+    ]
 
 
 def text_of(web: TestClient, path: str) -> str:
@@ -154,6 +156,17 @@ def test_what_nobody_may_hear_is_described_without_a_player(web: TestClient) -> 
     assert page.status_code == 200 and "data-track" not in page.text
     assert "Kept, not played" in page.text and "Sign in" not in page.text
     assert web.get(f"/api{path}/stream").status_code == 451
+
+
+def test_no_shared_cache_keeps_a_page(web: TestClient) -> None:
+    headers = web.get("/").headers
+    assert (headers["cache-control"], headers["vary"]) == ("private, no-cache", "Cookie")
+    assert web.get("/shuffle").headers["cache-control"] == "no-store"
+
+
+def test_paths_of_sources_are_for_signed_in_listeners(web: TestClient) -> None:
+    page = web.get(found(web, "plain 1")[0]).text
+    assert "Ingestion" in page and "from good:" not in page
 
 
 def test_the_library_is_walked_by_genre_year_and_letter(web: TestClient) -> None:

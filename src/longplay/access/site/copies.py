@@ -4,7 +4,7 @@ happened to it, and which releases have it."""
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any
 
@@ -37,6 +37,9 @@ MOST_EVENTS = 200
 
 REMEMBERED = 4096
 """Copies whose events and releases are kept in memory."""
+
+INGESTION = "ingestion"
+"""The event that names paths of sources, which are for signed-in listeners alone."""
 
 DUTIES = {
     Duty.ATTRIBUTION: "say who made it",
@@ -150,6 +153,10 @@ def _copy(here: Context, who: Hears, one: Stated, checked: str | None) -> Copy:
     signed_in = judging.judge(one, Act.STREAM, now, standing, signed_in=True)
     refused = mine.words if isinstance(mine, Refusal) else ""
     sound, events = _evidence(here.archive, one.key.root)
+    if not who.signed_in:
+        events = tuple(
+            replace(each, detail="") if each.type == INGESTION else each for each in events
+        )
     return Copy(
         root=one.key.root,
         size=one.key.size,

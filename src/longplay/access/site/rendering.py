@@ -29,6 +29,9 @@ FOOT = (("Browse", "/browse"), ("Search", "/search"))
 
 HTML = "text/html; charset=utf-8"
 
+KEPT = {"Cache-Control": "private, no-cache", "Vary": "Cookie"}
+"""What a page shows depends on who asks, and on claims of this moment."""
+
 _environment = Environment(
     loader=FileSystemLoader(Path(__file__).with_name("templates")),
     autoescape=True,
@@ -69,7 +72,7 @@ def page(
         "form_token": partial(forms.token, request),
     }
     text = _environment.get_template(template).render(known | dict(values))
-    response = Response(text, status, dict(headers or {}), HTML)
+    response = Response(text, status, KEPT | dict(headers or {}), HTML)
     forms.keep(request, response)
     return response
 
