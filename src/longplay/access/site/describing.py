@@ -6,6 +6,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from functools import lru_cache
 from weakref import WeakKeyDictionary
 
 import numpy as np
@@ -82,14 +83,16 @@ def _current(here: Context) -> Judged:
         or judged.until < clock.monotonic()
         or len(judged.objects) > MOST_KEPT
     ):
-        named = _named(here.archive)
+        named = _named(here.archive, standing.position)
         judged = Judged(standing, clock.monotonic() + KEPT_SECONDS, named)
         _judged[here.archive] = judged
     return judged
 
 
-def _named(archive: Archive) -> frozenset[int]:
-    """The recordings that upheld claims or tombstones name, as they were called then."""
+@lru_cache(2)
+def _named(archive: Archive, _position: int) -> frozenset[int]:
+    """The recordings that upheld claims or tombstones name, as they were called then. It is read
+    again when something was decided, not with every capture."""
     with archive.ledger.read() as connection:
         texts = set(record.upheld(connection, Asks.WITHDRAW).recordings)
         for one in record.tombstones_standing(connection):
