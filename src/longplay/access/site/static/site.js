@@ -47,12 +47,8 @@ async function go(address, how = {}) {
 function show(page, typing) {
   document.title = page.title;
   main.replaceChildren(...document.adoptNode(page.getElementById("main")).childNodes);
-  const nav = page.querySelector(".top nav");
-  document.querySelectorAll(".top nav a").forEach((link) => {
-    const same = nav?.querySelector(`a[href="${CSS.escape(link.getAttribute("href"))}"]`);
-    if (same?.hasAttribute("aria-current")) link.setAttribute("aria-current", "page");
-    else link.removeAttribute("aria-current");
-  });
+  const nav = page.querySelector(".top nav"); // who is signed in, and where one is
+  document.querySelector(".top nav").replaceChildren(...document.adoptNode(nav).childNodes);
   const count = main.querySelector("[data-tell]");
   told.textContent = typing && count ? count.textContent : "";
   if (!typing) {
