@@ -197,7 +197,15 @@ def test_static_files_are_kept_for_ever_under_names_that_change(web: TestClient)
     assert web.get(address, headers={"If-None-Match": got.headers["etag"]}).status_code == 304
     assert web.get(address.partition("?")[0]).headers["cache-control"] == "no-cache"
     assert web.get("/static/site.py").status_code == 404
-    for name in ("site.js", "player.js", "kept.js", "drawer.js", "keyboard.js", "icons.svg"):
+    for name in (
+        "site.js",
+        "player.js",
+        "kept.js",
+        "drawer.js",
+        "keyboard.js",
+        "telling.js",
+        "icons.svg",
+    ):
         assert web.get(f"/static/{name}").status_code == 200
 
 

@@ -11,12 +11,13 @@ from longplay.access.site import (
     artist,
     assets,
     browse,
+    listening,
     recording,
     search,
     sleeves,
 )
 
-ROOMS = (assets, sleeves, search, recording, album, artist, browse, account, accounts)
+ROOMS = (assets, sleeves, search, recording, album, artist, browse, listening, account, accounts)
 """Everything with pages, each with its `router`."""
 
 

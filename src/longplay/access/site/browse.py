@@ -139,12 +139,6 @@ def shuffle(request: Request) -> Response:
     return rendering.page(request, "shuffle.html", {"listed": found}, headers=headers)
 
 
-@router.get("/queue")
-def queue(request: Request) -> Response:
-    """What plays next. The browser keeps it; the page tells those without scripts."""
-    return rendering.page(request, "queue.html", {})
-
-
 def decades(years: list[tuple[int, int]]) -> list[tuple[str, int]]:
     """Decades with how many albums are of them, the latest first."""
     found: dict[int, int] = {}

@@ -275,6 +275,13 @@ class Player {
     this.progress();
   }
 
+  seekWhenReady(seconds) {
+    const { audio } = this.now;
+    if (!(seconds > 0)) return;
+    if (audio.readyState >= 1) this.seek(seconds);
+    else audio.addEventListener("loadedmetadata", () => this.seek(seconds), { once: true });
+  }
+
   // What the elements say
 
   heard(name, deck) {

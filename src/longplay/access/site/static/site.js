@@ -3,6 +3,7 @@
 
 import { player } from "./player.js";
 import { drawer } from "./drawer.js";
+import "./telling.js";
 import { keyboard } from "./keyboard.js";
 
 const main = document.getElementById("main");
@@ -47,6 +48,9 @@ async function go(address, how = {}) {
 function show(page, typing) {
   document.title = page.title;
   main.replaceChildren(...document.adoptNode(page.getElementById("main")).childNodes);
+  const [token, fresh] = [document, page].map((one) => one.querySelector("meta[name=form-token]"));
+  token?.remove();
+  if (fresh) document.head.append(document.adoptNode(fresh));
   const nav = page.querySelector(".top nav"); // who is signed in, and where one is
   document.querySelector(".top nav").replaceChildren(...document.adoptNode(nav).childNodes);
   const count = main.querySelector("[data-tell]");
@@ -174,6 +178,10 @@ const deeds = {
   },
   async "shuffle-everything"() {
     player.start(await everything(), 0, { more: everything });
+  },
+  "go-on"(button) {
+    player.start(tracksOf(main), Number(button.dataset.start));
+    player.seekWhenReady(Number(button.dataset.position) / 1000);
   },
   toggle: () => player.toggle(),
   next: () => player.next(),
