@@ -54,7 +54,7 @@ def create_app(folder: Path) -> Doors:
         app.include_router(room.router)
     site.include(app)
     app.add_exception_handler(LongplayError, _tell)
-    documents.install(app, rendering.unknown)
+    documents.install(app, mishaps.no_page)
     app.middleware("http")(_with_headers)
     return Doors(here, app)
 

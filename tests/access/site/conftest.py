@@ -11,8 +11,10 @@ from playwright.sync_api import Browser, Page, sync_playwright
 
 from longplay.access import serving
 from longplay.access.app import create_app
+from longplay.archive import create, open_archive
+from longplay.workflows import capturing, importing, planning, releasing, sources
 from tests.access.site.shots import FLAGS
-from tests.system.conftest import Longplay, song
+from tests.system.conftest import song
 
 HOSTILE = "</script><script>alert(1)</script>'\"><img src=x onerror=alert(2)>&amp;{{7*7}}"
 """A tag that is a script, ends one, ends an attribute, and is a template."""
@@ -21,11 +23,15 @@ PERSONAL = "longplay:personal"
 CC_BY = "https://creativecommons.org/licenses/by/4.0/"
 
 
+def quiet(*_: object) -> None:
+    """Progress that nobody watches."""
+
+
 @pytest.fixture(scope="session")
 def hostile(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """An archive of hostile names, with plain music, somebody's own, and what may not be heard."""
     place = tmp_path_factory.mktemp("hostile")
-    longplay = Longplay(place / "archive")
+    archive = place / "archive"
     bad, good, own = place / "bad", place / "good", place / "own"
     for number in range(2):
         song(
@@ -40,14 +46,16 @@ def hostile(tmp_path_factory: pytest.TempPathFactory) -> Path:
         song(good / f"{number}.ogg", "vorbis", pitch=500 + 50 * number, seconds=20,
              title=f"Plain {number}", artists=("Nan Ott",), album="Plainly", genres=("Folk",),
              track_number=number + 1, date="1968-03-01")  # fmt: skip
-    longplay.run("init", longplay.archive)
+    create(archive).ledger.close()
     for name, folder, uri in (("bad", bad, CC_BY), ("good", good, CC_BY), ("own", own, PERSONAL)):
-        longplay.run("source", "add", name, "folder", folder, "--rights", uri)
-        longplay.run("catalogue", "import", folder)
-    longplay.run("plan")
-    longplay.run("capture")
-    longplay.run("release", "cut", "--share", "100%")
-    return longplay.archive
+        sources.add_source(archive, name, "folder", str(folder), uri, "told")
+    with open_archive(archive) as it:
+        for folder in (bad, good, own):
+            importing.import_paths(it, importing.Request((str(folder),)), progress=quiet)
+        planning.plan_archive(it, None)
+        capturing.capture(it, limit=None, workers=1, progress=quiet)
+        releasing.cut(it, stage=None, share=1.0)
+    return archive
 
 
 @pytest.fixture
