@@ -210,6 +210,30 @@ def remove(name: NameArgument, archive: ArchiveOption = None) -> None:
     output.line(f"{name} is erased")
 
 
+@app.command()
+def listens(archive: ArchiveOption = None, as_json: JsonOption = False) -> None:
+    """Count what was scrobbled into the catalogue's listens, with no account in it."""
+    from longplay.access import feeding
+    from longplay.access.people.opening import open_people
+
+    with (
+        opened(archive) as it,
+        open_people(it) as people,
+        output.progress("listens") as update,
+    ):
+        done = feeding.feed(it, people, update)
+    rows = done.report.rows if done.report else {}
+    if as_json:
+        output.document({"plays": done.plays, **rows})
+    elif done.report is None:
+        output.line("nothing was scrobbled since the last time")
+    else:
+        output.line(
+            f"{done.plays:,} new plays; the catalogue has {rows['listens']:,} listens of them all,"
+            f" {rows['matched']:,} of recordings that it knows"
+        )
+
+
 def _typed() -> str:
     """The first line of standard input."""
     text = sys.stdin.readline(MOST_TYPED).rstrip("\r\n")

@@ -5,6 +5,9 @@ A scrobble is noted once however often it is sent: it is told by its account, ti
 
 from __future__ import annotations
 
+import hashlib
+import secrets
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Literal
@@ -29,6 +32,9 @@ LONGEST_ID, LONGEST_CLIENT = 40, 100
 
 MOST_CLIENTS = 20
 """Players of one account at a time."""
+
+PAGE = 10_000
+"""Plays that are read in one transaction when all are."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,3 +169,44 @@ def _tidy(connection: Connection, account: int) -> None:
         " WHERE account = ?1 ORDER BY reported DESC LIMIT ?2)",
         (account, MOST_CLIENTS),
     )
+
+
+@dataclass(frozen=True, slots=True)
+class Unfed:
+    """How many plays the catalogue does not have yet, and the last of all."""
+
+    plays: int
+    last: int
+
+
+def unfed(people: People) -> Unfed:
+    """What has been played since listens were taken into the catalogue."""
+    with people.read() as connection:
+        count, last = connection.execute(
+            "SELECT count(*), coalesce(max(id), 0) FROM play WHERE id > (SELECT play FROM fed)"
+        ).fetchone()
+    return Unfed(count, last)
+
+
+def anonymous(people: People, last: int) -> Iterator[tuple[str, str, str]]:
+    """(time, somebody, track) of every play up to the one numbered `last`. Somebody is the same
+    throughout and named by chance: no account can be told from it."""
+    salt, after = secrets.token_bytes(16), 0
+    while True:
+        with people.read() as connection:
+            rows = connection.execute(
+                "SELECT id, account, track, time FROM play WHERE id > ? AND id <= ? ORDER BY id"
+                " LIMIT ?",
+                (after, last, PAGE),
+            ).fetchall()
+        for after, account, track, time in rows:  # noqa: B007 - the next page begins there
+            digest = hashlib.blake2b(str(account).encode(), key=salt, digest_size=12)
+            yield time, digest.hexdigest(), track
+        if len(rows) < PAGE:
+            return
+
+
+def set_fed(people: People, last: int) -> None:
+    """Note that the catalogue has all plays up to this one."""
+    with people.write() as connection:
+        connection.execute("UPDATE fed SET play = max(play, ?)", (last,))
