@@ -6,6 +6,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from enum import StrEnum
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -15,7 +16,9 @@ from longplay.cli.options import ArchiveOption, JsonOption, opened
 from longplay.errors import UsageError
 
 if TYPE_CHECKING:
+    from longplay.access.context import Context
     from longplay.access.people.accounts import Account
+    from longplay.access.people.listeners import Listener
     from longplay.access.people.store import People
 
 app = typer.Typer(no_args_is_help=True, help="Accounts of those who listen.")
@@ -45,6 +48,22 @@ def _people(archive: ArchiveOption) -> Iterator[People]:
 
     with opened(archive) as it, open_people(it) as people:
         yield people
+
+
+@contextmanager
+def _here(archive: ArchiveOption) -> Iterator[Context]:
+    """The archive as those who listen meet it."""
+    from longplay.access.context import Context
+    from longplay.access.people.opening import open_people
+
+    with opened(archive) as it, open_people(it) as people:
+        yield Context(it, people)
+
+
+def _listener(here: Context, name: str) -> Listener:
+    from longplay.access.people import accounts
+
+    return accounts.listener_of(accounts.find(here.people, name))
 
 
 @app.command()
@@ -208,6 +227,67 @@ def remove(name: NameArgument, archive: ArchiveOption = None) -> None:
     with _people(archive) as people:
         accounts.remove(people, name)
     output.line(f"{name} is erased")
+
+
+@app.command("import")
+def bring(
+    name: NameArgument,
+    files: Annotated[
+        list[Path] | None, typer.Argument(metavar="FILE…", help="M3U, JSPF, or getStarred2.")
+    ] = None,
+    subsonic: Annotated[
+        str | None, typer.Option(metavar="ADDRESS", help="Ask this server for stars and ratings.")
+    ] = None,
+    user: Annotated[str, typer.Option(metavar="NAME", help="Who asks there.")] = "",
+    secret_stdin: Annotated[
+        bool,
+        typer.Option("--secret-stdin", help="Read the password there, or the API key, from input."),
+    ] = False,
+    allow_private: Annotated[
+        bool, typer.Option("--allow-private", help="Also a server in a private network.")
+    ] = False,
+    archive: ArchiveOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Bring playlists, stars and ratings along from elsewhere."""
+    from longplay.access import bringing
+    from longplay.access.people import elsewhere, likes
+    from longplay.files import read_bounded
+
+    if not files and not subsonic:
+        raise UsageError("nothing to bring along", hint="name files, or a server with --subsonic")
+    with _here(archive) as here:
+        listener = _listener(here, name)
+        done = [
+            (str(one), bringing.file(here, listener, read_bounded(one, likes.MOST_BYTES), one.name))
+            for one in files or ()
+        ]
+        if subsonic:
+            secret = _typed() if secret_stdin else ""
+            server = elsewhere.Server(subsonic, user, secret, is_key=not user)
+            things = elsewhere.liked(
+                server, allow_private=allow_private, seconds=elsewhere.PATIENT_SECONDS
+            )
+            done.append((subsonic, bringing.liked(here, listener, things)))
+    if as_json:
+        output.document([{"from": source, **one.document()} for source, one in done])
+        return
+    for source, one in done:
+        output.line(f"{source}: {one.found:,} of {one.named:,} are here")
+        for words in one.missing:
+            output.line(f"  not found: {words}")
+
+
+@app.command()
+def export(
+    name: NameArgument,
+    archive: ArchiveOption = None,
+) -> None:
+    """Print all that is kept of an account as one JSON document."""
+    from longplay.access import bringing
+
+    with _here(archive) as here:
+        output.document(bringing.export(here, _listener(here, name)))
 
 
 @app.command()

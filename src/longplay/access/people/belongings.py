@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from longplay import clock
 from longplay.access.people import accounts, bookmarks, playlist_files, plays, queues, stars
+from longplay.access.people.playlist_files import Wanted
 from longplay.access.people.playlists import all_of
 from longplay.access.people.store import People
 
 FORMAT, VERSION = "longplay-account", 1
 
 
-def export(people: People, account: int) -> dict[str, Any]:
-    """Everything but secrets: passwords and keys are not kept in a form that could be given."""
+def export(
+    people: People, account: int, known: Mapping[str, Wanted] | None = None
+) -> dict[str, Any]:
+    """Everything but secrets: passwords and keys are not kept in a form that could be given.
+    `known` has what is known of the tracks in playlists, by id."""
     found = accounts.by_id(people, account)
     queue = queues.read(people, account)
     return {
@@ -28,7 +33,7 @@ def export(people: People, account: int) -> dict[str, Any]:
         },
         "api_keys": [_key(one) for one in accounts.keys(people, account)],
         "app_passwords": [_key(one) for one in accounts.app_passwords(people, account)],
-        "playlists": [playlist_files.as_jspf(one) for one in all_of(people, account)],
+        "playlists": [playlist_files.as_jspf(one, known) for one in all_of(people, account)],
         "stars": [
             {"id": one, "time": time} for one, time in stars.starred(people, account).items()
         ],

@@ -188,8 +188,11 @@ _NUMBERED = re.compile(r"^(?:[0-9]{1,3}[-. _]+)+(?=\S)")
 
 
 def _from_path(path: str, said: Mapping[str, Any]) -> Wanted:
-    """A track by what stands before its line, else by its path: `Artist/Album/01 Title.mp3`."""
+    """A track by what stands before its line, else by its path: `Artist/Album/01 Title.mp3`. The
+    folders of a web address say nothing of it."""
     parts = [part for part in re.split(r"[/\\]+", unquote(path.partition("?")[0])) if part]
+    if re.match(r"(?!file:)[a-z]+://", path, re.IGNORECASE):
+        parts = parts[-1:]
     stem = _NUMBERED.sub("", re.sub(r"\.[A-Za-z0-9]{2,5}$", "", parts[-1] if parts else ""))
     found: dict[str, Any] = dict(said)
     if not found.get("title"):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from longplay import clock
 from longplay.access.people.store import Connection, People
@@ -69,6 +69,24 @@ def ratings(people: People, account: int | None) -> dict[str, int]:
             "SELECT thing, stars FROM rating WHERE account = ?", (account,)
         ).fetchall()
     return dict(rows)
+
+
+def bring(
+    people: People, account: int, starred: Mapping[str, str], rated: Mapping[str, int]
+) -> None:
+    """Star things since the times given, and rate things 1 to 5, all at once. Raises UsageError."""
+    _check([*starred, *rated])
+    with people.write() as connection:
+        connection.executemany(
+            "INSERT OR IGNORE INTO star VALUES (?, ?, ?)",
+            ((account, thing, time) for thing, time in starred.items()),
+        )
+        connection.executemany(
+            "INSERT OR REPLACE INTO rating VALUES (?, ?, ?)",
+            ((account, thing, number) for thing, number in rated.items()),
+        )
+        _bound(connection, "star", account)
+        _bound(connection, "rating", account)
 
 
 def averages(people: People, things: Sequence[str]) -> dict[str, float]:

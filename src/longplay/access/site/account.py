@@ -9,11 +9,12 @@ from typing import Any
 from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse, RedirectResponse, Response
 
-from longplay.access import visitor
+from longplay.access import bringing, visitor
+from longplay.access.bringing import Brought
 from longplay.access.context import context
 from longplay.access.forms import Checked, Fields
 from longplay.access.listener import COOKIE, session_of
-from longplay.access.people import accounts, belongings, sessions
+from longplay.access.people import accounts, elsewhere, sessions
 from longplay.access.people.accounts import Account
 from longplay.access.site import rendering
 from longplay.errors import AccessError, LongplayError, ThrottledError, UsageError
@@ -153,7 +154,7 @@ def export(request: Request) -> Response:
     found = _account(request)
     if isinstance(found, Response):
         return found
-    document = belongings.export(context(request).people, found.id)
+    document = bringing.export(context(request), accounts.listener_of(found))
     return JSONResponse(
         document,
         headers={
@@ -161,6 +162,32 @@ def export(request: Request) -> Response:
             "Cache-Control": "private, no-store",
         },
     )
+
+
+@router.post("/account/import")
+def bring(request: Request, said: Checked) -> Response:
+    """Take in a playlist, or stars and ratings, out of a file or from another server."""
+    found = _account(request)
+    if isinstance(found, Response):
+        return found
+    here, listener = context(request), accounts.listener_of(found)
+    chosen = said.file("file")
+    try:
+        if chosen is not None and chosen[1]:
+            done = bringing.file(here, listener, chosen[1], chosen[0][-200:])
+        elif said.text("address"):
+            server = elsewhere.Server(
+                said.text("address")[:500],
+                said.text("user")[:200],
+                said.text("secret")[:1000],
+                is_key=not said.text("user"),
+            )
+            done = bringing.liked(here, listener, elsewhere.liked(server))
+        else:
+            raise UsageError("neither a file nor a server was named")
+    except LongplayError as error:
+        return _own(request, found, error=error)
+    return _own(request, found, brought=done)
 
 
 @router.post("/account/delete")
@@ -259,6 +286,7 @@ def _own(
     account: Account,
     *,
     shown: Mapping[str, str] | None = None,
+    brought: Brought | None = None,
     error: LongplayError | None = None,
 ) -> Response:
     people = context(request).people
@@ -267,6 +295,7 @@ def _own(
         "keys": accounts.keys(people, account.id),
         "app_passwords": accounts.app_passwords(people, account.id),
         "shown": shown,
+        "brought": brought,
         "error": error,
     }
     return rendering.page(
