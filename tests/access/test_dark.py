@@ -95,6 +95,24 @@ OTHERS = {
     "/api/openapi.json": "the API's own description",
     "/api": "the same as a page",
     "/api/": "the same",
+    **dict.fromkeys(
+        (
+            "/login",
+            "/logout",
+            "/account",
+            "/account/password",
+            "/account/delete",
+            "/account/export",
+            "/account/import",
+            "/account/keys",
+            "/account/keys/{number}/revoke",
+            "/account/app-passwords",
+            "/account/app-passwords/{number}/revoke",
+            "/admin/accounts",
+            "/admin/accounts/{number}/{action}",
+        ),
+        "accounts, which have no more of an object than the id of a track",
+    ),
 }
 
 WAYS: list[tuple[str, dict[str, str]]] = [

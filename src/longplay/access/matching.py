@@ -93,8 +93,10 @@ class Matcher:
             shown = showing.show(self._snapshot, code)
         except InputError:
             return
-        for identity in dict.fromkeys(one.recording for one in shown.found if one.recording):
-            yield from self._view.recording(identity)
+        known = (identity for one in shown.found for identity in (one.recording, one.id))
+        for identity in dict.fromkeys(known):
+            if identity and identity.startswith("rec"):
+                yield from self._view.recording(identity)
 
 
 @lru_cache(maxsize=4096)
