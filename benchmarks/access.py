@@ -283,6 +283,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--seconds", type=int, default=3, help="of each measurement")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--without-supysonic", action="store_true")
+    parser.add_argument("--without-nginx", action="store_true")
     options = parser.parse_args(arguments)
     folder: Path = options.folder.resolve()
     shutil.rmtree(folder, ignore_errors=True)
@@ -314,7 +315,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
         running(serve, port) as server,
         running(["nginx", "-c", str(folder / "nginx.conf")], plain),
     ):
-        rows += ranges(folder, port, plain, archive, options)
+        if not options.without_nginx:
+            rows += ranges(folder, port, plain, archive, options)
         if not options.without_supysonic:
             programs, environment = peer_folder(folder, music)
             peer = free_port()

@@ -121,3 +121,21 @@ def test_files_of_every_size(tmp_path: Path, size: int) -> None:
     assert len(body(answers.answer(Conditions(), content))) == size
     outside = answers.answer(Conditions(range=b"bytes=5-"), content)
     assert (outside.status_code, outside.headers["content-range"]) == (416, f"bytes */{size}")
+
+
+def test_nginx_is_told_which_file_to_send_once_it_may(tmp_path: Path) -> None:
+    told: list[int] = []
+    content = Content(
+        tmp_path / "object", 5, "tag", "audio/flac", reserved=True, sent=told.append,
+        accel="/internal/objects/ab/cd/abcd.flac",
+    )  # fmt: skip
+    answer = answers.answer(Conditions(range=b"bytes=1-2"), content)
+    assert (answer.status_code, answer.body, told) == (200, b"", [5])
+    assert dict(answer.headers) | {
+        "x-accel-redirect": "/internal/objects/ab/cd/abcd.flac",
+        "x-longplay-etag": '"tag"',
+        "tdm-reservation": "1",
+        "content-length": "0",
+    } == dict(answer.headers)
+    known = answers.answer(Conditions(if_none_match=b'"tag"'), content)
+    assert (known.status_code, "x-accel-redirect" in known.headers) == (304, False)

@@ -32,8 +32,8 @@ PATH = "/seed/"
 VOLUMES_KEPT = 32
 """Volumes whose paths are kept in memory: some 10,000 paths of 100 bytes each."""
 
-FOUND_KEPT = 65_536
-"""Paths whose objects are known without looking: some 200 bytes each."""
+READY_KEPT = 16_384
+"""Paths whose answers are known without looking: some 1,000 bytes each."""
 
 PAD = re.compile(r"\.pad/([1-9][0-9]{0,7})")
 """The path of a padding file; none is as long as the longest piece."""
@@ -78,14 +78,16 @@ class Seeds:
     def __init__(self, here: Context) -> None:
         self._here = here
         self._paths = Paths(here.archive.releases)
-        self._found: dict[str, bytes] = {}
+        self._ready: dict[str, tuple[Leave, Content]] = {}
 
     async def answer(self, asked: Conditions, place: str) -> Response:
         """A file, or a range of it. `place` is `<torrent>/<path>`."""
-        root = self._found.get(place)
-        leave = None if root is None else self._here.at_once(root, Act.RELEASE)
-        if leave is not None:
-            return self._object(asked, leave)
+        ready = self._ready.get(place)
+        if ready is not None:
+            leave, content = ready
+            # The very same answer of the gate: all that was made of it still holds.
+            if self._here.at_once(leave.key.root, Act.RELEASE) is leave:
+                return answers.answer(asked, content)
         return await answers.in_thread(self._look, asked, place)
 
     def _look(self, asked: Conditions, place: str) -> Response:
@@ -98,24 +100,21 @@ class Seeds:
                 return _own_file(asked, self._here, volume, path)
             root = self._paths.find(release, volume, path)
             if root is not None:
-                self._remember(place, root)
                 leave = self._here.leave(root, Act.RELEASE)
                 if leave is None:
                     return answers.refuse(404, "missing", "the object is not held any more")
-                return self._object(asked, leave)
+                if isinstance(leave.answer, Refusal):
+                    return answers.withheld(leave.answer)
+                content = self._content(leave)
+                if len(self._ready) >= READY_KEPT:
+                    self._ready.clear()
+                self._ready[place] = leave, content
+                return answers.answer(asked, content)
         return answers.refuse(404, "unknown", "no release has such a file")
 
-    def _remember(self, place: str, root: bytes) -> None:
-        """What a torrent has under a path is the same for ever."""
-        if len(self._found) >= FOUND_KEPT:
-            self._found.clear()
-        self._found[place] = root
-
-    def _object(self, asked: Conditions, leave: Leave) -> Response:
-        if isinstance(leave.answer, Refusal):
-            return answers.withheld(leave.answer)
+    def _content(self, leave: Leave) -> Content:
         here, root = self._here, leave.key.root
-        content = Content(
+        return Content(
             here.source(leave),
             leave.key.size,
             root.hex(),
@@ -124,7 +123,6 @@ class Seeds:
             reserved=root in here.reserved().roots,
             accel=here.accel(leave),
         )
-        return answers.answer(asked, content)
 
 
 def _editions(here: Context, torrent: str) -> Iterator[tuple[Release, Volume]]:
