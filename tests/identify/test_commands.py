@@ -106,3 +106,24 @@ def test_killed_at_any_moment_it_goes_on(longplay: Longplay, moment: float) -> N
     assert (after["objects"], after["postings"]) == (before["objects"], before["postings"])
     names = {path.suffix for path in (longplay.archive / "identify").iterdir()}
     assert names <= {".json", ".lock", ".shard"}
+
+
+def test_a_list_of_fingerprints_is_checked_without_an_archive(
+    longplay: Longplay, tmp_path: Path
+) -> None:
+    listing = tmp_path / "list.jsonl"
+    assert longplay.json("fingerprint", "export", listing)["entries"] == 4
+    assert '"title": "Tune 1"' in listing.read_text()
+    corpus = tmp_path / "corpus"
+    write(corpus / "whole.ogg", tune(1, 25, RATE), "vorbis")
+    write(corpus / "other.ogg", tune(60, 25, RATE), "vorbis")
+    (corpus / "bad.mp3").write_bytes(b"no sound")
+    alone = Longplay(tmp_path / "no archive")
+    found = alone.json("fingerprint", "check", listing, corpus)
+    (match,) = found["matches"]
+    assert (match["title"], Path(match["file"]).name) == ("Tune 1", "whole.ogg")
+    assert match["differing"] < 0.1
+    assert [Path(one["file"]).name for one in found["unreadable"]] == ["bad.mp3"]
+    listing.write_text(listing.read_text().replace("chromaprint", "x"))
+    refused = alone.run("fingerprint", "check", listing, corpus, expect=1)
+    assert "line 2 is no fingerprint of a list" in refused.err

@@ -123,6 +123,50 @@ def update(
     )
 
 
+@app.command()
+def export(
+    path: Annotated[Path, typer.Argument(metavar="FILE", help="The list that is written.")],
+    archive: ArchiveOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Write the fingerprints of what is held as a list that can be handed on; no sound."""
+    from longplay.workflows import handing_prints
+
+    with opened(archive) as it:
+        count = handing_prints.export(it, path)
+    if as_json:
+        output.document({"file": str(path), "entries": count})
+    else:
+        output.line(f"{count:,} fingerprints are in {path}")
+
+
+@app.command()
+def check(
+    listing: Annotated[Path, typer.Argument(metavar="LIST", help="As `export` writes it.")],
+    corpus: Annotated[Path, typer.Argument(metavar="FOLDER|FILE")],
+    workers: WorkersOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Compare sound files with a list of fingerprints. No archive is needed."""
+    from longplay.workflows import handing_prints
+
+    with output.progress("check") as update:
+        found = handing_prints.check(listing, corpus, workers=workers, progress=update)
+    if as_json:
+        output.document(found)
+        return
+    rows = [
+        (one["file"], one["start_s"], one["end_s"], one["title"], ", ".join(one["artists"]),
+         one["differing"])
+        for one in found["matches"]
+    ]  # fmt: skip
+    if rows:
+        output.table(("file", "from", "to", "title", "artists", "differing bits"), rows)
+    output.line(f"{len(rows):,} matches in {found['files']:,} files")
+    for one in found["unreadable"]:
+        output.line(f"{one['file']}: {one['why']}")
+
+
 COMMANDS = (identify, audit)
 
 

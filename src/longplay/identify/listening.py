@@ -76,10 +76,11 @@ def listen(sound: Sound) -> Heard:
         descriptor = os.open(sound.path, os.O_RDONLY | os.O_NONBLOCK)
     except OSError as error:
         raise InputError(f"cannot be read: {error.strerror}", where=str(sound.path)) from error
+    facts = os.fstat(descriptor)
+    if not stat.S_ISREG(facts.st_mode):
+        os.close(descriptor)
+        raise InputError("is not a regular file", where=str(sound.path))
     with open(descriptor, "rb") as source:  # noqa: PTH123 - a descriptor
-        facts = os.fstat(descriptor)
-        if not stat.S_ISREG(facts.st_mode):
-            raise InputError("is not a regular file", where=str(sound.path))
         if sound.length is None:
             return _hear(source, facts.st_size, sound)
         source.seek(sound.start)

@@ -1,0 +1,296 @@
+"""How well recordings are recognised, among how many, how fast, in how many bytes.
+
+    python -m benchmarks.identify DATA [--recordings 20000] [--clips 2] [--work DIR]
+
+Real recordings of DATA/audio, each once, half of them indexed; clips of all of them are changed in
+the ways below and asked for: those of the other half must find nothing. Around them lie synthetic
+recordings: stretches of 10 s of the real ones' hashes, each hash with a new moment within them, so
+that hashes are as frequent and as bunched as in music, and nothing is where it was. Found means:
+the right recording is claimed; intervals are bootstraps over recordings. Chromaprint's fingerprint,
+compared at every offset of every recording (as AcoustID compares whole tracks), stands beside it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import json
+import shutil
+import subprocess
+import tempfile
+import time
+from collections import defaultdict
+from pathlib import Path
+
+import numba
+import numpy as np
+import scipy.io.wavfile
+import scipy.signal
+from numpy.typing import NDArray
+
+from longplay.audio.decode import decode, decoder_name
+from longplay.audio.fingerprint import fingerprint
+from longplay.audio.resample import FINGERPRINT_RATE as RATE
+from longplay.identify import landmarks, matching, shard, voting
+from longplay.identify.listening import sparse
+from longplay.identify.shard import Printed, Shard
+from longplay.model import ObjectKey
+from longplay.settings import Limits
+
+SAME = (".hq.", "Remix).m4a", "Remix).spx", "Remix).opus", "castle2")
+"""Further encodings of recordings that are there already."""
+NO_MUSIC = ("librosa__198", "librosa__3436", "librosa__5703", "gs-16b", "flactest", "humpback")
+SPEECH = ("librosa__198-209-0000.ogg", "librosa__3436-172162-0000.ogg")
+
+PROGRAMS = {
+    "MP3 64 kbit/s": ("mp3", ["-c:a", "libmp3lame", "-b:a", "64k"]),
+    "Opus 32 kbit/s": ("opus", ["-c:a", "libopus", "-b:a", "32k"]),
+    "telephone band": ("wav", ["-ar", "8000", "-c:a", "pcm_mulaw"]),
+    "compressed": ("wav", ["-af", "acompressor=threshold=0.05:ratio=8:makeup=4"]),
+    "+1 % speed": ("wav", ["-af", "asetrate=11136,aresample=11025"]),
+    "-2 % speed": ("wav", ["-af", "asetrate=10805,aresample=11025"]),
+    "+5 % speed": ("wav", ["-af", "asetrate=11576,aresample=11025"]),
+    "-10 % speed": ("wav", ["-af", "asetrate=9923,aresample=11025"]),
+    "+10 % tempo": ("wav", ["-af", "atempo=1.1"]),
+    "+1 semitone": ("wav", ["-af", "rubberband=pitch=1.0594631"]),
+}
+LENGTHS = (3, 5, 10)
+TAIL = 1.5
+"""Seconds that clips are longer, for those that are played faster."""
+
+Sound = NDArray[np.int16]
+
+
+def heard(path: Path) -> Sound:
+    """A file as mono 11,025 Hz."""
+    parts: list[Sound] = []
+    with path.open("rb") as source:
+        decode(source, path.stat().st_size, Limits(), lambda one: parts.append(one.mono))
+    return np.concatenate(parts)
+
+
+def printed(name: str, sound: Sound) -> Printed:
+    found = sparse(landmarks.landmarks(sound))
+    hashes, times = landmarks.pairs(found.frame, found.bin, landmarks.FAN_INDEXED)
+    key = ObjectKey(hashlib.sha256(name.encode()).digest(), len(sound))
+    return Printed(key, len(sound) // landmarks.HOP, hashes, times)
+
+
+def distractors(real: list[Printed], count: int, rng: np.random.Generator) -> list[Printed]:
+    """Synthetic recordings of 4 minutes, of stretches of real hashes with new moments."""
+    stretch = round(10 * landmarks.FRAMES_PER_SECOND)
+    pool = [
+        one.hashes[np.searchsorted(one.times, at) : np.searchsorted(one.times, at + stretch)]
+        for one in real
+        for at in range(0, one.frames - stretch, stretch // 2)
+    ]
+    made = []
+    for number in range(count):
+        chosen = [pool[at] for at in rng.integers(0, len(pool), 24)]
+        times = [
+            np.sort(rng.integers(at * stretch, (at + 1) * stretch, len(one)))
+            for at, one in enumerate(chosen)
+        ]
+        key = ObjectKey(hashlib.sha256(f"made {number}".encode()).digest(), number)
+        hashes = np.concatenate(chosen)
+        made.append(Printed(key, 24 * stretch, hashes, np.concatenate(times).astype(np.int32)))
+    return made
+
+
+def changed(clip: Sound, speech: list[Sound], rng: np.random.Generator, folder: Path) -> dict:
+    """A clip in all conditions."""
+    sound = clip.astype(np.float64)
+    level = sound.std()
+    found = {"as it is": clip}
+    spectrum = np.fft.rfft(rng.standard_normal(len(sound)))
+    pink = np.fft.irfft(spectrum / np.sqrt(np.maximum(np.arange(len(spectrum)), 20)), len(sound))
+    pink /= pink.std()
+    for decibel in (10, 0):
+        found[f"noise {decibel} dB"] = words(sound + pink * level * 10 ** (-decibel / 20))
+    fading = np.exp(-6.9 * np.arange(int(0.8 * RATE)) / (0.8 * RATE))
+    room = rng.standard_normal(len(fading)) * fading
+    room[0] = 4
+    wet = scipy.signal.fftconvolve(sound, room)[: len(sound)]
+    found["a room, 0.8 s"] = words(wet * level / wet.std())
+    talk = np.resize(speech[int(rng.integers(len(speech)))], len(sound)).astype(np.float64)
+    found["10 dB under speech"] = words(talk + sound * talk.std() / level * 10 ** (-10 / 20))
+    source = folder / "clip.wav"
+    scipy.io.wavfile.write(source, RATE, clip)
+    for name, (suffix, options) in PROGRAMS.items():
+        out = folder / f"changed.{suffix}"
+        command = ["ffmpeg", "-v", "error", "-y", "-i", source, *options, out]
+        subprocess.run(command, check=True, stdin=subprocess.DEVNULL)
+        found[name] = heard(out)
+    return found
+
+
+def words(sound: NDArray[np.float64]) -> Sound:
+    return np.clip(np.round(sound), -32768, 32767).astype(np.int16)
+
+
+@numba.njit(cache=True, nogil=True)
+def closest(clip: NDArray[np.uint32], whole: NDArray[np.uint32]) -> float:
+    """The least share of differing bits of a fingerprint against another, at every offset."""
+    best = 1.0
+    for at in range(max(1, len(whole) - len(clip) + 1)):
+        wrong = 0
+        count = min(len(clip), len(whole) - at)
+        for one in range(count):
+            value = clip[one] ^ whole[at + one]
+            while value:
+                value &= value - np.uint32(1)
+                wrong += 1
+        best = min(best, wrong / (32 * max(count, 1)))
+    return best
+
+
+def interval(by_recording: dict[str, list[bool]], rng: np.random.Generator) -> tuple[float, ...]:
+    """The share, and its 95 % interval by recordings."""
+    rows = [np.mean(one) for one in by_recording.values()]
+    draws = rng.choice(rows, (2000, len(rows))).mean(axis=1)
+    return float(np.mean(rows)), *np.percentile(draws, (2.5, 97.5))
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("data", type=Path)
+    parser.add_argument("--recordings", type=int, default=20_000)
+    parser.add_argument("--clips", type=int, default=2)
+    parser.add_argument("--work", type=Path)
+    parser.add_argument("--json", type=Path)
+    asked = parser.parse_args()
+    work = Path(tempfile.mkdtemp(dir=asked.work))
+    try:
+        figures = measure(asked, work, np.random.default_rng(7))
+    finally:
+        shutil.rmtree(work)
+    if asked.json:
+        asked.json.write_text(json.dumps(figures, indent=1))
+
+
+def measure(  # noqa: PLR0915 - one pass over all clips fills all figures
+    asked: argparse.Namespace, work: Path, rng: np.random.Generator
+) -> dict:
+    audio = asked.data / "audio"
+    names = [
+        path.name
+        for path in sorted(audio.iterdir())
+        if path.suffix != ".tsv" and not any(part in path.name for part in SAME + NO_MUSIC)
+    ]
+    sounds = {name: heard(audio / name) for name in names}
+    speech = [heard(audio / name) for name in SPEECH]
+    usable = [name for name in names if len(sounds[name]) > (LENGTHS[-1] + TAIL + 1) * RATE]
+    prints = {name: printed(name, sounds[name]) for name in names}
+    known = set(usable[::2])
+    started = time.perf_counter()
+    made = distractors(list(prints.values()), asked.recordings, rng)
+    written = shard.write(work, [*(prints[name] for name in known), *made], decoder_name())
+    one = Shard(work / written.name)
+    figures = {
+        "decoder": decoder_name(),
+        "recordings": len(one),
+        "postings": written.postings,
+        "bytes_per_recording": written.bytes / len(one),
+        "build_s": time.perf_counter() - started,
+    }
+    print(figures, flush=True)
+    del made
+    print("histogram of hashes, real and made (top counts):", *histograms(prints, one))
+    calls = {prints[name].key: name for name in known}
+    whole = {name: fingerprint(sounds[name]) for name in known}
+    hits: dict[tuple[str, int], dict[str, list[bool]]] = defaultdict(lambda: defaultdict(list))
+    wrong: dict[tuple[str, int], int] = defaultdict(int)
+    unknown: dict[int, list[bool]] = defaultdict(list)
+    chroma: dict[str, dict[str, list[bool]]] = defaultdict(lambda: defaultdict(list))
+    excess: list[tuple[float, bool]] = []
+    spent: list[float] = []
+    for name in usable:
+        for _ in range(asked.clips):
+            start = int(rng.integers(0, len(sounds[name]) - (LENGTHS[-1] + TAIL) * RATE))
+            clip = sounds[name][start : start + int((LENGTHS[-1] + TAIL) * RATE)]
+            if clip.std() < 30:
+                continue
+            for condition, sound in changed(clip, speech, rng, work).items():
+                for length in LENGTHS:
+                    part = sound[: length * RATE]
+                    found = landmarks.landmarks(part)
+                    began = time.perf_counter()
+                    claims = matching.identify([one], found, len(part) // landmarks.HOP)
+                    spent.append(time.perf_counter() - began)
+                    right = any(calls.get(claim.object) == name for claim in claims)
+                    if name in known:
+                        hits[condition, length][name].append(right)
+                        wrong[condition, length] += any(
+                            calls.get(claim.object) != name for claim in claims
+                        )
+                    else:
+                        unknown[length].append(bool(claims))
+                    if length == 10 and "speed" not in condition:
+                        hashes, times = landmarks.pairs(found.frame, found.bin, landmarks.FAN_ASKED)
+                        best = next(iter(voting.ask(one, hashes, times)), None)
+                        if best is not None:
+                            owner = one.key(one.object_at(best.place + best.last // 2))
+                            excess.append((best.score - best.chance, calls.get(owner) == name))
+                if name in known:
+                    code = fingerprint(sound[: 10 * RATE])
+                    distance = {other: closest(code, code_of) for other, code_of in whole.items()}
+                    best_name = min(distance, key=lambda other: distance[other])
+                    chroma[condition][name].append(best_name == name and distance[name] < 0.35)
+    figures["found"] = {}
+    for (condition, length), rows in sorted(hits.items()):
+        share = interval(rows, rng)
+        line = [f"{100 * value:5.1f}" for value in share]
+        beside = interval(chroma[condition], rng)[0] if length == 10 else None
+        figures["found"][f"{condition}, {length} s"] = [*share, beside]
+        also = f"  Chromaprint {100 * beside:5.1f}" if beside is not None else ""
+        print(f"{condition:20} {length:2} s  {line[0]} ({line[1]}-{line[2]})"
+              f"  wrong {wrong[condition, length]}{also}")  # fmt: skip
+    for length, rows in unknown.items():
+        figures[f"false claims, {length} s"] = [sum(rows), len(rows)]
+        print(f"unknown clips of {length} s: {sum(rows)} claimed of {len(rows)}")
+    figures["identify_ms"] = [1000 * float(np.percentile(spent, q)) for q in (50, 95)]
+    figures["one_question_ms"] = question(one, sounds[usable[0]])
+    figures["excess"] = {
+        "right": np.percentile([e for e, r in excess if r], (1, 5, 25, 50)).tolist(),
+        "wrong": np.percentile([e for e, r in excess if not r], (50, 95, 99, 100)).tolist(),
+    }
+    print({key: figures[key] for key in ("identify_ms", "one_question_ms", "excess")})
+    figures["extract"] = extraction(sounds)
+    print(figures["extract"])
+    return figures
+
+
+def histograms(prints: dict[str, Printed], one: Shard) -> tuple[list[float], list[float]]:
+    """Shares of the postings that the 1, 10, 100, 1,000, 10,000 most frequent hashes have."""
+
+    def shares(hashes: NDArray[np.int64]) -> list[float]:
+        counts = np.sort(np.bincount(hashes, minlength=1 << 22))[::-1]
+        return [round(float(counts[:n].sum() / counts.sum()), 4) for n in (1, 10, 100, 1000, 10000)]
+
+    real = np.concatenate([each.hashes for each in prints.values()]).astype(np.int64)
+    return shares(real), shares(one.all_postings() >> one.place_bits)
+
+
+def question(one: Shard, sound: Sound) -> float:
+    """Milliseconds that one clip of 10 s takes against the shard, once its pages are in memory."""
+    found = landmarks.landmarks(sound[: 10 * RATE])
+    hashes, times = landmarks.pairs(found.frame, found.bin, landmarks.FAN_ASKED)
+    spent = []
+    for _ in range(9):
+        began = time.perf_counter()
+        voting.ask(one, hashes, times)
+        spent.append(time.perf_counter() - began)
+    return 1000 * float(np.median(spent))
+
+
+def extraction(sounds: dict[str, Sound]) -> dict[str, float]:
+    """How many times faster than real time landmarks are made, one process."""
+    began = time.process_time()
+    for sound in sounds.values():
+        landmarks.landmarks(sound)
+    spent = time.process_time() - began
+    return {"landmarks_times_real_time": sum(map(len, sounds.values())) / RATE / spent}
+
+
+if __name__ == "__main__":
+    main()
