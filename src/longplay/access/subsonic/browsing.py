@@ -26,11 +26,9 @@ def get_music_folders(call: Call) -> Tree:
 
 
 def get_artists(call: Call) -> Tree | Response:
-    """All album artists under their letters."""
-    folder = things.chosen_folder(call)
-    if folder is None:
-        return indexed(call, "artists")
-    return {"artists": {"ignoredArticles": ARTICLES, "index": []}}
+    """All album artists under their letters, of whatever source: a source has folders, and what is
+    browsed by its tags is of all."""
+    return indexed(call, "artists")
 
 
 def get_indexes(call: Call) -> Tree | Response:

@@ -16,25 +16,25 @@ from longplay.access.subsonic.calls import Call, Handler, Sound
 from longplay.access.subsonic.failures import malformed, not_found
 from longplay.rights.statements import Act
 
-FORMATS = ("raw", "mp3", "opus", "ogg")
-"""What `stream` can be asked for. Others are answered in what is nearest, as the specification's
-`preferred` says."""
+FORMATS = {"mp3": "mp3", "opus": "opus", "ogg": "opus", "oga": "opus"}
+"""What is made of a song when one of these is preferred; of what else is preferred, MP3, which
+everything plays."""
 
-FASTEST_KBIT = 320
-"""What a stream is made of when its format is named and its bit rate is not."""
+
+MOST_SECONDS = 10**6
+"""An offset beyond eleven days is beyond every song."""
 
 
 def stream(call: Call) -> Sound:
     """A song to listen to: as it is held, or smaller."""
     asked = call.asked
     track = things.track(call.view, asked.text("id"))
-    return Sound(
-        track.id,
-        Act.STREAM,
-        form=(asked.text_or_none("format") or "").lower()[:20],
-        kbit=asked.whole("maxBitRate", 0),
-        offset=float(asked.whole("timeOffset", 0)),
-    )
+    preferred = (asked.text_or_none("format") or "").lower()
+    if preferred not in ("", "raw"):
+        own = preferred == track.suffix.lstrip(".")
+        preferred = "" if own else FORMATS.get(preferred, "mp3")
+    offset = min(asked.whole("timeOffset", 0), MOST_SECONDS)
+    return Sound(track.id, Act.STREAM, preferred, asked.whole("maxBitRate", 0), float(offset))
 
 
 def download(call: Call) -> Sound:

@@ -140,13 +140,16 @@ def album(album: Album, marks: Marks) -> Shape:
 
 
 def album_folder(album: Album, marks: Marks) -> Shape:
-    """An album as a folder in its artist's: a `Child` that is a directory."""
+    """An album as a folder in its artist's: a `Child` that is a directory. `name` and `songCount`
+    stand in no schema, but in the specification's examples, and clients look for them."""
     parent = album.artists[0][0] if album.artists else None
     shape: Shape = {
         "id": album.id,
         "parent": parent,
         "isDir": True,
         "title": album.title,
+        "name": album.title,
+        "songCount": album.tracks,
         "album": album.title,
         "artist": album.artist,
         "year": album.year,

@@ -15,6 +15,7 @@ from longplay.access.subsonic.calls import Call, Handler, Sound
 from longplay.access.subsonic.decision import Stream, decide, source_of
 from longplay.access.subsonic.failures import malformed
 from longplay.access.subsonic.rendering import Tree
+from longplay.access.subsonic.retrieval import MOST_SECONDS
 from longplay.access.subsonic.shapes import Shape, known
 from longplay.rights.statements import Act
 
@@ -76,7 +77,7 @@ def get_transcode_stream(call: Call) -> Sound:
     params = _PARAMS.fullmatch(call.asked.text("transcodeParams"))
     if params is None:
         raise malformed("transcodeParams", "is not what getTranscodeDecision said")
-    offset = float(call.asked.whole("offset", 0))
+    offset = float(min(call.asked.whole("offset", 0), MOST_SECONDS))
     return Sound(track.id, Act.STREAM, params[1], int(params[2]), offset)
 
 
