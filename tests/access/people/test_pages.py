@@ -10,11 +10,12 @@ import pytest
 from fastapi.testclient import TestClient
 
 from longplay.access.app import create_app
-from longplay.access.people import accounts, stars, throttle
+from longplay.access.people import accounts, first, stars, throttle
 from longplay.access.people.opening import open_people
 from longplay.access.people.store import People
 from longplay.archive import create, open_archive
 from tests.access.people.conftest import PASSWORD
+from tests.system.conftest import Longplay
 
 
 @pytest.fixture
@@ -136,24 +137,27 @@ def test_what_a_stranger_says_of_his_address_is_not_believed(web: TestClient) ->
 FORMS = (
     "/login", "/logout", "/account/password", "/account/keys", "/account/keys/1/revoke",
     "/account/app-passwords", "/account/app-passwords/1/revoke", "/account/delete",
+    "/account/import",
     "/admin/accounts", "/admin/accounts/2/disable", "/admin/accounts/2/role",
 )  # fmt: skip
 
 
-@pytest.mark.parametrize("path", FORMS)
 @pytest.mark.parametrize("told", ["", "0" * 64, "a visitor's", "x" * 100_000, "ÿ"])
-def test_a_form_of_another_site_does_nothing(
-    web: TestClient, people: People, path: str, told: str
-) -> None:
+def test_a_form_of_another_site_does_nothing(web: TestClient, people: People, told: str) -> None:
     visitors = token(web.get("/login").text)
     log_in(web)
-    before = accounts.list_all(people), accounts.keys(people, 1), accounts.app_passwords(people, 1)
     told = visitors if told == "a visitor's" else told
-    answer = web.post(path, data={"form_token": told, "name": "Eve", "password": PASSWORD})
-    assert answer.status_code == 403
-    assert answer.json()["error"]["message"] == "the form is too old, or came from elsewhere"
-    after = accounts.list_all(people), accounts.keys(people, 1), accounts.app_passwords(people, 1)
-    assert after == before
+
+    def kept() -> object:
+        keys = accounts.keys(people, 1), accounts.app_passwords(people, 1)
+        return accounts.list_all(people), *keys
+
+    before = kept()
+    for path in FORMS:
+        answer = web.post(path, data={"form_token": told, "name": "Eve", "password": PASSWORD})
+        assert answer.status_code == 403, path
+        assert answer.json()["error"]["message"] == "the form is too old, or came from elsewhere"
+    assert kept() == before
     assert web.get("/account").status_code == 200
 
 
@@ -339,6 +343,28 @@ def test_an_administrator_looks_after_accounts(web: TestClient, people: People) 
     assert post(web, "/admin/accounts/99/disable").status_code == 403
     assert post(web, "/admin/accounts/2/explode").status_code == 404
     assert "only administrator" in post(web, "/admin/accounts/1/disable").text
+
+
+def test_the_first_run_makes_an_administrator_once(archive: Path, people: People) -> None:
+    with open_archive(archive) as opened:
+        password = first.administrator(opened)
+        assert password is not None
+        assert first.administrator(opened) is None
+    (made,) = accounts.list_all(people)
+    assert (made.name, made.role, made.must_change) == ("admin", "admin", True)
+    assert accounts.by_password(people, "admin", password, "192.0.2.7").account == made.id
+
+
+def test_accounts_from_the_command_line(archive: Path, people: People) -> None:
+    longplay = Longplay(archive)
+    made = longplay.json("account", "add", "Ann", "--role", "admin")
+    assert (made["account"], made["role"]) == ("Ann", "admin")
+    found = accounts.by_key(people, made["api_key"])
+    assert found is not None and found.name == "Ann"
+    assert "looks alike" in longplay.run("account", "add", "ANN", expect=2).err
+    assert longplay.json("account", "list")[0]["must_change_password"]
+    assert "only administrator" in longplay.run("account", "disable", "ann", expect=2).err
+    assert "no such account" in longplay.run("account", "disable", "Bob", expect=1).err
 
 
 def test_garbage_in_the_cookie_is_nobody(web: TestClient) -> None:
