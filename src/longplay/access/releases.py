@@ -24,9 +24,13 @@ FEED_FILES = {
     "keys.json": "application/json",
     "keys.json.minisig": "text/plain; charset=utf-8",
     "feed.rss": "application/rss+xml",
+    "rss.xml": "application/rss+xml",
     "log.jsonl": "application/jsonl",
 }
 """What lies beside the releases, and is for everybody."""
+
+LIKE = {"rss.xml": "feed.rss"}
+"""Names that lead to another file: readers look for RSS in files that end so."""
 
 MEDIA_TYPES = {
     ".torrent": "application/x-bittorrent",
@@ -51,7 +55,7 @@ def _feed_file(asked: Conditions, archive: Archive, name: str) -> Response:
     if name not in FEED_FILES:
         return answers.refuse(404, "unknown", "there is no such file")
     try:
-        data = (archive.releases / name).read_bytes()
+        data = (archive.releases / LIKE.get(name, name)).read_bytes()
     except OSError:
         return answers.refuse(404, "unpublished", "nothing has been published yet")
     # It changes in place: read once, so that length and tag are of the same bytes.

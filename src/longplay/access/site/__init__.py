@@ -11,13 +11,28 @@ from longplay.access.site import (
     artist,
     assets,
     browse,
+    claims,
     listening,
     recording,
     search,
     sleeves,
+    stages,
 )
 
-ROOMS = (assets, sleeves, search, recording, album, artist, browse, listening, account, accounts)
+ROOMS = (
+    assets,
+    sleeves,
+    search,
+    recording,
+    album,
+    artist,
+    browse,
+    listening,
+    account,
+    accounts,
+    claims,
+    stages,
+)
 """Everything with pages, each with its `router`."""
 
 

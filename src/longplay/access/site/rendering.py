@@ -24,7 +24,10 @@ from longplay.access.site import assets, structured, wording
 NAVIGATION = (("Browse", "/browse"),)
 """What stands in the head of every page: what it is called, where it is."""
 
-FOOT = (("Browse", "/browse"), ("Search", "/search"))
+FOOT = (
+    ("Browse", "/browse"), ("Search", "/search"), ("Stages", "/stages"), ("Claims", "/claims"),
+    ("API", "/api"),
+)  # fmt: skip
 """What stands in the foot."""
 
 HTML = "text/html; charset=utf-8"
