@@ -95,7 +95,7 @@ OTHERS = {
             "/admin/accounts/{number}/{action}",
         ),
         "accounts: no music",
-    ),  # fmt: skip
+    ),
     "/claims": "ids and states; a form",
     "/stages": "releases and their torrents",
     "/oai": "tells of what is withdrawn as deleted; see tests/access/oai",
