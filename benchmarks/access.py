@@ -81,9 +81,9 @@ def make_music(folder: Path, albums: int) -> None:
             encode(samples, RATE, path, "flac", tags)
 
 
-def longplay(archive: Path, *arguments: str) -> Any:
+def longplay(archive: Path, *arguments: str, said: str = "") -> Any:
     command = [sys.executable, "-m", "longplay", *arguments, "--archive", str(archive), "--json"]
-    done = subprocess.run(command, check=True, capture_output=True, text=True)
+    done = subprocess.run(command, check=True, capture_output=True, text=True, input=said)
     return json.loads(done.stdout) if done.stdout.strip() else None
 
 
@@ -295,7 +295,16 @@ def main(arguments: Sequence[str] | None = None) -> None:
     longplay(archive, "plan")
     longplay(archive, "capture")
     longplay(archive, "release", "cut", "--share", "100%")
-    key = longplay(archive, "account", "add", NAME, "--role", "member")["api_key"]
+    key = longplay(
+        archive,
+        "account",
+        "add",
+        NAME,
+        "--role",
+        "member",
+        "--password-stdin",
+        said=PASSWORD + "\n",
+    )["api_key"]
     port, plain = free_port(), free_port()
     (folder / "nginx.conf").write_text(
         NGINX % {"folder": folder, "port": plain, "root": archive / "objects"}
