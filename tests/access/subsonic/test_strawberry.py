@@ -1,14 +1,13 @@
 """Strawberry, Debian's music player, unchanged: logs in, copies the library, plays from it.
 
-It runs on a screen of its own, moved by a pointer of its own, in a network that ends at this
-machine: it asks strangers for words and pictures of what it plays.
+It runs on a screen of its own, moved by a pointer of its own, and may ask no stranger for words and
+pictures of what it plays.
 """
 
 from __future__ import annotations
 
 import base64
 import os
-import re
 import sqlite3
 import subprocess
 from collections.abc import Callable
@@ -17,7 +16,6 @@ from pathlib import Path
 
 import pytest
 
-from tests.access.subsonic import clients
 from tests.access.subsonic.serving import PASSWORD, Serving, serving
 
 pytestmark = [pytest.mark.real, pytest.mark.long]
@@ -35,7 +33,7 @@ xdotool mousemove {TAB} click 1; sleep 2
 xdotool mousemove {REFRESH} click 1; sleep 10
 xdotool mousemove {FIRST_ARTIST} click --repeat 2 --delay 80 1; sleep 3
 xdotool mousemove {PLAY} click 1
-wait_for "Got stream info"; sleep 3
+wait_for "Playing song"; sleep 5
 kill $player
 wait $player
 true
@@ -51,6 +49,7 @@ def settings(home: Path, served: Serving, *, token: bool) -> None:
         f"[Subsonic]\nenabled=true\nurl={served.address}\nusername=client\n"
         f"password=@ByteArray({written})\nauthmethod={int(token)}\nserversidescrobbling=true\n"
         "[Scrobbler]\nenabled=true\nsources=@Invalid()\n"
+        "[Lyrics]\nproviders=none\n[CoverProviders]\nproviders=none\n[Covers]\nproviders=none\n"
         "[Behaviour]\nshowtrayicon=false\nkeeprunning=false\n"
         "[Backend]\nengine=GStreamer\noutput=fakesink\n"
         "[MainWindow]\ndo_not_show_sponsor_message=true\n"
@@ -70,9 +69,10 @@ def test_logs_in_copies_the_library_and_plays(
             titles = synchronised(home)
             assert titles == {"Piece", "Quiet & loud", "Zug", "<script>alert(1)</script>", "Own"}
             log = (home / "log").read_text(errors="replace")
-            assert re.search(r'Got stream info for "http://127\.0\.0\.1:\d+/rest/stream.*FLAC', log)
-        assert "ok" in served.between.calls["stream"]
-        clients.check("Strawberry 1.0.14", served.between.calls)
+            # The next one begins when the one before has been played to its end.
+            assert log.count("Playing song ") == 3
+        assert {"getAlbumList2", "getAlbum", "stream"} <= set(served.between.calls)
+        assert served.between.calls["stream"] == {"ok"}
 
 
 def listen(home: Path) -> None:
@@ -82,9 +82,7 @@ def listen(home: Path) -> None:
         env={
             "PATH": os.environ["PATH"],
             "HOME": str(home),
-            "http_proxy": "http://127.0.0.1:9",
             "https_proxy": "http://127.0.0.1:9",
-            "no_proxy": "127.0.0.1",
         },
         timeout=180,
         check=False,
