@@ -47,19 +47,15 @@ Rows = npt.NDArray[np.int64]
 @dataclass(frozen=True, slots=True)
 class Group:
     """Accounts that act as one. `rows` are their places among the candidates, `tracks` what each
-    had taken by then, `expected` and `found` the meetings among them."""
+    had taken by then, `nats` what belonging to it weighs, `expected` and `found` the meetings among
+    them."""
 
     rows: Rows
     tracks: npt.NDArray[np.float64]
+    nats: npt.NDArray[np.float64]
     decided: int
     expected: float
     found: float
-
-    @property
-    def nats(self) -> float:
-        """What belonging to it weighs: the larger it is, the less it is chance that somebody
-        fits."""
-        return min(3.0 + float(np.log(len(self.rows))), MOST)
 
 
 def moments(candidates: Accounts) -> list[int]:
@@ -106,8 +102,32 @@ def find(candidates: Accounts, crowd: Accounts, at: int) -> Group | None:
         return None
     members = rows[kept[sure]]
     return Group(
-        members, tracks[members], at, float(expected[sure].sum() / 2), float(found[sure].sum() / 2)
+        members,
+        tracks[members],
+        _weights(samples[members], theirs),
+        at,
+        float(expected[sure].sum() / 2),
+        float(found[sure].sum() / 2),
     )
+
+
+def _weights(
+    mine: npt.NDArray[np.uint32], crowd: npt.NDArray[np.uint32]
+) -> npt.NDArray[np.float64]:
+    """Nats that belonging to a group weighs for each member.
+
+    While a group has taken little of its list, anybody avoids it, and belonging says little. So
+    each member's tracks in common with the others are held against those of the crowd with the
+    group."""
+    everything = np.sort(mine[mine != EMPTY])
+    of_crowd = np.isin(crowd, everything) & (crowd != EMPTY)
+    usual = of_crowd.sum() / max((crowd != EMPTY).sum(), 1)
+    often = np.searchsorted(everything, mine, "right") - np.searchsorted(everything, mine)
+    shared = ((often > 1) & (mine != EMPTY)).sum(1)
+    due = usual * (mine != EMPTY).sum(1)
+    size = min(1.0 + float(np.log(len(mine))), 6.5)
+    weights: npt.NDArray[np.float64] = np.clip(size + due - 3.0 * shared, 0.0, MOST)
+    return weights
 
 
 EMPTY = np.uint32(0xFFFFFFFF)

@@ -31,7 +31,7 @@ from longplay.guard.verdict import PRIOR, SCRAPER, SIGNS, Nats, weigh
 
 EVERY = 4
 
-CANDIDATE = -4.5
+CANDIDATE = -3.5
 """Log-odds from which an account may be one of a group."""
 
 NEVER = -1

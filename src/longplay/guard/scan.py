@@ -229,8 +229,8 @@ def grouped(kept: Kept) -> dict[int, Member]:
             continue
         known = [members[h].group for h in candidates.hashes[group.rows].tolist() if h in members]
         number = known[0] if known else 1 + len({one.group for one in members.values()})
-        for row, tracks in zip(group.rows.tolist(), group.tracks.tolist(), strict=True):
-            member = _member(candidates, row, tracks, group, number)
+        for at_row, row in enumerate(group.rows.tolist()):
+            member = _member(candidates, row, group, at_row, number)
             if member is not None:
                 members.setdefault(int(candidates.hashes[row]), member)
     there = set(kept.shown.hashes.tolist())
@@ -244,14 +244,15 @@ def grouped(kept: Kept) -> dict[int, Member]:
 
 
 def _member(
-    candidates: Accounts, row: int, tracks: float, group: coordination.Group, number: int
+    candidates: Accounts, row: int, group: coordination.Group, place: int, number: int
 ) -> Member | None:
     """An account's place in a group, if that and its own signs convict it."""
-    odds = float(candidates.odds[row]) + group.nats
+    nats = float(group.nats[place])
+    odds = float(candidates.odds[row]) + nats
     if odds < SCRAPER:
         return None
-    decided = group.decided
-    if CANDIDATE + group.nats < SCRAPER:  # only since its own signs were as strong as ever
+    decided, tracks = group.decided, float(group.tracks[place])
+    if CANDIDATE + nats < SCRAPER:  # only since its own signs were as strong as ever
         decided = max(decided, int(candidates.at_odds[row, LAST]))
         tracks = max(tracks, float(candidates.at_odds[row, NEW]))
     return Member(number, len(group.rows), decided, tracks, group.expected, group.found, odds)

@@ -1,5 +1,5 @@
 """What the guard remembers of an account: a row of numbers, a filter of tracks that it had, and a
-sample of them. 1,000 bytes, whatever the account does.
+sample of them. 992 bytes, whatever the account does.
 
 The filter is a Bloom filter (Bloom 1970) of 4,096 bits and two hashes: it knows for certain that a
 track is new, and takes a new one for a known one with the chance (share of set bits)². What is

@@ -36,8 +36,8 @@ DETECTORS: tuple[ModuleType, ...] = (
 )
 SIGNS = len(DETECTORS)
 
-PRIOR = -7.0
-"""Log-odds that an account copies, before anything is known of it: one in 1,100."""
+PRIOR = -6.0
+"""Log-odds that an account copies, before anything is known of it: one in 400."""
 
 SLOPE = 1.0
 """What the sum of evidence is weighed with to be a probability that keeps its word."""

@@ -37,7 +37,7 @@ CAUTION = 0.8
 """What the likelihood ratio is weighed with: fourteen people's tails are not everybody's."""
 
 FIRST_STRETCH = 36 * 3600
-MOST_AT_FIRST = 5.0
+MOST_AT_FIRST = 4.0
 """Nats at the most while an account has not rested once, in its first day and a half: a list for
 a party has no repeats either."""
 
