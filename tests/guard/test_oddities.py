@@ -18,7 +18,7 @@ DAY = 86400
 
 def played(name: str, start: int, tracks: list[str]) -> list[Row]:
     """One after the other; songs differ in length."""
-    dice = random.Random(name)
+    dice = random.Random(f"{name}{start}")
     rows, at = [], start
     for track in tracks:
         length = dice.randrange(130, 330)
@@ -39,9 +39,9 @@ def offline_sync_of_two_thousand_favourites() -> list[Row]:
     favourites = [f"f{n}x" for n in range(2000)]
     rows = [row(MONDAY + n, "ann", t, 0, "download") for n, t in enumerate(favourites)]
     dice = random.Random(1)
-    for n in range(600):
-        evening = MONDAY + n // 30 * DAY + 17 * 3600 + n % 30 * 240
-        rows.append(row(evening, "ann", dice.choice(favourites), 200, "play"))
+    for day in range(20):
+        evening = MONDAY + day * DAY + 17 * 3600
+        rows += played("ann", evening, [dice.choice(favourites) for _ in range(30)])
     return rows
 
 
