@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from longplay.errors import InputError, UsageError
@@ -214,6 +214,7 @@ def test_an_empty_log_has_no_events(tmp_path: Path) -> None:
     assert (len(found), counts.lines) == (0, 0)
 
 
+@settings(deadline=None, max_examples=50)
 @given(st.binary(max_size=300))
 def test_no_bytes_make_it_crash(junk: bytes) -> None:
     import tempfile
