@@ -35,6 +35,8 @@ class Hearing:
     ) -> None:
         self.opened = opened
         self.signed_in = signed_in
+        if not signed_in:  # what guests never heard changes nothing for them
+            withdrawn = withdrawn[opened.numbers("track/open")[withdrawn] != 0]
         self.withdrawn = withdrawn
         self.modified = modified
         self.makers: dict[str, Callable[[Hearing], bytes]] = {}
