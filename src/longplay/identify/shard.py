@@ -82,12 +82,20 @@ class Shard:
         self.starts = self._section("starts", np.int64)
         self.directory = self._section("directory", np.uint32)
         self.data = self._section("data", np.uint8)
+        self._widest: int | None = None
         whole = len(self.roots) == len(self.sizes) == len(self.starts) - 1
         if not whole or len(self.directory) != self.facts["buckets"] + 1:
             raise _broken(path, "its sections do not fit each other")
 
     def __len__(self) -> int:
         return len(self.roots)
+
+    @property
+    def widest(self) -> int:
+        """Bytes of the largest bucket."""
+        if self._widest is None:
+            self._widest = int(np.diff(self.directory).max())
+        return self._widest
 
     def key(self, number: int) -> ObjectKey:
         """The object of that number in the shard."""

@@ -24,8 +24,9 @@ LEAST = 4
 CHANCE = 0.01
 """What a shard's best place by chance is exceeded by, how often."""
 
-MOST_VOTES = 1 << 24
-"""Votes that one question may gather from a shard: 400 MB. Hashes that come last go unasked."""
+MOST_BYTES = 2 * 2**20
+"""Bytes of postings that one question reads of a shard, some 800,000 of them: the rarest hashes
+come first, which say most; those that half of all music has go unasked in a full shard."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,12 +46,10 @@ def ask(shard: Shard, hashes: NDArray[np.uint32], times: NDArray[np.int32]) -> l
     """The likeliest places for a question of these hashes at these frames, best first."""
     if not len(hashes) or not shard.postings:
         return []
-    order = np.argsort(hashes, kind="stable")
-    sizes = np.diff(shard.directory)
-    room = int(sizes.max()) * 8 + 8
+    order = _affordable(shard, hashes)
     places, asked = _gather(
         *(shard.data, shard.directory, shard.width, shard.place_bits),
-        *(hashes[order], times[order], room, MOST_VOTES),
+        *(hashes[order], times[order], shard.widest * 8 + 8),
     )
     if len(places) < LEAST:
         return []
@@ -62,6 +61,19 @@ def ask(shard: Shard, hashes: NDArray[np.uint32], times: NDArray[np.int32]) -> l
         Candidate(int(place), int(score), chance, int(first), int(last))
         for place, score, first, last in zip(*found, strict=True)
     ]
+
+
+def _affordable(shard: Shard, hashes: NDArray[np.uint32]) -> NDArray[np.intp]:
+    """Which hashes are asked, in order of hashes: the rarest, as far as MOST_BYTES go."""
+    low = hashes.astype(np.int64) << shard.place_bits
+    first = low >> shard.width
+    last = (low | ((1 << shard.place_bits) - 1)) >> shard.width
+    cost = shard.directory[last + 1].astype(np.int64) - shard.directory[first]
+    rarest = np.argsort(cost, kind="stable")
+    chosen = np.zeros(len(hashes), bool)
+    chosen[rarest[np.cumsum(cost[rarest]) <= MOST_BYTES]] = True
+    order = np.argsort(hashes, kind="stable")
+    return order[chosen[order]]
 
 
 def by_chance(mean: float, places: int) -> float:
@@ -89,7 +101,6 @@ def _gather(
     hashes: NDArray[np.uint32],
     times: NDArray[np.int32],
     room: int,
-    most: int,
 ) -> tuple[NDArray[np.int64], NDArray[np.int32]]:
     """Where the question would begin by each posting of its hashes (which are sorted), and the
     number of the hash that said so."""
@@ -112,8 +123,6 @@ def _gather(
                 at += 1
             while at < count and buffer[at] <= high:
                 if total == len(places):
-                    if total >= most:
-                        return places[:total], asked[:total]
                     places = np.concatenate((places, np.empty(total, np.int64)))
                     asked = np.concatenate((asked, np.empty(total, np.int32)))
                 places[total] = (buffer[at] & mask) - times[number]
