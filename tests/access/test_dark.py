@@ -73,6 +73,16 @@ OTHERS = {
     "/artists": "artists of the library",
     "/shuffle": "tracks of the library",
     "/queue": "tracks of the library",
+    **dict.fromkeys(
+        (
+            "/playlists",
+            "/playlists/add",
+            "/playlists/{identity}",
+            "/playlists/{identity}/tracks",
+            "/playlists/{identity}/delete",
+        ),
+        "tracks of the library, others by the id that somebody wrote there",
+    ),
     "/plays": "takes, and gives nothing",
     "/login": "a form",
     "/logout": "a form",

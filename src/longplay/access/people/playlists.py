@@ -80,12 +80,18 @@ def read(people: People, account: int | None, identity: str) -> Playlist:
 
 
 def listing(
-    people: People, account: int | None, *, count: int = AT_ONCE, offset: int = 0
+    people: People,
+    account: int | None,
+    *,
+    count: int = AT_ONCE,
+    offset: int = 0,
+    own: bool = False,
 ) -> list[Playlist]:
-    """The playlists of an account, and those that all may see, by name."""
+    """The playlists of an account, and (unless `own`) those that all may see, by name."""
+    others = "" if own else "OR p.public"
     with people.read() as connection:
         rows = connection.execute(
-            f"{_SELECT} WHERE p.account = ? OR p.public ORDER BY p.name COLLATE NOCASE, p.id"
+            f"{_SELECT} WHERE p.account = ? {others} ORDER BY p.name COLLATE NOCASE, p.id"
             " LIMIT ? OFFSET ?",
             (account, min(count, AT_ONCE), offset),
         ).fetchall()
@@ -162,6 +168,23 @@ def update(
         kept = [one for at, one in enumerate(_entries(connection, identity)) if at not in gone]
         entries = [*kept, *added]
         _check("", "", entries)
+        _write(connection, identity, entries)
+        return _changed(connection, account, identity)
+
+
+def move(
+    people: People, account: int, identity: str, place: int, track: str, to: int | None
+) -> Playlist:
+    """Put the track at a place (from 0) of one's own playlist to another, or with None take it out.
+    Raises AccessError; UsageError when another track stands at the place by now."""
+    with people.write() as connection:
+        _own(connection, account, identity)
+        entries = _entries(connection, identity)
+        if not 0 <= place < len(entries) or entries[place] != track:
+            raise UsageError("the playlist has changed meanwhile", hint="look at it again")
+        del entries[place]
+        if to is not None:
+            entries.insert(max(0, to), track)
         _write(connection, identity, entries)
         return _changed(connection, account, identity)
 

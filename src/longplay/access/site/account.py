@@ -69,7 +69,7 @@ def log_out(request: Request, _: Checked) -> Response:
 @router.get("/account")
 def own(request: Request) -> Response:
     """One's own account."""
-    found = _account(request)
+    found = signed_in(request)
     return found if isinstance(found, Response) else _own(request, found)
 
 
@@ -105,7 +105,7 @@ def change_password(request: Request, said: Checked) -> Response:
 @router.post("/account/keys")
 def add_key(request: Request, said: Checked) -> Response:
     """Make an API key and show it, this once."""
-    found = _account(request)
+    found = signed_in(request)
     if isinstance(found, Response):
         return found
     try:
@@ -118,7 +118,7 @@ def add_key(request: Request, said: Checked) -> Response:
 @router.post("/account/keys/{number}/revoke")
 def revoke_key(number: int, request: Request, _: Checked) -> Response:
     """End an API key."""
-    found = _account(request)
+    found = signed_in(request)
     if isinstance(found, Response):
         return found
     accounts.revoke_key(context(request).people, found.id, number)
@@ -128,7 +128,7 @@ def revoke_key(number: int, request: Request, _: Checked) -> Response:
 @router.post("/account/app-passwords")
 def add_app_password(request: Request, said: Checked) -> Response:
     """Make an app password and show it, this once."""
-    found = _account(request)
+    found = signed_in(request)
     if isinstance(found, Response):
         return found
     try:
@@ -141,7 +141,7 @@ def add_app_password(request: Request, said: Checked) -> Response:
 @router.post("/account/app-passwords/{number}/revoke")
 def revoke_app_password(number: int, request: Request, _: Checked) -> Response:
     """End an app password."""
-    found = _account(request)
+    found = signed_in(request)
     if isinstance(found, Response):
         return found
     accounts.revoke_app_password(context(request).people, found.id, number)
@@ -151,7 +151,7 @@ def revoke_app_password(number: int, request: Request, _: Checked) -> Response:
 @router.get("/account/export")
 def export(request: Request) -> Response:
     """All that is kept of one, as one JSON document."""
-    found = _account(request)
+    found = signed_in(request)
     if isinstance(found, Response):
         return found
     document = bringing.export(context(request), accounts.listener_of(found))
@@ -167,7 +167,7 @@ def export(request: Request) -> Response:
 @router.post("/account/import")
 def bring(request: Request, said: Checked) -> Response:
     """Take in a playlist, or stars and ratings, out of a file or from another server."""
-    found = _account(request)
+    found = signed_in(request)
     if isinstance(found, Response):
         return found
     here, listener = context(request), accounts.listener_of(found)
@@ -193,7 +193,7 @@ def bring(request: Request, said: Checked) -> Response:
 @router.post("/account/delete")
 def delete(request: Request, said: Checked) -> Response:
     """Erase one's own account with all that belongs to it."""
-    found = _account(request)
+    found = signed_in(request)
     if isinstance(found, Response):
         return found
     try:
@@ -235,7 +235,7 @@ def _prove(request: Request, account: Account, said: Fields) -> None:
         raise AccessError("the password is wrong") from error
 
 
-def _account(request: Request) -> Account | Response:
+def signed_in(request: Request) -> Account | Response:
     """The account of who is logged in; or where to go first."""
     session = session_of(request)
     if session is None:

@@ -46,13 +46,13 @@ def keep_queue(request: Request, said: Checked) -> Response:
     """Keep a queue: `tracks` are ids with spaces between, `place` says which plays, `position_ms`
     how far it has come."""
     entries = said.text("tracks").split()[:MOST]
-    place = _number(said.text("place"))
+    place = number(said.text("place"))
     queues.save(
         context(request).people,
         _account(request),
         entries,
         place=place if entries else None,
-        position_ms=_number(said.text("position_ms")),
+        position_ms=number(said.text("position_ms")),
         client=CLIENT,
     )
     return Response(status_code=204)
@@ -78,5 +78,6 @@ def _account(request: Request) -> int:
     return account
 
 
-def _number(text: str) -> int:
+def number(text: str) -> int:
+    """A number of a form or an address; 0 for what is none."""
     return int(text) if text.isascii() and text.isdecimal() and len(text) <= 15 else 0

@@ -14,7 +14,16 @@ from longplay.access.context import context
 from longplay.access.known import Known
 from longplay.access.library.things import Track
 from longplay.access.listener import listener
-from longplay.access.site import copies, describing, facts, identified, rendering, rows, structured
+from longplay.access.site import (
+    copies,
+    describing,
+    facts,
+    identified,
+    playlists,
+    rendering,
+    rows,
+    structured,
+)
 from longplay.access.site.copies import Copy
 from longplay.access.site.facts import Facts
 from longplay.catalogue import ids
@@ -98,6 +107,7 @@ def _values(request: Request, known: Known, thing: Thing, kept: list[Copy]) -> d
         "told": told,
         "heard": heard,
         "play": rows.played(heard) if heard else None,
+        "playlists": playlists.own(request) if heard else None,
         "album_id": heard.album_id if heard else told.album_id,
         "state": _state(kept, heard),
         "copies": kept,
