@@ -28,6 +28,9 @@ from longplay.vault.store import FolderStore
 
 SETTINGS_LOCK = "settings.lock"
 
+PEOPLE = "people.sqlite3"
+"""The file of an archive that has its accounts, and what listeners keep."""
+
 KEYS = "keys"
 """The folder of an archive that has the public halves of its keys."""
 

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import json
+import sqlite3
 import threading
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import pytest
 import sqlalchemy as sa
 
-from longplay.archive import Archive, open_archive
+from longplay.archive import PEOPLE, Archive, open_archive
 from longplay.errors import ArchiveError, InputError, LedgerError
 from longplay.ledger import claims, log, tables
 from longplay.release import following
@@ -62,6 +64,20 @@ def test_a_backup_gives_ledger_settings_and_snapshots_back(copied: Path, tmp_pat
                 "Claire Mant",
                 "Olaf",
             }
+
+
+def test_accounts_come_back_with_what_listeners_keep(archive: Archive, tmp_path: Path) -> None:
+    with closing(sqlite3.connect(archive.folder / PEOPLE)) as people:
+        people.execute("PRAGMA journal_mode = WAL")
+        people.execute("CREATE TABLE account (name TEXT)")
+        people.execute("INSERT INTO account VALUES ('ann')")
+        people.commit()
+        made = backups.backup(archive, tmp_path / "out", progress=quiet)
+    folder = tmp_path / "new"
+    folder.mkdir()
+    assert PEOPLE in backups.put_back(folder, Path(made.folder))
+    with closing(sqlite3.connect(folder / PEOPLE)) as people:
+        assert people.execute("SELECT name FROM account").fetchall() == [("ann",)]
 
 
 def test_a_mirror_still_knows_afterwards_what_it_follows(copied: Path, tmp_path: Path) -> None:

@@ -91,6 +91,7 @@ def _answers(port: int) -> bool:
 
 def application() -> object:
     """The application of a worker process."""
+    die_with_parent(signal.SIGTERM)
     made = create_app(Path(os.environ[FOLDER]))
     warming.begin(made.state.context)
     return made

@@ -2,8 +2,8 @@
 
 The odds that an account copies are those before anything is known of it, times the likelihood ratio
 of each sign (Good, "Probability and the Weighing of Evidence", 1950): in logarithms a sum. Signs
-that are not independent (breadth and new tracks a month) are capped or weighed down, and the sum is
-brought to a calibrated probability by one slope (Platt 1999), fitted on simulated services.
+that are not independent (breadth and new tracks a month) are capped or weighed down. How well the
+probability keeps its word is measured (docs/guard.md), not fitted.
 """
 
 from __future__ import annotations
@@ -38,9 +38,6 @@ SIGNS = len(DETECTORS)
 
 PRIOR = -6.0
 """Log-odds that an account copies, before anything is known of it: one in 400."""
-
-SLOPE = 1.0
-"""What the sum of evidence is weighed with to be a probability that keeps its word."""
 
 SCRAPER = 3.0
 """Log-odds from which an account is called a scraper: 95 %."""
@@ -89,7 +86,7 @@ def weigh(n: Numbers, baseline: Vector, nats: Nats) -> float:
     nats[6] = looking.evidence(n, baseline)
     nats[7] = share.evidence(n, baseline)
     nats[8] = alone.evidence(n, baseline)
-    return float(PRIOR + SLOPE * nats.sum())
+    return float(PRIOR + nats.sum())
 
 
 def probability(odds: float) -> float:

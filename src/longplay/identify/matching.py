@@ -35,7 +35,7 @@ CLEAR = 0.9
 
 MIDDLE, SPREAD = 6.0, 1.2
 """Excess of hashes over chance at which a claim is as likely right as wrong, and how fast that
-changes: fitted by benchmarks/identify.py to known and unknown clips; docs/identify.md."""
+changes. Set by hand between known and unknown clips, not fitted; docs/identify.md."""
 
 RESPEED_STRIDE = 6
 """Of windows that nothing is known of, each such one is also asked at other speeds and pitches."""

@@ -1,8 +1,9 @@
 """`backup`: what nothing else can give back, copied while the archive is in use, and proved.
 
-A backup is a folder laid out as the archive is: settings, ledger, the list of the catalogue's
-snapshots, public keys, release documents. `backup.json` is written last and names every file.
-Secret keys, objects, evidence and layers are not in it: docs/backup.md says how those are kept.
+A backup is a folder laid out as the archive is: settings, ledger, accounts, the list of the
+catalogue's snapshots, public keys, release documents. `backup.json` is written last and names
+every file. Secret keys, objects, evidence and layers are not in it: docs/backup.md says how those
+are kept.
 """
 
 from __future__ import annotations
@@ -154,6 +155,7 @@ def _write(
     archive: Archive, target: Path, time: str, progress: Callable[[int, int, str], None]
 ) -> dict[str, Any]:
     facts = _ledger(archive, target)
+    _people(archive.folder, target)
     names = sorted(_documents(archive.folder))
     for number, name in enumerate(names):
         progress(number, len(names), name)
@@ -216,6 +218,15 @@ def _sqlite(archive: Archive, target: Path) -> tuple[dict[str, int], LogState]:
         copy.close()
         for ending in STALE:  # so that the copy is one file again
             place.with_name(f"{place.name}{ending}").unlink(missing_ok=True)
+
+
+def _people(folder: Path, target: Path) -> None:
+    """Copy accounts, and what listeners keep, where there are any."""
+    source = folder / archives.PEOPLE
+    if source.is_file():
+        require_free(target, source.stat().st_size + SPARE_BYTES)
+        portable.copy_sqlite(source, target / source.name)
+        (target / source.name).chmod(0o600)
 
 
 def _documents(folder: Path) -> Iterator[str]:

@@ -9,7 +9,8 @@ import pytest
 from argon2 import PasswordHasher
 
 from longplay.access.people import accounts, passwords, secrets
-from longplay.access.people.store import FILE, People
+from longplay.access.people.store import People
+from longplay.archive import PEOPLE
 
 PASSWORD = "correct horse battery"
 
@@ -24,7 +25,7 @@ def _cheap(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def people(tmp_path: Path) -> Iterator[People]:
-    with People(tmp_path / FILE, secrets.load(tmp_path / "keys")) as opened:
+    with People(tmp_path / PEOPLE, secrets.load(tmp_path / "keys")) as opened:
         yield opened
 
 

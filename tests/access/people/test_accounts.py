@@ -12,7 +12,8 @@ from argon2 import PasswordHasher
 
 from longplay import clock
 from longplay.access.people import accounts, names, passwords, secrets, sessions, throttle
-from longplay.access.people.store import FILE, People
+from longplay.access.people.store import People
+from longplay.archive import PEOPLE
 from longplay.errors import AccessError, ArchiveError, ThrottledError, UsageError
 from tests.access.people.conftest import PASSWORD
 
@@ -417,7 +418,7 @@ def test_what_is_erased_is_not_in_the_file(people: People) -> None:
     with people.write() as connection:
         connection.execute("INSERT INTO star VALUES (?, 'trtelltale', '2026')", (made.account.id,))
     accounts.remove(people, "Unmistakable")
-    left = b"".join(one.read_bytes() for one in people.path.parent.glob(f"{FILE}*"))
+    left = b"".join(one.read_bytes() for one in people.path.parent.glob(f"{PEOPLE}*"))
     for word in (b"Unmistakable", b"unmistakable", b"Telltale", b"trtelltale"):
         assert word not in left
 

@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 
 from longplay.access.people import accounts, playlists, plays, secrets, stars, tables
-from longplay.access.people.store import FILE, People
+from longplay.access.people.store import People
+from longplay.archive import PEOPLE
 from longplay.errors import AccessError, ArchiveError, LongplayError
 
 SCROBBLES = """
@@ -20,6 +21,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from longplay.access.people import plays, secrets
 from longplay.access.people.store import People
+from longplay.archive import PEOPLE
 folder, who = Path(sys.argv[1]), int(sys.argv[2])
 with People(folder / "people.sqlite3", secrets.load(folder / "keys")) as people:
     for number in range(150):
@@ -102,7 +104,7 @@ def test_a_newer_one_is_refused_untouched(people: People) -> None:
 
 
 def test_a_strange_database_is_refused_untouched(tmp_path: Path) -> None:
-    path = tmp_path / FILE
+    path = tmp_path / PEOPLE
     raw = sqlite3.connect(path)
     raw.execute("CREATE TABLE mine (x)")
     raw.commit()
@@ -113,7 +115,7 @@ def test_a_strange_database_is_refused_untouched(tmp_path: Path) -> None:
 
 
 def test_garbage_is_refused_in_one_line(tmp_path: Path) -> None:
-    path = tmp_path / FILE
+    path = tmp_path / PEOPLE
     path.write_bytes(b"garbage " * 1000)
     assert refused(path).message.startswith("cannot be opened: file is not a database")
     assert path.read_bytes() == b"garbage " * 1000
@@ -126,7 +128,7 @@ def test_many_that_open_it_first_make_one(tmp_path: Path) -> None:
 
     def first() -> None:
         try:
-            opened.append(People(tmp_path / FILE, known))
+            opened.append(People(tmp_path / PEOPLE, known))
         except LongplayError as error:
             failed.append(error)
 

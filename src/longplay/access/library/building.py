@@ -10,14 +10,18 @@ from __future__ import annotations
 import json
 import os
 import secrets
+import sqlite3
 from dataclasses import asdict, dataclass
 from pathlib import Path
+
+import duckdb
 
 from longplay import clock
 from longplay.access.library import gathering, held, layout, writing
 from longplay.archive import Archive
 from longplay.catalogue.layout import current_number
 from longplay.catalogue.snapshot import open_number
+from longplay.errors import ArchiveError
 from longplay.files import publish, sweep, write_json, writer_lock
 from longplay.ledger import log, queries, tally
 from longplay.workflows import tallying
@@ -98,15 +102,23 @@ def build(archive: Archive) -> Built:
 
 def _write(archive: Archive, path: Path, state: State) -> None:
     snapshot = open_number(archive.catalogue, state.snapshot)
-    with archive.ledger.read() as connection:
-        holdings = held.read(connection)
-        names = queries.evidence_names(connection, "sounds")
-    sounds = archive.evidence_files.fetch(names)
     facts = {"head": str(state.head), "snapshot": str(state.snapshot)}
-    with snapshot.connect() as connection:
-        connection.execute(f"SET memory_limit = '{MEMORY}'")
-        gathering.gather(connection, snapshot, holdings, sounds)
-        writing.write(connection, path, facts)
+    with archive.places.sharing():  # nobody merges the evidence that is being read
+        with archive.ledger.read() as connection:
+            holdings = held.read(connection)
+            names = queries.evidence_names(connection, "sounds")
+        sounds = archive.evidence_files.fetch(names)
+        try:
+            with snapshot.connect() as connection:
+                connection.execute(f"SET memory_limit = '{MEMORY}'")
+                gathering.gather(connection, snapshot, holdings, sounds)
+                writing.write(connection, path, facts)
+        except (duckdb.Error, sqlite3.Error) as error:
+            raise ArchiveError(
+                f"the library of what is held cannot be built: {str(error).splitlines()[0]}",
+                where=str(path.parent),
+                hint="is the disk full? it is tried again",
+            ) from error
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)

@@ -18,8 +18,6 @@ from longplay.access.people import tables
 from longplay.access.people.secrets import Secrets
 from longplay.errors import AccessError, ArchiveError
 
-FILE = "people.sqlite3"
-
 WAIT_SECONDS = 30.0
 """How long a writer waits for those of other processes: transactions last milliseconds."""
 
