@@ -119,6 +119,7 @@ OTHERS = {
         "accounts: no music",
     ),
     "/claims": "ids and states; a form",
+    "/archive": "counts, which name nothing",
     "/stages": "releases and their torrents",
     "/oai": "tells of what is withdrawn as deleted; see tests/access/oai",
     "/api/search": "leaves out what may not be spoken of; see tests/access/api",

@@ -19,6 +19,7 @@ from longplay.access.library.view import View
 from longplay.access.log import AccessLog
 from longplay.access.oai.index import Index
 from longplay.access.people.store import People
+from longplay.access.preserved import Counting, Preserved
 from longplay.access.streams.making import Maker
 from longplay.archive import Archive
 from longplay.catalogue import layout
@@ -73,6 +74,7 @@ class Context:
     _reservations: Memory = field(default_factory=Memory)
     _answers: dict[tuple[bytes, Act, bool], Leave] = field(default_factory=dict)
     _library: Library = field(init=False)
+    _counting: Counting = field(init=False)
 
     log: AccessLog = field(init=False)
     maker: Maker = field(init=False)
@@ -83,6 +85,7 @@ class Context:
         self.maker = Maker(self.archive.folder / TRANSCODES, settings)
         self._library = Library(self.archive)
         self._known = Remembered(self.archive)
+        self._counting = Counting(self.archive)
 
     def close(self) -> None:
         """Stop what is under way, and write down what waits to be."""
@@ -97,6 +100,11 @@ class Context:
     def known(self) -> Known:
         """The catalogue, open for searching, and what is held of it. Raises ArchiveError."""
         return self._known.now()
+
+    def preserved(self) -> Preserved | None:
+        """The archive in figures, as they were counted last; None where they never were. Raises
+        ArchiveError."""
+        return self._counting.now(self.known())
 
     def source(self, leave: Leave) -> Path | Callable[[int, int], bytes]:
         """Where the bytes of an object are had: its file, or what asks the store for parts."""

@@ -8,6 +8,7 @@ from longplay.access.site import (
     account,
     accounts,
     album,
+    archive,
     artist,
     assets,
     browse,
@@ -34,6 +35,7 @@ ROOMS = (
     accounts,
     claims,
     stages,
+    archive,
 )
 """Everything with pages, each with its `router`."""
 

@@ -21,12 +21,12 @@ from longplay.access.context import context
 from longplay.access.listener import listener
 from longplay.access.site import assets, structured, wording
 
-NAVIGATION = (("Browse", "/browse"),)
+NAVIGATION = (("Browse", "/browse"), ("Archive", "/archive"))
 """What stands in the head of every page: what it is called, where it is."""
 
 FOOT = (
-    ("Browse", "/browse"), ("Search", "/search"), ("Stages", "/stages"), ("Claims", "/claims"),
-    ("API", "/api"),
+    ("Browse", "/browse"), ("Search", "/search"), ("Archive", "/archive"), ("Stages", "/stages"),
+    ("Claims", "/claims"), ("API", "/api"),
 )  # fmt: skip
 """What stands in the foot."""
 
