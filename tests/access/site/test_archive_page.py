@@ -17,6 +17,12 @@ from longplay.archive import create
 from tests.access.conftest import Served
 
 
+@pytest.fixture(autouse=True)
+def _patience(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A busy machine counts slowly."""
+    monkeypatch.setattr(preserved, "WAIT_SECONDS", 60.0)
+
+
 def pictures(page: str) -> list[ET.Element]:
     return [ET.fromstring(one) for one in re.findall(r"<svg viewBox.*?</svg>", page, re.DOTALL)
             if "role=" in one]  # fmt: skip
