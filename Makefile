@@ -40,7 +40,7 @@ test-long: $(VENV)/.ready
 	$(BIN)/pytest -m long $(TESTS)
 
 bench: $(VENV)/.ready
-	for script in plan release release_command verify capture capture_scaling http_capture catalogue relevance access_library; do $(BIN)/python -m benchmarks.$$script || exit 1; done
+	for script in plan release release_command verify capture capture_scaling http_capture catalogue relevance access access_library identify; do $(BIN)/python -m benchmarks.$$script || exit 1; done
 
 # What the tests marked `real` talk to. Needs root and Debian's package archive.
 system-packages:
