@@ -88,11 +88,12 @@ async def listen(port: int, key: str, tracks: list[str], until: float, seen: See
                 seen.first_bytes.append(time.monotonic() - asked)
                 status = int(head.split(" ", 2)[1])
                 length = int(head.split("content-length: ")[1].split("\r\n")[0])
-                await asyncio.wait_for(reader.readexactly(length), 30)
+                body = await asyncio.wait_for(reader.readexactly(length), 30)
                 seen.answers += 1
                 seen.size += length
                 if status != 206:
-                    seen.errors.append(f"{status} {head[:200]}" if status != 416 else "416")
+                    words = body[:300].decode(errors="replace")
+                    seen.errors.append(f"{status} {words}" if status != 416 else "416")
                     break
             except (OSError, ValueError, IndexError, asyncio.IncompleteReadError) as error:
                 seen.errors.append(repr(error)[:200])
