@@ -72,8 +72,10 @@ def address(hostile: Path) -> Iterator[str]:
         yield f"http://127.0.0.1:{port}"
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser(program: Callable[[str], str]) -> Iterator[Browser]:
+    """A browser for the tests of one module: while it is driven, this thread has an event loop at
+    work, and no other test could run one."""
     path = program("chromium")
     with sync_playwright() as playwright:
         found = playwright.chromium.launch(executable_path=path, args=FLAGS)
