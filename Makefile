@@ -33,10 +33,10 @@ lint: $(VENV)/.ready
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-test: lint schemas node-clients
+test: lint schemas
 	$(BIN)/pytest -m "not long" -n 2 $(TESTS)
 
-test-long: $(VENV)/.ready
+test-long: $(VENV)/.ready node-clients
 	$(BIN)/pytest -m long $(TESTS)
 
 bench: $(VENV)/.ready

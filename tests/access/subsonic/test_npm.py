@@ -14,7 +14,7 @@ from longplay.access.subsonic import absent
 from tests.access.subsonic import clients
 from tests.access.subsonic.serving import serving
 
-pytestmark = pytest.mark.real
+pytestmark = [pytest.mark.real, pytest.mark.long]
 
 MODULE = Path(sys.prefix) / "node" / "node_modules" / "subsonic-api" / "lib" / "index.js"
 SCRIPT = Path(__file__).with_name("subsonic_api.mjs")
