@@ -28,6 +28,7 @@ import scipy.io.wavfile
 import scipy.signal
 from numpy.typing import NDArray
 
+from benchmarks.data import DATA
 from longplay.audio.decode import decode, decoder_name
 from longplay.audio.fingerprint import fingerprint
 from longplay.audio.resample import FINGERPRINT_RATE as RATE
@@ -154,7 +155,7 @@ def interval(by_recording: dict[str, list[bool]], rng: np.random.Generator) -> t
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("data", type=Path)
+    parser.add_argument("data", type=Path, nargs="?", default=DATA)
     parser.add_argument("--recordings", type=int, default=20_000)
     parser.add_argument("--clips", type=int, default=2)
     parser.add_argument("--work", type=Path)

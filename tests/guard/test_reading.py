@@ -250,3 +250,10 @@ def test_maps_are_judged_before_anything_is_read(tmp_path: Path) -> None:
 def test_a_log_that_is_not_there_is_told_in_one_line(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="no such file or directory"):
         list(read(tmp_path / "none", {}, Counts()))
+
+
+def test_where_a_line_names_nobody_its_address_stands(tmp_path: Path) -> None:
+    log = line(account=7, address="192.0.2.1") + line(account=None, address="192.0.2.2") * 2
+    found, names, _ = events(tmp_path, log)
+    assert len(found) == 3
+    assert set(names.values()) == {b"7", b"192.0.2.2"}

@@ -27,7 +27,7 @@ FILE = "access.log.jsonl"
 
 LOCK = "access.log.lock"
 
-Action = Literal["play", "skip", "download", "search", "browse"]
+Action = Literal["play", "skip", "download"]
 
 MOST_WAITING = 20_000
 """Events that wait to be written, while a disk hangs; what comes then is counted, and lost."""

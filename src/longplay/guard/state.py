@@ -62,7 +62,7 @@ COLUMNS = QUARTERS + 8
 """Numbers that are kept of an account."""
 
 STATE_BYTES = COLUMNS * 8 + FILTER_WORDS * 8 + SAMPLE * 8
-"""What an account costs: under 1 KB, so that a million accounts fit into 1 GB."""
+"""What is kept of an account to judge by."""
 
 TAKEN_SECONDS = 30
 """From here on a track was heard and not only tried (what charts count as a play)."""

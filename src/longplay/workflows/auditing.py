@@ -1,7 +1,7 @@
 """`audit`: which archived recordings are in somebody's corpus. Nothing of the corpus is kept.
 
 What was heard is noted entry by entry in a journal, so that an audit that was stopped goes on; the
-journal goes when the audit is done. Formats and layouts: docs/audit.md
+journal goes when the audit is done. Formats and layouts: docs/identify.md
 """
 
 from __future__ import annotations

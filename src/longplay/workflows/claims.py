@@ -167,13 +167,6 @@ def erase_person(archive: Archive, identity: str, *, words: bool = False) -> Non
     archive.ledger.scrub()
 
 
-def withdrawn_objects(archive: Archive) -> tuple[frozenset[bytes], int]:
-    """The roots of all objects that are withdrawn now, also those that came after the claim was
-    upheld, and the position of the log up to which claims were looked at."""
-    now = withdrawing.standing(archive)
-    return now.roots, now.position
-
-
 def reserved_recordings(archive: Archive) -> frozenset[int]:
     """The held recordings, by their ids of today, of which text and data mining is reserved."""
     return withdrawing.reserved(archive).recordings

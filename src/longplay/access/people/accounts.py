@@ -11,7 +11,6 @@ from __future__ import annotations
 import base64
 import hashlib
 import hmac
-import re
 import secrets
 import sqlite3
 from dataclasses import dataclass
@@ -150,14 +149,6 @@ def set_password(people: People, name: str, password: str, *, once: bool = False
         )
         _end_sessions(connection, found.id)
         return _by_id(connection, found.id)
-
-
-def set_language(people: People, account: int, language: str | None) -> None:
-    """Note the language that somebody wants pages in (BCP 47)."""
-    if language is not None and not re.fullmatch(r"[A-Za-z0-9-]{2,35}", language):
-        raise UsageError("is no language", where=language[:40])
-    with people.write() as connection:
-        connection.execute("UPDATE account SET language = ? WHERE id = ?", (language, account))
 
 
 def remove(people: People, name: str) -> None:

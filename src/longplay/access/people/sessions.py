@@ -74,14 +74,6 @@ def end(people: People, token: str) -> None:
         connection.execute("DELETE FROM session WHERE hash = ?", (_digest(token),))
 
 
-def end_others(people: People, account: int, token: str) -> None:
-    """End all sessions of an account but one."""
-    with people.write(durably=True) as connection:
-        connection.execute(
-            "DELETE FROM session WHERE account = ? AND hash <> ?", (account, _digest(token))
-        )
-
-
 def _signer(people: People) -> Signer:
     return Signer(people.secrets.derived("sessions"), digest_method=hashlib.sha256)
 

@@ -89,19 +89,6 @@ def bring(
         _bound(connection, "rating", account)
 
 
-def averages(people: People, things: Sequence[str]) -> dict[str, float]:
-    """What all accounts give things on average."""
-    found = {}
-    with people.read() as connection:
-        for thing in things:
-            row = connection.execute(
-                "SELECT avg(stars) FROM rating WHERE thing = ?", (thing,)
-            ).fetchone()
-            if row[0] is not None:
-                found[thing] = float(row[0])
-    return found
-
-
 def _check(things: Sequence[str]) -> None:
     if any(not thing or len(thing) > LONGEST_ID for thing in things):
         raise UsageError(f"an id has 1 to {LONGEST_ID} characters")

@@ -97,7 +97,10 @@ def fill(
     data: Bytes, spans: Spans, kind: int, word: Bytes, key: np.uint64, row: Any, at: int
 ) -> bool:
     """Write one event from the places of its fields. False: it is none, for want of a time, an
-    account, or a track that is taken."""
+    account, or a track that is taken. Where nobody is named the address stands for the account,
+    in `spans` too."""
+    if spans[2] < 0:
+        spans[2], spans[3] = spans[4], spans[5]
     if spans[0] < 0 or spans[2] < 0 or spans[3] <= spans[2]:
         return False
     time = time_of(data, spans[0], spans[1])
