@@ -155,6 +155,7 @@ def _time(text: str) -> str:
     """A time that a server wrote, as we write it; now where it cannot be read."""
     try:
         moment = datetime.fromisoformat(text)
-    except ValueError:
+        moment = moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)
+    except (ValueError, OverflowError):
         return clock.timestamp()
-    return clock.text_of(moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC))
+    return clock.text_of(moment)

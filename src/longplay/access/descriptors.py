@@ -8,6 +8,7 @@ import errno
 import os
 import threading
 from collections import OrderedDict
+from collections.abc import Callable
 from pathlib import Path
 
 MOST = 512
@@ -34,9 +35,9 @@ class Descriptor:
         self.size = facts.st_size
         self.waits = NO_WAIT is None
 
-    def __del__(self) -> None:
+    def __del__(self, close: Callable[[int], None] = os.close) -> None:
         if self.number >= 0:
-            os.close(self.number)
+            close(self.number)  # `os` may be gone by now: the process ends
 
     def read(self, start: int, length: int) -> bytes:
         """At most `length` bytes from `start`; it may wait for a disk. Raises OSError."""

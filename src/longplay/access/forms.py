@@ -16,7 +16,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Annotated
 
-from fastapi import Depends, Request
+from fastapi import Depends, Path, Request
 from fastapi.responses import Response
 from markupsafe import Markup
 from starlette.datastructures import UploadFile
@@ -39,6 +39,10 @@ MOST_BYTES = 8 * 1024 * 1024
 
 MOST_FIELDS = 1000
 """Of one form."""
+
+
+Number = Annotated[int, Path(ge=0, lt=2**63)]
+"""The number of a row in an address."""
 
 
 @dataclass(frozen=True, slots=True)

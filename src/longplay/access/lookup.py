@@ -76,10 +76,11 @@ async def look_up(
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if kind not in TYPES:
         return answers.refuse(415, "media-type", f"send {' or '.join(TYPES)}")
-    body = bytearray()
+    body, lines = bytearray(), 0
     async for chunk in request.stream():
         body += chunk
-        if len(body) > MAX_BYTES or body.count(b"\n") > MAX_LINES:
+        lines += chunk.count(b"\n")
+        if len(body) > MAX_BYTES or lines > MAX_LINES:
             words = f"at most {MAX_LINES:,} lines and {MAX_BYTES:,} bytes at a time"
             return answers.refuse(413, "too-large", words)
     rows = await run_in_threadpool(_rows, context(request), bytes(body))

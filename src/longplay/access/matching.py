@@ -120,6 +120,7 @@ _REMARKS = re.compile(
 
 
 def _bare(text: str) -> str:
+    text = " ".join(text.split())  # runs of spaces would be walked through again and again
     return _REMARKS.sub("", text) or text
 
 

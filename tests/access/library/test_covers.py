@@ -145,3 +145,9 @@ def test_the_oldest_pictures_go_when_there_are_too_many(tmp_path: Path) -> None:
         os.utime(path, (number, number))
     covers.sweep(tmp_path, 350)
     assert sorted(path.name for path in folder.iterdir()) == ["7.jpg", "8.jpg", "9.jpg"]
+
+
+def test_a_picture_whose_exif_is_cut_off_is_none() -> None:
+    out = io.BytesIO()
+    Image.new("RGB", (8, 8)).save(out, "PNG", exif=b"Exif\0\0II*\0")
+    assert covers.shrink(out.getvalue(), 64) is None

@@ -325,7 +325,7 @@ def test_the_secret_lies_outside_and_is_its_owners_alone(tmp_path: Path) -> None
 
 
 def test_a_session_is_what_its_cookie_proves(people: People, ann: int, time: Clock) -> None:
-    cookie = sessions.begin(people, ann)
+    cookie = sessions.begin(people, ann, accounts.proof_of(people, ann))
     found = sessions.of_cookie(people, cookie)
     assert found is not None and found.account.name == "Ann"
     value, _, signature = cookie.rpartition(".")
@@ -343,12 +343,15 @@ def test_a_cookie_signed_by_another_archive_is_worth_nothing(
 ) -> None:
     with People(tmp_path / "other.sqlite3", secrets.load(tmp_path / "other")) as other:
         accounts.add(other, "Ann", "admin", PASSWORD)
-        assert sessions.of_cookie(people, sessions.begin(other, 1)) is None
+        assert (
+            sessions.of_cookie(people, sessions.begin(other, 1, accounts.proof_of(other, 1)))
+            is None
+        )
 
 
 def test_a_session_ends_with_logout_password_and_account(people: People, ann: int) -> None:
     def begun() -> str:
-        return sessions.begin(people, ann)
+        return sessions.begin(people, ann, accounts.proof_of(people, ann))
 
     cookie = begun()
     found = sessions.of_cookie(people, cookie)
@@ -377,8 +380,11 @@ def test_a_key_of_a_disabled_account_is_worth_nothing_at_once(people: People) ->
 
 
 def test_sessions_of_one_account_are_bounded(people: People, ann: int) -> None:
-    first = sessions.begin(people, ann)
-    cookies = [sessions.begin(people, ann) for _ in range(sessions.MOST + 5)]
+    first = sessions.begin(people, ann, accounts.proof_of(people, ann))
+    cookies = [
+        sessions.begin(people, ann, accounts.proof_of(people, ann))
+        for _ in range(sessions.MOST + 5)
+    ]
     assert sessions.of_cookie(people, cookies[-1]) is not None
     with people.read() as connection:
         assert connection.execute("SELECT count(*) FROM session").fetchone()[0] == sessions.MOST

@@ -21,7 +21,9 @@ def ann(web: TestClient) -> int:
     people = web.app.state.context.people  # type: ignore[attr-defined]
     known = [one for one in accounts.list_all(people) if one.name == "ann"]
     account = known[0] if known else accounts.add(people, "ann", "member").account
-    web.cookies.set(COOKIE, sessions.begin(people, account.id))
+    web.cookies.set(
+        COOKIE, sessions.begin(people, account.id, accounts.proof_of(people, account.id))
+    )
     return int(account.id)
 
 

@@ -43,9 +43,20 @@ def read(cursor: str, *kinds: type) -> list[Any]:
         raise wrong from error
     if not isinstance(place, list) or [type(part) for part in place] != list(kinds):
         raise wrong
+    if any(isinstance(part, str) and not _is_text(part) for part in place):
+        raise wrong
     if any(isinstance(part, int) and not 0 <= part < 1 << 64 for part in place):
         raise wrong
     return place
+
+
+def _is_text(part: str) -> bool:
+    """Whether it can be written down: JSON may hold halves of letters."""
+    try:
+        part.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def page(

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import io
 import secrets
+import struct
 import threading
 import warnings
 from contextlib import suppress
@@ -179,7 +180,8 @@ def shrink(data: bytes, side: int) -> bytes | None:
             out = io.BytesIO()
             _flat(small).save(out, "JPEG", quality=QUALITY, optimize=True)
             return out.getvalue()
-    except (OSError, ValueError, ArithmeticError, SyntaxError, LookupError, TypeError, EOFError):
+    except (OSError, ValueError, ArithmeticError, SyntaxError, LookupError, TypeError, EOFError,
+            struct.error):  # fmt: skip
         return None  # what Pillow raises for damaged files
     except Image.DecompressionBombError:
         return None

@@ -162,8 +162,14 @@ def remove(people: People, name: str) -> None:
 
 
 def by_password(people: People, name: str, password: str, address: str) -> Listener:
-    """Who logs in. Raises ThrottledError when attempts come too fast, and AccessError, the same
-    for an unknown name, a wrong password and a disabled account."""
+    """Who logs in. Raises as `proved` does."""
+    return proved(people, name, password, address)[0]
+
+
+def proved(people: People, name: str, password: str, address: str) -> tuple[Listener, str]:
+    """Who logs in, and the hash that proves it: what rests on the password counts only as long as
+    that is the account's. Raises ThrottledError when attempts come too fast, and AccessError, the
+    same for an unknown name, a wrong password and a disabled account."""
     throttle.attempt(people, name, address)
     with people.read() as connection:
         row = connection.execute(
@@ -176,8 +182,8 @@ def by_password(people: People, name: str, password: str, address: str) -> Liste
     throttle.succeeded(people, name, address)
     found = account_of(row[:-1])
     if passwords.is_outdated(stored):
-        _hash_again(people, found.id, stored, password)
-    return listener_of(found)
+        stored = _hash_again(people, found.id, stored, password)
+    return listener_of(found), stored
 
 
 def with_hash(people: People, name: str) -> tuple[Account, str] | None:
@@ -188,6 +194,15 @@ def with_hash(people: People, name: str) -> tuple[Account, str] | None:
             f"SELECT {COLUMNS}, password FROM account WHERE key = ?", (names.key(name),)
         ).fetchone()
     return (account_of(row[:-1]), row[-1]) if row else None
+
+
+def proof_of(people: People, account: int) -> str:
+    """The hash of the password that an account has now. Raises AccessError."""
+    with people.read() as connection:
+        row = connection.execute("SELECT password FROM account WHERE id = ?", (account,)).fetchone()
+    if row is None:
+        raise AccessError("there is no such account", hint="see `longplay account list`")
+    return str(row[0])
 
 
 def is_password(people: People, account: int, password: str) -> bool:
@@ -337,13 +352,14 @@ def _hashed(password: str, name: str) -> str:
     return passwords.hashed(password)
 
 
-def _hash_again(people: People, account: int, stored: str, password: str) -> None:
+def _hash_again(people: People, account: int, stored: str, password: str) -> str:
     fresh = passwords.hashed(password)
     with people.write() as connection:
         connection.execute(
             "UPDATE account SET password = ? WHERE id = ? AND password = ?",
             (fresh, account, stored),
         )
+    return fresh
 
 
 def _new_key() -> tuple[str, bytes]:

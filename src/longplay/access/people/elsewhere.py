@@ -82,6 +82,9 @@ def liked(
             page = {"query": "", "artistCount": "0", "albumCount": "0", "songCount": str(PAGE)}
             answer = ask("search3", page | {"songOffset": str(offset)})
             found |= dict.fromkeys(answer.liked)
+            if len(found) > likes.MOST:
+                words = f"has more than {likes.MOST:,} stars and ratings"
+                raise InputError(words, where=addresses.shown(base))
             if answer.songs < PAGE:
                 break
     return tuple(found)

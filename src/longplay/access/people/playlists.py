@@ -254,6 +254,10 @@ def _check(name: str, comment: str, entries: Sequence[str]) -> None:
             f"a playlist's name has at most {LONGEST_NAME} characters, its comment"
             f" {LONGEST_COMMENT}"
         )
+    try:
+        "\0".join((name, comment, *entries)).encode()
+    except UnicodeEncodeError as error:
+        raise UsageError("a name has letters that cannot be written down") from error
     if len(entries) > MOST_ENTRIES:
         raise UsageError(f"a playlist has at most {MOST_ENTRIES} tracks")
     if any(len(one) > LONGEST_ID for one in entries):

@@ -18,6 +18,7 @@ from longplay import clock
 from longplay.access.people import accounts
 from longplay.access.people.accounts import Account
 from longplay.access.people.store import People
+from longplay.errors import AccessError
 
 LASTS = timedelta(days=30)
 """After which one logs in again, however often one came."""
@@ -34,16 +35,20 @@ class Session:
     account: Account
 
 
-def begin(people: People, account: int) -> str:
-    """A new session; its cookie's value."""
+def begin(people: People, account: int, proof: str) -> str:
+    """A new session of an account whose password has the hash `proof`; its cookie's value. Raises
+    AccessError when it has another one by now."""
     token = secrets.token_urlsafe(24)
     now = clock.now()
     with people.write() as connection:
         connection.execute("DELETE FROM session WHERE expires <= ?", (clock.text_of(now),))
-        connection.execute(
-            "INSERT INTO session VALUES (?, ?, ?, ?)",
-            (_digest(token), account, clock.text_of(now), clock.text_of(now + LASTS)),
+        begun = connection.execute(
+            "INSERT INTO session SELECT ?, id, ?, ? FROM account"
+            " WHERE id = ? AND password = ? AND NOT disabled",
+            (_digest(token), clock.text_of(now), clock.text_of(now + LASTS), account, proof),
         )
+        if not begun.rowcount:
+            raise AccessError("the password has been changed meanwhile", hint="log in again")
         connection.execute(
             "DELETE FROM session WHERE account = ?1 AND hash NOT IN (SELECT hash FROM session"
             " WHERE account = ?1 ORDER BY created DESC LIMIT ?2)",

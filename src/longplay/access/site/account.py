@@ -12,7 +12,7 @@ from fastapi.responses import JSONResponse, RedirectResponse, Response
 from longplay.access import bringing, visitor
 from longplay.access.bringing import Brought
 from longplay.access.context import context
-from longplay.access.forms import Checked, Fields
+from longplay.access.forms import Checked, Fields, Number
 from longplay.access.listener import COOKIE, session_of
 from longplay.access.people import accounts, elsewhere, sessions
 from longplay.access.people.accounts import Account
@@ -39,11 +39,12 @@ def log_in(request: Request, said: Checked) -> Response:
     """Log in, and go where one was about to go."""
     people, name = context(request).people, said.text("name")
     try:
-        found = accounts.by_password(people, name, said.text("password"), address(request))
+        password = said.text("password")
+        found, proof = accounts.proved(people, name, password, address(request))
+        assert found.account is not None
+        cookie = sessions.begin(people, found.account, proof)
     except AccessError as error:
         return _login(request, said.text("next"), name, error)
-    assert found.account is not None
-    cookie = sessions.begin(people, found.account)
     if found.role is None:
         return _signed_in(request, cookie, "/account/password")
     return _signed_in(request, cookie, local(said.text("next")))
@@ -99,7 +100,8 @@ def change_password(request: Request, said: Checked) -> Response:
         accounts.set_password(people, account.name, said.text("new"))
     except (UsageError, AccessError) as error:
         return _password(request, account, error)
-    return _signed_in(request, sessions.begin(people, account.id), "/account")
+    cookie = sessions.begin(people, account.id, accounts.proof_of(people, account.id))
+    return _signed_in(request, cookie, "/account")
 
 
 @router.post("/account/keys")
@@ -116,7 +118,7 @@ def add_key(request: Request, said: Checked) -> Response:
 
 
 @router.post("/account/keys/{number}/revoke")
-def revoke_key(number: int, request: Request, _: Checked) -> Response:
+def revoke_key(number: Number, request: Request, _: Checked) -> Response:
     """End an API key."""
     found = signed_in(request)
     if isinstance(found, Response):
@@ -139,7 +141,7 @@ def add_app_password(request: Request, said: Checked) -> Response:
 
 
 @router.post("/account/app-passwords/{number}/revoke")
-def revoke_app_password(number: int, request: Request, _: Checked) -> Response:
+def revoke_app_password(number: Number, request: Request, _: Checked) -> Response:
     """End an app password."""
     found = signed_in(request)
     if isinstance(found, Response):

@@ -8,7 +8,7 @@ from fastapi import APIRouter, Request
 from fastapi.responses import RedirectResponse, Response
 
 from longplay.access.context import context
-from longplay.access.forms import Checked
+from longplay.access.forms import Checked, Number
 from longplay.access.listener import session_of
 from longplay.access.people import accounts, passwords
 from longplay.access.people.listeners import Role
@@ -46,7 +46,7 @@ def add(request: Request, said: Checked) -> Response:
 
 
 @router.post("/{number}/{action}")
-def change(number: int, action: str, request: Request, said: Checked) -> Response:
+def change(number: Number, action: str, request: Request, said: Checked) -> Response:
     """Disable or enable an account, change its role, or give it a one-time password."""
     refused = _refused(request)
     if refused:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from dataclasses import replace
 from functools import partial
 
@@ -88,17 +89,27 @@ def _content(here: Context, found: Found, act: Act, signed_in: bool, heard: Hear
     )
 
 
+MOST_WAITING = 4
+"""Requests that may hold up a thread until a copy is made: others need the threads too."""
+
+_waiting = threading.BoundedSemaphore(MOST_WAITING)
+
+
 def _made(
     maker: Maker, asked: Conditions, content: Content, job: Job, *, estimate: bool
 ) -> Response:
     """A copy: from the cache like any file, or while it is made. Who asks for a later range of one
-    that is not there yet waits until it is."""
+    that is not there yet waits until it is; where too many wait, all of it comes, as a server may
+    answer (RFC 9110, section 14.2)."""
     tag = f"{job.object}-{job.recipe.name}"
     media_type = MADE[job.recipe.format]
     path = maker.kept(job)
     later = asked.range and not asked.range.startswith(b"bytes=0-")
-    if path is None and later and asked.method == "GET":
-        path = maker.whole(job)
+    if path is None and later and asked.method == "GET" and _waiting.acquire(blocking=False):
+        try:
+            path = maker.whole(job)
+        finally:
+            _waiting.release()
     if path is not None:
         copy = Content(path, path.stat().st_size, tag, media_type, content.still, content.reserved,
                        sent=content.sent)  # fmt: skip

@@ -131,16 +131,23 @@ def _by_token(people: People, name: str, token: str, salt: str, address: str) ->
 def _by_password(people: People, name: str, password: str, address: str) -> Known:
     known = accounts.with_hash(people, name)
     is_open = known is not None and not known[0].disabled
-    if known is not None and is_open and _memory.knows(people, name, password, known[1]):
+    if (
+        known is not None
+        and is_open
+        and _memory.knows(people, _asks(name, password, address), known[1])
+    ):
         return Known(accounts.listener_of(known[0]), by_password=True)
     found = accounts.by_plain_app_password(people, name, password)
     if found is not None:
         return Known(found)
-    found = accounts.by_password(people, name, password, address)
-    known = accounts.with_hash(people, name)
-    if known is not None:
-        _memory.remember(people, name, password, known[1])
-    return Known(found, by_password=True)
+    listener, proof = accounts.proved(people, name, password, address)
+    _memory.remember(people, _asks(name, password, address), proof)
+    return Known(listener, by_password=True)
+
+
+def _asks(name: str, password: str, address: str) -> str:
+    """Who asks with what from where: others who guess are held up as if nobody had asked."""
+    return "\0".join((names.key(name), address, password))
 
 
 def decoded(password: str) -> str:
@@ -166,23 +173,23 @@ class _Memory:
     _lock: threading.Lock = field(default_factory=threading.Lock)
     _hashes: OrderedDict[bytes, str] = field(default_factory=OrderedDict)
 
-    def knows(self, people: People, name: str, password: str, stored: str) -> bool:
+    def knows(self, people: People, asks: str, stored: str) -> bool:
         """Whether this password was found right, against the hash that is kept now."""
-        digest = self._digest(people, name, password)
+        digest = self._digest(people, asks)
         with self._lock:
             return self._hashes.get(digest) == stored
 
-    def remember(self, people: People, name: str, password: str, stored: str) -> None:
+    def remember(self, people: People, asks: str, stored: str) -> None:
         """Note that a password is right."""
-        digest = self._digest(people, name, password)
+        digest = self._digest(people, asks)
         with self._lock:
             self._hashes[digest] = stored
             self._hashes.move_to_end(digest)
             while len(self._hashes) > REMEMBERED:
                 self._hashes.popitem(last=False)
 
-    def _digest(self, people: People, name: str, password: str) -> bytes:
-        text = "\0".join((str(people.path), names.key(name), password))
+    def _digest(self, people: People, asks: str) -> bytes:
+        text = f"{people.path}\0{asks}"
         return hashlib.blake2b(text.encode(errors="replace"), key=self._key).digest()
 
 

@@ -48,7 +48,10 @@ def get_playlists(call: Call) -> Tree:
     told = []
     for one in playlists.listing(call.people, account):
         if owner is None or one.owner_id == account:
-            whole = playlists.read(call.people, account, one.id)
+            try:
+                whole = playlists.read(call.people, account, one.id)
+            except AccessError:  # hidden or deleted in this moment
+                continue
             told.append(_shape(call, whole, call.view.tracks(whole.entries)))
     return {"playlists": {"playlist": told}}
 
