@@ -204,4 +204,4 @@ def test_the_description_is_a_page_that_needs_no_other_host(served: Served) -> N
 @pytest.mark.parametrize("kind", ["/api/releases", "/api/claims", "/claims"])
 def test_a_cursor_with_half_a_letter_is_none(served: Served, kind: str) -> None:
     cursor = cursors.write("\ud800", "x")
-    assert served.web.get(kind, params={"cursor": cursor}).status_code in (200, 400)
+    assert served.web.get(kind, params={"cursor": cursor}).status_code in (200, 400, 404)

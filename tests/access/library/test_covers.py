@@ -127,10 +127,12 @@ def test_hostile_pictures_are_none(data: bytes) -> None:
 @pytest.mark.parametrize("form", ["PNG", "JPEG", "WEBP", "GIF"])
 def test_all_modes_of_pictures_become_jpeg(mode: str, form: str) -> None:
     out = io.BytesIO()
+    picture = Image.new(mode, (90, 30))
     try:
-        Image.new(mode, (90, 30)).save(out, form)
-    except (OSError, ValueError):
-        pytest.skip("there is no such picture")
+        picture.save(out, form)
+    except (OSError, ValueError):  # JPEG has no transparency, and so on
+        out.seek(0)
+        picture.convert("RGB").save(out, form)
     found = covers.shrink(out.getvalue(), 64)
     assert found is not None
     assert (opened(found).mode, opened(found).size) == ("RGB", (64, 21))
