@@ -50,6 +50,7 @@ def _pages(here: Context, reserved: Reserved) -> Iterator[str]:
         identity = ids.text("rec", key)
         yield f"/recordings/{identity}"
         yield f"/api/recordings/{identity}*"
+        yield f"/api/catalogue/{identity}"
 
 
 def _files(here: Context, reserved: Reserved) -> Iterator[str]:

@@ -150,7 +150,7 @@ def test_another_process_builds_the_same(shelf: Shelf, monkeypatch: pytest.Monke
 
 def test_what_killed_builds_leave_is_removed(shelf: Shelf) -> None:
     folder = cache(shelf)
-    folder.mkdir(parents=True)
+    folder.mkdir(parents=True, exist_ok=True)
     for name in ("half.part", "half.part-texts", "library-1-1-dead.sqlite3"):
         (folder / name).write_bytes(b"half of it")
     assert titles(shelf.view())
@@ -166,7 +166,7 @@ def test_what_killed_builds_leave_is_removed(shelf: Shelf) -> None:
 )
 def test_a_pointer_to_nothing_is_no_library(shelf: Shelf, pointer: str) -> None:
     folder = cache(shelf)
-    folder.mkdir(parents=True)
+    folder.mkdir(parents=True, exist_ok=True)
     (folder / building.POINTER).write_text(pointer)
     assert building.current(folder) is None
     assert titles(shelf.view())

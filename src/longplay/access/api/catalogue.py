@@ -196,7 +196,14 @@ def _show(request: Request, identity: str, prefix: str | None) -> Response:
     document = models.Shown(
         asked=shown.asked, found=found, sources=sources(known.snapshot, _named(shown))
     )
-    return documents.tell(request, document)
+    reserved = any(_recordings(one) & here.reserved().recordings for one in shown.found)
+    return documents.tell(request, document, reserved=reserved)
+
+
+def _recordings(found: Thing) -> set[int]:
+    """The recordings that a thing is of, or has."""
+    own = found.id if found.kind == "recording" else found.recording
+    return {ids.parse(one)[1] for one in (own, *(line.recording for line in found.tracks)) if one}
 
 
 def _told(here: Context, known: Known, found: Thing) -> models.Thing | None:
