@@ -23,6 +23,9 @@ from longplay.errors import ArchiveError
 FOLDER = "LONGPLAY_SERVED"
 """Environment variable by which worker processes learn which archive they serve."""
 
+WARM = "LONGPLAY_WARM"
+"""Environment variable by which they learn whether listeners are to come."""
+
 BACKLOG = 1024
 """Connections that wait for a free worker."""
 
@@ -33,10 +36,12 @@ START_SECONDS, STOP_SECONDS, TRY_SECONDS = 60.0, 10.0, 0.1
 """Longest waits for a server in the background to answer and to end; the pause between looks."""
 
 
-def serve(folder: Path, *, host: str, port: int, workers: int) -> None:
-    """Serve the archive in `folder` until the process is told to stop. Raises ArchiveError."""
+def serve(folder: Path, *, host: str, port: int, workers: int, warm: bool = True) -> None:
+    """Serve the archive in `folder` until the process is told to stop; `warm` says that it gets
+    ready for listeners first. Raises ArchiveError."""
     open_archive(folder).ledger.close()  # told here, in one line, rather than by each worker
     os.environ[FOLDER] = str(folder.resolve())
+    os.environ[WARM] = "1" if warm else ""
     Server(
         f"{__name__}:application",
         address=host,
@@ -80,7 +85,7 @@ def in_background(folder: Path, port: int) -> Iterator[None]:
 
 def _serve_alone(folder: Path, port: int) -> None:
     die_with_parent(signal.SIGTERM)
-    serve(folder, host=LOOPBACK, port=port, workers=1)
+    serve(folder, host=LOOPBACK, port=port, workers=1, warm=False)
 
 
 def _answers(port: int) -> bool:
@@ -93,5 +98,6 @@ def application() -> object:
     """The application of a worker process."""
     die_with_parent(signal.SIGTERM)
     made = create_app(Path(os.environ[FOLDER]))
-    warming.begin(made.state.context)
+    if os.environ.get(WARM):
+        warming.begin(made.state.context)
     return made
