@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from longplay.access.people import accounts
+from longplay.access.people import accounts, passwords
 from longplay.access.subsonic import authentication
 from tests.access.subsonic.conftest import PASSWORDS, Caller, Rest
 
@@ -71,8 +71,12 @@ def test_a_password_that_was_changed_counts_no_more(rest: Rest) -> None:
 def test_a_right_password_is_hashed_once(rest: Rest, monkeypatch: pytest.MonkeyPatch) -> None:
     caller = calling(rest, u="member", p=PASSWORDS["member"])
     caller.ok("ping")
-    monkeypatch.setattr(accounts, "by_password", lambda *_: pytest.fail("hashed again"))
+    hashed: list[str] = []
+    monkeypatch.setattr(passwords, "verify", lambda _, password: hashed.append(password))
     caller.ok("ping")
+    assert hashed == []
+    assert calling(rest, u="member", p="another password").code("ping") == 40
+    assert hashed == ["another password"]
 
 
 def test_a_one_time_password_opens_nothing_here(rest: Rest) -> None:
