@@ -12,6 +12,7 @@ from pathlib import Path
 from fastapi import Request
 
 from longplay import clock
+from longplay.access.beside import Beside
 from longplay.access.known import Known, Remembered
 from longplay.access.library.covers import Hears
 from longplay.access.library.library import Library
@@ -75,6 +76,8 @@ class Context:
     _answers: dict[tuple[bytes, Act, bool], Leave] = field(default_factory=dict)
     _library: Library = field(init=False)
     _counting: Counting = field(init=False)
+    beside: Beside = field(default_factory=lambda: Beside("warming"))
+    """Where a server gets ready."""
 
     log: AccessLog = field(init=False)
     maker: Maker = field(init=False)
@@ -90,6 +93,9 @@ class Context:
     def close(self) -> None:
         """Stop what is under way, and write down what waits to be."""
         self.maker.close()
+        for working in (self._library, self._known, self._counting, self.oai, self.beside):
+            if working is not None:
+                working.close()
         self.log.close()
         self.people.close()
 

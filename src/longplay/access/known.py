@@ -8,17 +8,20 @@ be shown or played of them is asked of the gate each time, and needs none of thi
 from __future__ import annotations
 
 import threading
+from contextlib import suppress
 from dataclasses import dataclass, field
 
 import numpy as np
 
 from longplay import clock
+from longplay.access.beside import Beside
 from longplay.archive import Archive
 from longplay.catalogue import layout
 from longplay.catalogue.search import opening
 from longplay.catalogue.search.candidates import Keys, among
 from longplay.catalogue.search.opening import Opened
 from longplay.catalogue.snapshot import Snapshot, open_current
+from longplay.errors import LongplayError
 from longplay.ledger import log, queries
 
 SHARE = 0.05
@@ -64,7 +67,7 @@ class Remembered:
     archive: Archive
     _lock: threading.Lock = field(default_factory=threading.Lock)
     _known: Known | None = None
-    _reading: bool = False
+    _reading: Beside = field(default_factory=lambda: Beside("known"))
     _looked: float = 0.0
 
     def now(self) -> Known:
@@ -79,26 +82,22 @@ class Remembered:
                 return self._known
         now = clock.monotonic()
         due = max(known.at + known.seconds / SHARE, self._looked + LOOK_SECONDS)
-        if not self._reading and now > due:
+        if not self._reading.is_busy and now > due:
             self._looked = now
             with self.archive.ledger.read() as connection:
                 grown = log.head(connection) != known.head
             if grown:
-                self._read_beside(known)
+                self._reading.begin(self._refresh)
         return known
 
-    def _read_beside(self, known: Known) -> None:
-        with self._lock:
-            if self._reading or self._known is not known:
-                return
-            self._reading = True
-        threading.Thread(target=self._refresh, daemon=True).start()
+    def close(self) -> None:
+        """Wait for what is being read, but not for ever."""
+        self._reading.close()
 
     def _refresh(self) -> None:
-        try:
+        """What fails here is told to who asks next, or has been mended by then."""
+        with suppress(LongplayError):
             self._known = self._read()
-        finally:
-            self._reading = False
 
     def _read(self) -> Known:
         started = clock.monotonic()

@@ -8,14 +8,15 @@ and what was counted last is shown meanwhile. Nothing in it names a work.
 from __future__ import annotations
 
 import json
-import threading
 from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import partial
 
 import numpy as np
 import sqlalchemy as sa
 
 from longplay import clock
+from longplay.access.beside import Beside
 from longplay.access.known import SHARE, Known
 from longplay.archive import Archive
 from longplay.catalogue import corrections, imports
@@ -116,10 +117,9 @@ class Counting:
     """What was counted last, for all threads of a process."""
 
     archive: Archive
-    _lock: threading.Lock = field(default_factory=threading.Lock)
     _found: Preserved | None = None
     _growth: Growth = field(default_factory=Growth)
-    _thread: threading.Thread | None = None
+    _counting: Beside = field(default_factory=lambda: Beside("counting"))
 
     def now(self, known: Known) -> Preserved | None:
         """The figures of today; those of before while counting takes longer than a moment, and None
@@ -127,22 +127,18 @@ class Counting:
         found = self._found
         if found and (found.snapshot, found.head) == (known.snapshot.number, known.head):
             return found
-        thread = self._begin(known)
-        if thread is not None:
-            thread.join(WAIT_SECONDS)
+        if found is None or self._is_due(found):
+            self._counting.begin(partial(self._count, known)).join(WAIT_SECONDS)
         return self._found
 
-    def _begin(self, known: Known) -> threading.Thread | None:
-        """What counts, begun if it is due; None while the figures of before have to do."""
-        with self._lock:
-            if self._thread is not None and self._thread.is_alive():
-                return self._thread if self._found is None else None
-            found = self._found
-            if found and clock.monotonic() < found.at + found.seconds / SHARE:
-                return None
-            self._thread = threading.Thread(target=self._count, args=(known,), daemon=True)
-            self._thread.start()
-            return self._thread
+    def _is_due(self, found: Preserved) -> bool:
+        """Whether to count again; else the figures of before have to do."""
+        rested = clock.monotonic() >= found.at + found.seconds / SHARE
+        return rested and not self._counting.is_busy
+
+    def close(self) -> None:
+        """Wait for what is being counted, but not for ever."""
+        self._counting.close()
 
     def _count(self, known: Known) -> None:
         """What fails here is tried again by the next who asks."""

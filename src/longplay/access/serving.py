@@ -8,6 +8,7 @@ import signal
 import socket
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from functools import partial
 from pathlib import Path
 
 from granian.constants import Interfaces
@@ -99,5 +100,6 @@ def application() -> object:
     die_with_parent(signal.SIGTERM)
     made = create_app(Path(os.environ[FOLDER]))
     if os.environ.get(WARM):
-        warming.begin(made.state.context)
+        here = made.state.context
+        here.beside.begin(partial(warming.warm, here))
     return made

@@ -3,7 +3,6 @@ is held, and the code that searches, which is compiled when it is first used on 
 
 from __future__ import annotations
 
-import threading
 from contextlib import suppress
 
 from longplay.access.context import Context
@@ -13,11 +12,6 @@ from longplay.errors import LongplayError
 
 QUERIES = ("a", "some wor", "sme wrods togehter", "held:yes a")
 """Letters, words, words with mistakes, and filters each go their own way through the index."""
-
-
-def begin(here: Context) -> None:
-    """Get ready, beside the first answers."""
-    threading.Thread(target=warm, args=(here,), name="warming", daemon=True).start()
 
 
 def warm(here: Context) -> None:

@@ -15,6 +15,7 @@ from datetime import datetime
 import numpy as np
 
 from longplay import clock
+from longplay.access.beside import Beside
 from longplay.access.library import apart, building
 from longplay.access.library.building import Built
 from longplay.access.library.hearing import Hearing, withdrawn_tracks
@@ -75,7 +76,7 @@ class Library:
         self._current: _Current | None = None
         self._looked = -LOOK_SECONDS
         self._rests_until = 0.0
-        self._worker: threading.Thread | None = None
+        self._building = Beside("library")
         self._error: LongplayError | None = None
 
     def view(self, signed_in: bool, standing: Standing) -> View:
@@ -90,13 +91,17 @@ class Library:
         with self._lock:
             return View(current.hearing(signed_in, standing.roots))
 
+    def close(self) -> None:
+        """Wait for what is being built, but not for ever."""
+        self._building.close()
+
     def _look(self, current: _Current) -> None:
         """Have another library shown, or built, in the background where there is cause."""
         built = building.current(self._folder)
         if built != current.built or (
             self._looked >= self._rests_until and built.state != building.state_of(self._archive)
         ):
-            self._begin()
+            self._building.begin(self._renew)
 
     def _first(self) -> _Current:
         """The first library that this process reads; waited for, if it must be built."""
@@ -104,20 +109,11 @@ class Library:
             self._show()
             if self._current is not None:
                 return self._current
-            worker = self._begin()
-            worker.join()
+            self._building.begin(self._renew).join()
             if self._error is not None:
                 raise self._error
             if self._current is None:
                 threading.Event().wait(WAIT_SECONDS)  # another process builds
-
-    def _begin(self) -> threading.Thread:
-        """The thread that brings the library up to date; begun, unless it is at it."""
-        with self._lock:
-            if self._worker is None or not self._worker.is_alive():
-                self._worker = threading.Thread(target=self._renew, name="library", daemon=True)
-                self._worker.start()
-            return self._worker
 
     def _renew(self) -> None:
         """Show what another process has built, or build."""

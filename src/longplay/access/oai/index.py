@@ -9,14 +9,15 @@ tell apart for changed when last something was decided, so that no harvester mis
 from __future__ import annotations
 
 import sqlite3
-import threading
 from collections import defaultdict
 from collections.abc import Iterator
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import timedelta
+from functools import partial
 
 from longplay import clock
+from longplay.access.beside import Beside
 from longplay.access.oai import gathering
 from longplay.archive import Archive
 from longplay.errors import LongplayError
@@ -66,21 +67,19 @@ class Index:
     """The index of one archive, for all threads of a process."""
 
     archive: Archive
-    _thread: threading.Thread | None = None
-    _lock: threading.Lock = field(default_factory=threading.Lock)
+    _writing: Beside = field(default_factory=lambda: Beside("oai index"))
 
     def refresh(self, seconds: float = WAIT_SECONDS) -> bool:
         """Write down what has changed, and wait so long for that; whether there is an index now."""
         day = clock.now().date().isoformat()
         what = gathering.seen(self.archive, day)
         if self._seen() != what:
-            with self._lock:
-                if self._thread is None or not self._thread.is_alive():
-                    self._thread = threading.Thread(target=self._write, args=(what,), daemon=True)
-                    self._thread.start()
-                thread = self._thread
-            thread.join(seconds)
+            self._writing.begin(partial(self._write, what)).join(seconds)
         return self._seen() is not None
+
+    def close(self) -> None:
+        """Wait for what is being written, but not for ever."""
+        self._writing.close()
 
     @contextmanager
     def read(self) -> Iterator[sqlite3.Connection]:
