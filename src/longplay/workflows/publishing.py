@@ -226,8 +226,8 @@ def _feed(archive: Archive, connection: Connection, known: keys.Keys, held: _Hel
         archive=known.root.name,
         name=archive.settings.name,
         serial=(heads[0].serial if heads else 0) + 1,
-        issued=_text(now),
-        expires=_text(now + timedelta(days=sharing.feed_days)),
+        issued=clock.text_of(now),
+        expires=clock.text_of(now + timedelta(days=sharing.feed_days)),
         log=Log(
             entries=last.number,
             hash=last.hash.hex(),
@@ -390,7 +390,3 @@ def _copies(archive: Archive, volumes: list[Volume]) -> dict[str, int]:
         if known:
             found[name] = max(known)
     return dict(found)
-
-
-def _text(moment: datetime) -> str:
-    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")

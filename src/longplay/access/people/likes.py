@@ -13,7 +13,7 @@ from typing import Any, Literal
 
 from lxml import etree
 
-from longplay.access.people.playlist_files import LONGEST, MOST_MS, Wanted
+from longplay.access.people.playlist_files import LONGEST, MOST_MS, Wanted, text_of
 from longplay.errors import InputError
 
 Kind = Literal["artist", "album", "song"]
@@ -89,13 +89,13 @@ def _liked(kind: Kind, row: Mapping[str, Any]) -> Liked | None:
     since = starred[:40] if isinstance(starred, str) and starred else None
     if since is None and not stars:
         return None
-    name = _text(row, "title") or _text(row, "name")
+    name = text_of(row, "title") or text_of(row, "name")
     codes = row.get("isrc")
     found = [*(codes if isinstance(codes, list) else [codes]), row.get("musicBrainzId")]
     wanted = Wanted(
         title=name if kind == "song" else "",
-        artist=name if kind == "artist" else _text(row, "artist"),
-        album=name if kind == "album" else _text(row, "album"),
+        artist=name if kind == "artist" else text_of(row, "artist"),
+        album=name if kind == "album" else text_of(row, "album"),
         identifiers=tuple(one[:LONGEST] for one in found if isinstance(one, str) and one)[:20],
         duration_ms=_length_ms(row.get("duration")),
     )
@@ -108,11 +108,6 @@ def _length_ms(seconds: object) -> int | None:
     except ValueError:
         return None
     return round(length) if 0 < length < MOST_MS else None
-
-
-def _text(row: Mapping[str, Any], key: str) -> str:
-    value = row.get(key)
-    return value.strip()[:LONGEST] if isinstance(value, str) else ""
 
 
 def _json(data: bytes, where: str) -> Mapping[str, Any]:

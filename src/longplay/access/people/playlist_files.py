@@ -219,15 +219,15 @@ def _read_jspf(text: str, where: str) -> Read:
         raise InputError("is no JSPF", where=where, hint="see https://www.xspf.org/jspf") from error
     if not tracks:
         raise InputError("has no track in it", where=where)
-    return Read(_said(found, "title"), _said(found, "annotation"), tracks)
+    return Read(text_of(found, "title"), text_of(found, "annotation"), tracks)
 
 
 def _jspf_wanted(row: Mapping[str, Any]) -> Wanted:
     duration = row.get("duration")
     return Wanted(
-        title=_said(row, "title"),
-        artist=_said(row, "creator"),
-        album=_said(row, "album"),
+        title=text_of(row, "title"),
+        artist=text_of(row, "creator"),
+        album=text_of(row, "album"),
         identifiers=tuple(one[:LONGEST] for one in _several(row.get("identifier"))),
         duration_ms=round(duration) if _is_length(duration) else None,
         path=next((one[:LONGEST] for one in _several(row.get("location"))), ""),
@@ -238,7 +238,8 @@ def _is_length(value: object) -> TypeGuard[int | float]:
     return isinstance(value, int | float) and 0 < value < MOST_MS
 
 
-def _said(row: Mapping[str, Any], key: str) -> str:
+def text_of(row: Mapping[str, Any], key: str) -> str:
+    """What a row of JSON says, if that is text."""
     value = row.get(key)
     return value.strip()[:LONGEST] if isinstance(value, str) else ""
 

@@ -42,5 +42,6 @@ ROOMS = (
 
 def include(app: FastAPI) -> None:
     """Put the pages into an application. They are no part of its description for programs."""
+    app.add_exception_handler(account.ElsewhereError, account.go_there)
     for room in ROOMS:
         app.include_router(room.router, include_in_schema=False)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from typing import Any
+from typing import Annotated, Any
 
-from fastapi import APIRouter, Request
+from fastapi import APIRouter, Depends, Request
 from fastapi.responses import JSONResponse, RedirectResponse, Response
 
 from longplay.access import bringing, visitor
@@ -26,6 +26,40 @@ LOCAL = re.compile(r"/(?![/\\])[!-~]{0,500}")
 
 SEE_OTHER = 303
 """The answer to a form that did something: the page to look at next (RFC 9110)."""
+
+
+class ElsewhereError(Exception):
+    """Another page comes first."""
+
+    def __init__(self, target: str) -> None:
+        super().__init__(target)
+        self.target = target
+
+
+def owner(request: Request) -> Account:
+    """The account of who is logged in. Raises ElsewhereError for who is not, or has yet to choose
+    a password."""
+    session = session_of(request)
+    if session is None:
+        raise ElsewhereError(_login_first(request))
+    if session.account.must_change:
+        raise ElsewhereError("/account/password")
+    return session.account
+
+
+Owner = Annotated[Account, Depends(owner)]
+"""Who is logged in; a handler that takes one is called for nobody else."""
+
+
+def go_there(_: Request, error: Exception) -> Response:
+    """The answer to an ElsewhereError."""
+    assert isinstance(error, ElsewhereError)
+    return RedirectResponse(error.target, SEE_OTHER)
+
+
+def _login_first(request: Request) -> str:
+    target = request.url.path if request.method == "GET" else "/account"
+    return f"/login?next={target}"
 
 
 @router.get("/login")
@@ -68,10 +102,9 @@ def log_out(request: Request, _: Checked) -> Response:
 
 
 @router.get("/account")
-def own(request: Request) -> Response:
+def own(request: Request, found: Owner) -> Response:
     """One's own account."""
-    found = signed_in(request)
-    return found if isinstance(found, Response) else _own(request, found)
+    return _own(request, found)
 
 
 @router.get("/account/password")
@@ -79,7 +112,7 @@ def password_page(request: Request) -> Response:
     """The form to choose another password with."""
     session = session_of(request)
     if session is None:
-        return _to_login(request)
+        return RedirectResponse(_login_first(request), SEE_OTHER)
     return _password(request, session.account)
 
 
@@ -88,7 +121,7 @@ def change_password(request: Request, said: Checked) -> Response:
     """Choose another password: all sessions end, and this browser gets a new one."""
     people, session = context(request).people, session_of(request)
     if session is None:
-        return _to_login(request)
+        return RedirectResponse(_login_first(request), SEE_OTHER)
     account = session.account
     try:
         if said.text("new") != said.text("again"):
@@ -105,11 +138,8 @@ def change_password(request: Request, said: Checked) -> Response:
 
 
 @router.post("/account/keys")
-def add_key(request: Request, said: Checked) -> Response:
+def add_key(request: Request, said: Checked, found: Owner) -> Response:
     """Make an API key and show it, this once."""
-    found = signed_in(request)
-    if isinstance(found, Response):
-        return found
     try:
         key = accounts.add_key(context(request).people, found.id, said.text("label"))
     except UsageError as error:
@@ -118,21 +148,15 @@ def add_key(request: Request, said: Checked) -> Response:
 
 
 @router.post("/account/keys/{number}/revoke")
-def revoke_key(number: Number, request: Request, _: Checked) -> Response:
+def revoke_key(number: Number, request: Request, _: Checked, found: Owner) -> Response:
     """End an API key."""
-    found = signed_in(request)
-    if isinstance(found, Response):
-        return found
     accounts.revoke_key(context(request).people, found.id, number)
     return RedirectResponse("/account", SEE_OTHER)
 
 
 @router.post("/account/app-passwords")
-def add_app_password(request: Request, said: Checked) -> Response:
+def add_app_password(request: Request, said: Checked, found: Owner) -> Response:
     """Make an app password and show it, this once."""
-    found = signed_in(request)
-    if isinstance(found, Response):
-        return found
     try:
         secret = accounts.add_app_password(context(request).people, found.id, said.text("label"))
     except UsageError as error:
@@ -141,21 +165,15 @@ def add_app_password(request: Request, said: Checked) -> Response:
 
 
 @router.post("/account/app-passwords/{number}/revoke")
-def revoke_app_password(number: Number, request: Request, _: Checked) -> Response:
+def revoke_app_password(number: Number, request: Request, _: Checked, found: Owner) -> Response:
     """End an app password."""
-    found = signed_in(request)
-    if isinstance(found, Response):
-        return found
     accounts.revoke_app_password(context(request).people, found.id, number)
     return RedirectResponse("/account", SEE_OTHER)
 
 
 @router.get("/account/export")
-def export(request: Request) -> Response:
+def export(request: Request, found: Owner) -> Response:
     """All that is kept of one, as one JSON document."""
-    found = signed_in(request)
-    if isinstance(found, Response):
-        return found
     document = bringing.export(context(request), accounts.listener_of(found))
     return JSONResponse(
         document,
@@ -167,11 +185,8 @@ def export(request: Request) -> Response:
 
 
 @router.post("/account/import")
-def bring(request: Request, said: Checked) -> Response:
+def bring(request: Request, said: Checked, found: Owner) -> Response:
     """Take in a playlist, or stars and ratings, out of a file or from another server."""
-    found = signed_in(request)
-    if isinstance(found, Response):
-        return found
     here, listener = context(request), accounts.listener_of(found)
     chosen = said.file("file")
     try:
@@ -193,11 +208,8 @@ def bring(request: Request, said: Checked) -> Response:
 
 
 @router.post("/account/delete")
-def delete(request: Request, said: Checked) -> Response:
+def delete(request: Request, said: Checked, found: Owner) -> Response:
     """Erase one's own account with all that belongs to it."""
-    found = signed_in(request)
-    if isinstance(found, Response):
-        return found
     try:
         _prove(request, found, said)
         accounts.remove(context(request).people, found.name)
@@ -235,21 +247,6 @@ def _prove(request: Request, account: Account, said: Fields) -> None:
         raise
     except AccessError as error:
         raise AccessError("the password is wrong") from error
-
-
-def signed_in(request: Request) -> Account | Response:
-    """The account of who is logged in; or where to go first."""
-    session = session_of(request)
-    if session is None:
-        return _to_login(request)
-    if session.account.must_change:
-        return RedirectResponse("/account/password", SEE_OTHER)
-    return session.account
-
-
-def _to_login(request: Request) -> Response:
-    target = request.url.path if request.method == "GET" else "/account"
-    return RedirectResponse(f"/login?next={target}", SEE_OTHER)
 
 
 def _signed_in(request: Request, cookie: str, target: str) -> Response:

@@ -12,7 +12,7 @@ from longplay.access.people import playlists
 from longplay.access.people.accounts import Account
 from longplay.access.people.playlists import Playlist
 from longplay.access.site import rendering, rows
-from longplay.access.site.account import SEE_OTHER, signed_in, status_of
+from longplay.access.site.account import SEE_OTHER, Owner, status_of
 from longplay.access.site.listening import number
 from longplay.errors import AccessError, LongplayError, UsageError
 
@@ -25,18 +25,14 @@ UNNAMED = "New playlist"
 
 
 @router.get("")
-def listing(request: Request) -> Response:
+def listing(request: Request, account: Owner) -> Response:
     """One's own playlists, and those that all may see."""
-    account = signed_in(request)
-    return account if isinstance(account, Response) else _listing(request, account)
+    return _listing(request, account)
 
 
 @router.post("")
-def make(request: Request, said: Checked) -> Response:
+def make(request: Request, said: Checked, account: Owner) -> Response:
     """Make a playlist."""
-    account = signed_in(request)
-    if isinstance(account, Response):
-        return account
     try:
         made = playlists.create(
             context(request).people,
@@ -50,11 +46,8 @@ def make(request: Request, said: Checked) -> Response:
 
 
 @router.post("/add")
-def add(request: Request, said: Checked) -> Response:
+def add(request: Request, said: Checked, account: Owner) -> Response:
     """Put a track at the end of a playlist, or into a new one."""
-    account = signed_in(request)
-    if isinstance(account, Response):
-        return account
     here, chosen = context(request), said.text("playlist")
     track = here.library(listener(request)).track(said.text("track")[: playlists.LONGEST_ID])
     if track is None:
@@ -69,18 +62,14 @@ def add(request: Request, said: Checked) -> Response:
 
 
 @router.get("/{identity}")
-def page(identity: str, request: Request) -> Response:
+def page(identity: str, request: Request, account: Owner) -> Response:
     """A playlist."""
-    account = signed_in(request)
-    return account if isinstance(account, Response) else _page(request, account, identity)
+    return _page(request, account, identity)
 
 
 @router.post("/{identity}")
-def change(identity: str, request: Request, said: Checked) -> Response:
+def change(identity: str, request: Request, said: Checked, account: Owner) -> Response:
     """Give a playlist another name, and show it to all or hide it."""
-    account = signed_in(request)
-    if isinstance(account, Response):
-        return account
     if _read(request, account, identity) is None:
         return _none(request)
     try:
@@ -97,11 +86,8 @@ def change(identity: str, request: Request, said: Checked) -> Response:
 
 
 @router.post("/{identity}/tracks")
-def arrange(identity: str, request: Request, said: Checked) -> Response:
+def arrange(identity: str, request: Request, said: Checked, account: Owner) -> Response:
     """Move the track at a place up or down, or take it out."""
-    account = signed_in(request)
-    if isinstance(account, Response):
-        return account
     if _read(request, account, identity) is None:
         return _none(request)
     place = number(said.text("place"))
@@ -118,11 +104,8 @@ def arrange(identity: str, request: Request, said: Checked) -> Response:
 
 
 @router.post("/{identity}/delete")
-def delete(identity: str, request: Request, _: Checked) -> Response:
+def delete(identity: str, request: Request, _: Checked, account: Owner) -> Response:
     """Delete a playlist."""
-    account = signed_in(request)
-    if isinstance(account, Response):
-        return account
     if _read(request, account, identity) is None:
         return _none(request)
     try:

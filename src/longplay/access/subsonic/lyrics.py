@@ -7,11 +7,7 @@ when its words are asked for: they are bounded, and nobody asks for many.
 
 from __future__ import annotations
 
-import io
 import re
-from collections.abc import Callable
-from pathlib import Path
-from typing import BinaryIO
 
 from longplay.access.library.things import Track
 from longplay.access.subsonic import things
@@ -70,7 +66,7 @@ def _words(call: Call, track: Track) -> list[tuple[str, str]]:
     if leave is None or isinstance(leave.answer, Refusal):
         return []
     try:
-        with _opened(here.source(leave), leave.key.size) as file:
+        with here.archive.store.open(leave.key, leave.suffix) as file:
             tags = read_tags(
                 file, leave.key.size, f"song{leave.suffix}", here.archive.settings.limits
             )
@@ -82,40 +78,6 @@ def _words(call: Call, track: Track) -> list[tuple[str, str]]:
             language = _LANGUAGE.match(key)
             found.setdefault(text, language[1] if language else UNKNOWN_LANGUAGE)
     return [(language, text) for text, language in found.items()]
-
-
-def _opened(source: Path | Callable[[int, int], bytes], size: int) -> BinaryIO:
-    if isinstance(source, Path):
-        return source.open("rb")
-    return io.BufferedReader(_Far(source, size))  # type: ignore[type-var]
-
-
-class _Far(io.RawIOBase):
-    """A file that lies elsewhere, read part by part."""
-
-    def __init__(self, reads: Callable[[int, int], bytes], size: int) -> None:
-        self._reads, self._size, self._at = reads, size, 0
-
-    def readable(self) -> bool:
-        return True
-
-    def seekable(self) -> bool:
-        return True
-
-    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
-        start = {io.SEEK_SET: 0, io.SEEK_CUR: self._at, io.SEEK_END: self._size}[whence]
-        self._at = max(0, start + offset)
-        return self._at
-
-    def tell(self) -> int:
-        return self._at
-
-    def readinto(self, buffer: bytearray) -> int:  # type: ignore[override]
-        length = min(len(buffer), max(0, self._size - self._at))
-        data = self._reads(self._at, length) if length else b""
-        buffer[: len(data)] = data
-        self._at += len(data)
-        return len(data)
 
 
 def _structured(track: Track, language: str, text: str) -> Shape:
