@@ -42,13 +42,14 @@ test-long: $(VENV)/.ready node-clients
 bench: $(VENV)/.ready
 	for script in plan release release_command verify capture capture_scaling http_capture catalogue relevance access access_library identify; do $(BIN)/python -m benchmarks.$$script || exit 1; done
 
-# What the tests marked `real` talk to. Needs root and Debian's package archive.
+# What the tests marked `real` talk to. Needs root and Debian's package archive. A machine
+# that has npm from elsewhere keeps it: Debian's own stands in conflict with such a Node.
 system-packages:
 	apt-get update -q
 	DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends \
-		aria2 b3sum chromium dbus-x11 ffmpeg flac libchromaprint-tools memcached minisign mktorrent nginx-light nodejs npm postgresql \
+		aria2 b3sum chromium dbus-x11 ffmpeg flac libchromaprint-tools memcached minisign mktorrent nginx-light postgresql \
 		qbittorrent-nox strace strawberry swift swift-account swift-container swift-object swift-proxy \
-		wrk xauth xdotool xvfb
+		wrk xauth xdotool xvfb $$(command -v npm >/dev/null || echo nodejs npm)
 
 clean:
 	rm -rf $(VENV) build .mypy_cache .ruff_cache .pytest_cache
