@@ -20,7 +20,9 @@ import subprocess
 import tempfile
 import time
 from collections import defaultdict
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numba
 import numpy as np
@@ -170,9 +172,62 @@ def main() -> None:
         asked.json.write_text(json.dumps(figures, indent=1))
 
 
-def measure(  # noqa: PLR0915 - one pass over all clips fills all figures
+@dataclass
+class World:
+    """An index, the recordings of which half are in it, and what clips are changed with."""
+
+    one: Shard
+    sounds: dict[str, Sound]
+    speech: list[Sound]
+    usable: list[str]
+    known: set[str]
+    calls: dict[ObjectKey, str]
+    whole: dict[str, Any]
+    work: Path
+    rng: np.random.Generator
+
+
+@dataclass
+class Tally:
+    """What came of the questions: by condition and length, and by recording."""
+
+    hits: dict[tuple[str, int], dict[str, list[bool]]] = field(
+        default_factory=lambda: defaultdict(lambda: defaultdict(list))
+    )
+    wrong: dict[tuple[str, int], int] = field(default_factory=lambda: defaultdict(int))
+    unknown: dict[int, list[bool]] = field(default_factory=lambda: defaultdict(list))
+    chroma: dict[str, dict[str, list[bool]]] = field(
+        default_factory=lambda: defaultdict(lambda: defaultdict(list))
+    )
+    excess: list[tuple[float, bool]] = field(default_factory=list)
+    spent: list[float] = field(default_factory=list)
+
+
+def measure(asked: argparse.Namespace, work: Path, rng: np.random.Generator) -> dict[str, Any]:
+    world, figures = made_world(asked, work, rng)
+    seen = Tally()
+    for name in world.usable:
+        for _ in range(asked.clips):
+            ask_of(world, name, seen)
+    figures["found"] = found_of(seen, rng)
+    for length, rows in seen.unknown.items():
+        figures[f"false claims, {length} s"] = [sum(rows), len(rows)]
+        print(f"unknown clips of {length} s: {sum(rows)} claimed of {len(rows)}")
+    figures["identify_ms"] = [1000 * float(np.percentile(seen.spent, q)) for q in (50, 95)]
+    figures["one_question_ms"] = question(world.one, world.sounds[world.usable[0]])
+    figures["excess"] = {
+        "right": np.percentile([e for e, r in seen.excess if r], (1, 5, 25, 50)).tolist(),
+        "wrong": np.percentile([e for e, r in seen.excess if not r], (50, 95, 99, 100)).tolist(),
+    }
+    print({key: figures[key] for key in ("identify_ms", "one_question_ms", "excess")})
+    figures["extract"] = extraction(world.sounds)
+    print(figures["extract"])
+    return figures
+
+
+def made_world(
     asked: argparse.Namespace, work: Path, rng: np.random.Generator
-) -> dict:
+) -> tuple[World, dict[str, Any]]:
     audio = asked.data / "audio"
     names = [
         path.name
@@ -180,7 +235,6 @@ def measure(  # noqa: PLR0915 - one pass over all clips fills all figures
         if path.suffix != ".tsv" and not any(part in path.name for part in SAME + NO_MUSIC)
     ]
     sounds = {name: heard(audio / name) for name in names}
-    speech = [heard(audio / name) for name in SPEECH]
     usable = [name for name in names if len(sounds[name]) > (LENGTHS[-1] + TAIL + 1) * RATE]
     prints = {name: printed(name, sounds[name]) for name in names}
     known = set(usable[::2])
@@ -188,7 +242,7 @@ def measure(  # noqa: PLR0915 - one pass over all clips fills all figures
     made = distractors(list(prints.values()), asked.recordings, rng)
     written = shard.write(work, [*(prints[name] for name in known), *made], decoder_name())
     one = Shard(work / written.name)
-    figures = {
+    figures: dict[str, Any] = {
         "decoder": decoder_name(),
         "recordings": len(one),
         "postings": written.postings,
@@ -196,69 +250,61 @@ def measure(  # noqa: PLR0915 - one pass over all clips fills all figures
         "build_s": time.perf_counter() - started,
     }
     print(figures, flush=True)
-    del made
     print("histogram of hashes, real and made (top counts):", *histograms(prints, one))
+    speech = [heard(audio / name) for name in SPEECH]
     calls = {prints[name].key: name for name in known}
     whole = {name: fingerprint(sounds[name]) for name in known}
-    hits: dict[tuple[str, int], dict[str, list[bool]]] = defaultdict(lambda: defaultdict(list))
-    wrong: dict[tuple[str, int], int] = defaultdict(int)
-    unknown: dict[int, list[bool]] = defaultdict(list)
-    chroma: dict[str, dict[str, list[bool]]] = defaultdict(lambda: defaultdict(list))
-    excess: list[tuple[float, bool]] = []
-    spent: list[float] = []
-    for name in usable:
-        for _ in range(asked.clips):
-            start = int(rng.integers(0, len(sounds[name]) - (LENGTHS[-1] + TAIL) * RATE))
-            clip = sounds[name][start : start + int((LENGTHS[-1] + TAIL) * RATE)]
-            if clip.std() < 30:
-                continue
-            for condition, sound in changed(clip, speech, rng, work).items():
-                for length in LENGTHS:
-                    part = sound[: length * RATE]
-                    found = landmarks.landmarks(part)
-                    began = time.perf_counter()
-                    claims = matching.identify([one], found, len(part) // landmarks.HOP)
-                    spent.append(time.perf_counter() - began)
-                    right = any(calls.get(claim.object) == name for claim in claims)
-                    if name in known:
-                        hits[condition, length][name].append(right)
-                        wrong[condition, length] += any(
-                            calls.get(claim.object) != name for claim in claims
-                        )
-                    else:
-                        unknown[length].append(bool(claims))
-                    if length == 10 and "speed" not in condition:
-                        hashes, times = landmarks.pairs(found.frame, found.bin, landmarks.FAN_ASKED)
-                        best = next(iter(voting.ask(one, hashes, times)), None)
-                        if best is not None:
-                            owner = one.key(one.object_at(best.place + best.last // 2))
-                            excess.append((best.score - best.chance, calls.get(owner) == name))
-                if name in known:
-                    code = fingerprint(sound[: 10 * RATE])
-                    distance = {other: closest(code, code_of) for other, code_of in whole.items()}
-                    best_name = min(distance, key=lambda other: distance[other])
-                    chroma[condition][name].append(best_name == name and distance[name] < 0.35)
-    figures["found"] = {}
-    for (condition, length), rows in sorted(hits.items()):
+    return World(one, sounds, speech, usable, known, calls, whole, work, rng), figures
+
+
+def ask_of(world: World, name: str, seen: Tally) -> None:
+    """A clip of a recording from anywhere, in every condition."""
+    sound = world.sounds[name]
+    start = int(world.rng.integers(0, len(sound) - (LENGTHS[-1] + TAIL) * RATE))
+    clip = sound[start : start + int((LENGTHS[-1] + TAIL) * RATE)]
+    if clip.std() < 30:
+        return
+    for condition, other in changed(clip, world.speech, world.rng, world.work).items():
+        for length in LENGTHS:
+            ask(world, name, (condition, length), other[: length * RATE], seen)
+        if name in world.known:
+            code = fingerprint(other[: 10 * RATE])
+            distance = {each: closest(code, code_of) for each, code_of in world.whole.items()}
+            best = min(distance, key=lambda each: distance[each])
+            seen.chroma[condition][name].append(best == name and distance[name] < 0.35)
+
+
+def ask(world: World, name: str, how: tuple[str, int], part: Sound, seen: Tally) -> None:
+    condition, length = how
+    found = landmarks.landmarks(part)
+    began = time.perf_counter()
+    claims = matching.identify([world.one], found, len(part) // landmarks.HOP)
+    seen.spent.append(time.perf_counter() - began)
+    owners = [world.calls.get(claim.object) for claim in claims]
+    if name in world.known:
+        seen.hits[how][name].append(name in owners)
+        seen.wrong[how] += any(owner != name for owner in owners)
+    else:
+        seen.unknown[length].append(bool(claims))
+    if length == 10 and "speed" not in condition:
+        hashes, times = landmarks.pairs(found.frame, found.bin, landmarks.FAN_ASKED)
+        best = next(iter(voting.ask(world.one, hashes, times)), None)
+        if best is not None:
+            owner = world.one.key(world.one.object_at(best.place + best.last // 2))
+            seen.excess.append((best.score - best.chance, world.calls.get(owner) == name))
+
+
+def found_of(seen: Tally, rng: np.random.Generator) -> dict[str, Any]:
+    """The share of clips that were found, with its interval, and Chromaprint's beside it."""
+    figures = {}
+    for (condition, length), rows in sorted(seen.hits.items()):
         share = interval(rows, rng)
         line = [f"{100 * value:5.1f}" for value in share]
-        beside = interval(chroma[condition], rng)[0] if length == 10 else None
-        figures["found"][f"{condition}, {length} s"] = [*share, beside]
+        beside = interval(seen.chroma[condition], rng)[0] if length == 10 else None
+        figures[f"{condition}, {length} s"] = [*share, beside]
         also = f"  Chromaprint {100 * beside:5.1f}" if beside is not None else ""
         print(f"{condition:20} {length:2} s  {line[0]} ({line[1]}-{line[2]})"
-              f"  wrong {wrong[condition, length]}{also}")  # fmt: skip
-    for length, rows in unknown.items():
-        figures[f"false claims, {length} s"] = [sum(rows), len(rows)]
-        print(f"unknown clips of {length} s: {sum(rows)} claimed of {len(rows)}")
-    figures["identify_ms"] = [1000 * float(np.percentile(spent, q)) for q in (50, 95)]
-    figures["one_question_ms"] = question(one, sounds[usable[0]])
-    figures["excess"] = {
-        "right": np.percentile([e for e, r in excess if r], (1, 5, 25, 50)).tolist(),
-        "wrong": np.percentile([e for e, r in excess if not r], (50, 95, 99, 100)).tolist(),
-    }
-    print({key: figures[key] for key in ("identify_ms", "one_question_ms", "excess")})
-    figures["extract"] = extraction(sounds)
-    print(figures["extract"])
+              f"  wrong {seen.wrong[condition, length]}{also}")  # fmt: skip
     return figures
 
 
