@@ -9,34 +9,61 @@ tcp_nopush is off in nginx: with it answers of 64 KiB wait 40 ms on loopback.
 """
 
 import argparse
-import http.client
 import json
 import os
 import re
 import shutil
-import signal
-import socket
 import statistics
 import subprocess
 import sys
-import time
 import urllib.parse
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pyarrow.parquet as pq
+from PIL import Image
 
+from benchmarks.served import BY, free_port, get, longplay, running, serve
 from longplay.audio.encode import encode
 from longplay.model import Tags
 from longplay.release.tables import MEMBERS
 
 RATE = 44_100
-BY = "https://creativecommons.org/licenses/by/4.0/"
 PEERS = ("supysonic==0.7.9", "gevent")
 NAME, PASSWORD = "bench", "bench-word-41"
+SIDE = 600
+"""Pixels of a cover's sides."""
+
+METADATA = 10.0
+"""How many times as fast as Supysonic a call is to be."""
+
+CALLS = {
+    "search3": ("search3?query=piece", METADATA),
+    "search3, two letters": ("search3?query=pi", METADATA),
+    "getAlbumList2 byName": ("getAlbumList2?type=alphabeticalByName&size=50", METADATA),
+    "getAlbumList2 newest": ("getAlbumList2?type=newest&size=50", METADATA),
+    "getAlbumList2 random": ("getAlbumList2?type=random&size=50", METADATA),
+    "getAlbumList2 byGenre": ("getAlbumList2?type=byGenre&genre=Noise&size=50", METADATA),
+    "getArtists": ("getArtists?", METADATA),
+    "getIndexes": ("getIndexes?", METADATA),
+    "getArtist": ("getArtist?id={artist}", METADATA),
+    "getAlbum": ("getAlbum?id={album}", METADATA),
+    "getSong": ("getSong?id={song}", METADATA),
+    "getRandomSongs": ("getRandomSongs?size=50", METADATA),
+    "getSongsByGenre": ("getSongsByGenre?genre=Noise&count=50", METADATA),
+    "getGenres": ("getGenres?", METADATA),
+    "getMusicFolders": ("getMusicFolders?", METADATA),
+    "getStarred2": ("getStarred2?", METADATA),
+    "getPlaylists": ("getPlaylists?", METADATA),
+    "getUser": ("getUser?username=bench", METADATA),
+    "ping": ("ping?", METADATA),
+    "getCoverArt": ("getCoverArt?id={cover}&size=200", 0.0),
+    "stream": ("stream?id={song}", 0.0),
+}
+"""Calls of the Subsonic API, and their goals."""
 
 LUA = """
 local paths, size, length = {%(paths)s}, %(size)d, %(length)d
@@ -59,12 +86,6 @@ http {
 """
 
 
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
 def make_music(folder: Path, albums: int) -> None:
     """Albums of five tracks each: noise, which no codec makes small."""
     chance = np.random.default_rng(5)
@@ -79,35 +100,8 @@ def make_music(folder: Path, albums: int) -> None:
                 album=f"Album {album:03}", track_number=number, genres=("Noise",),
             )  # fmt: skip
             encode(samples, RATE, path, "flac", tags)
-
-
-def longplay(archive: Path, *arguments: str, said: str = "") -> Any:
-    command = [sys.executable, "-m", "longplay", *arguments, "--archive", str(archive), "--json"]
-    done = subprocess.run(command, check=True, capture_output=True, text=True, input=said)
-    return json.loads(done.stdout) if done.stdout.strip() else None
-
-
-@contextmanager
-def running(command: Sequence[str], port: int, **more: Any) -> Iterator[subprocess.Popen[bytes]]:
-    """A server, from when it listens until the block ends."""
-    process = subprocess.Popen(
-        command,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        start_new_session=True,
-        **more,
-    )
-    try:
-        for _ in range(600):
-            try:
-                socket.create_connection(("127.0.0.1", port), 1).close()
-                break
-            except OSError:
-                time.sleep(0.1)
-        yield process
-    finally:
-        os.killpg(process.pid, signal.SIGTERM)
-        process.wait(20)
+        colours = chance.integers(0, 256, (SIDE, SIDE, 3), np.uint8)
+        Image.fromarray(colours).save(path.with_name("cover.jpg"))
 
 
 def wrk(address: str, seconds: int, *, script: Path | None = None, connections: int = 16) -> float:
@@ -123,7 +117,12 @@ def wrk(address: str, seconds: int, *, script: Path | None = None, connections: 
 
 
 def compare(
-    name: str, ours: Any, theirs: Any, rounds: int, peer: str, goal: float
+    name: str,
+    ours: Callable[[], float],
+    theirs: Callable[[], float],
+    rounds: int,
+    peer: str,
+    goal: float,
 ) -> dict[str, Any]:
     """Ours and theirs in turn, the order changing from round to round."""
     pairs = []
@@ -133,28 +132,17 @@ def compare(
         else:
             a, b = ours(), theirs()
         pairs.append((a, b))
-    ratio = statistics.median(a / b for a, b in pairs)
+    ratio = statistics.median(a / b if b else 0.0 for a, b in pairs)
     row = {
         "what": name,
         "ours": round(statistics.median(a for a, _ in pairs)),
         "peer": peer,
         "theirs": round(statistics.median(b for _, b in pairs)),
-        "ratio": round(ratio, 2),
+        "ratio": round(ratio, 2) if ratio else "nothing was measured: more --seconds",
         "goal": goal,
     }
     print(json.dumps(row), flush=True)
     return row
-
-
-def get(port: int, path: str) -> bytes:
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
-    connection.request("GET", path)
-    answer = connection.getresponse()
-    data = answer.read()
-    connection.close()
-    if answer.status != 200:
-        raise ValueError(f"{path}: {answer.status} {data[:200]!r}")
-    return data
 
 
 def ranges(folder: Path, ours: int, theirs: int, archive: Path, options: Any) -> list[Any]:
@@ -204,33 +192,47 @@ def ranges(folder: Path, ours: int, theirs: int, archive: Path, options: Any) ->
     return rows
 
 
+def some_ids(port: int, proof: str) -> dict[str, str]:
+    """Ids of an artist, an album, a song and a cover, as a server names them."""
+
+    def ask(call: str) -> Any:
+        return json.loads(get(port, f"/rest/{call}&{proof}"))["subsonic-response"]
+
+    album = ask("getAlbumList2?type=newest&size=1")["albumList2"]["album"][0]
+    song = ask(f"getAlbum?id={album['id']}")["album"]["song"][0]
+    cover = song.get("coverArt") or album["coverArt"]
+    return {"artist": album["artistId"], "album": album["id"], "song": song["id"], "cover": cover}
+
+
+def answers(port: int, path: str) -> bool:
+    """Whether a call is answered, and not with an error."""
+    try:
+        data = get(port, path)
+    except ValueError:
+        return False
+    return b'"failed"' not in data[:200]
+
+
 def calls(port: int, peer: int, key: str, options: Any) -> list[Any]:
     """Calls of the Subsonic API against Supysonic."""
     mine = f"apiKey={key}&v=1.16.1&c=bench&f=json"
     other = f"u={NAME}&p={PASSWORD}&v=1.12.0&c=bench&f=json"
-
-    def ids(at: int, proof: str) -> tuple[str, str]:
-        said = json.loads(get(at, f"/rest/getAlbumList2?type=newest&size=1&{proof}"))
-        album = said["subsonic-response"]["albumList2"]["album"][0]["id"]
-        said = json.loads(get(at, f"/rest/getAlbum?id={album}&{proof}"))
-        return album, said["subsonic-response"]["album"]["song"][0]["id"]
-
-    (_, song), (_, their_song) = ids(port, mine), ids(peer, other)
+    ours, theirs = some_ids(port, mine), some_ids(peer, other)
     rows = []
-    for name, call, goal in (
-        ("search3", "search3?query=piece", 10.0),
-        ("getAlbumList2", "getAlbumList2?type=alphabeticalByName&size=50", 10.0),
-        ("getArtists", "getArtists?", 10.0),
-        ("stream", "stream?id={}", 0.0),
-    ):
+    for name, (call, goal) in CALLS.items():
         separator = "" if call.endswith("?") else "&"
-        a = f"http://127.0.0.1:{port}/rest/{call.format(song)}{separator}{mine}"
-        b = f"http://127.0.0.1:{peer}/rest/{call.format(their_song)}{separator}{other}"
+        a = f"/rest/{call.format(**ours)}{separator}{mine}"
+        b = f"/rest/{call.format(**theirs)}{separator}{other}"
+        if not answers(port, a) or not answers(peer, b):
+            who = "Longplay" if answers(peer, b) else "Supysonic"
+            rows.append({"what": name, "refused by": who})
+            print(json.dumps(rows[-1]), flush=True)
+            continue
         rows.append(
             compare(
                 name,
-                lambda a=a: wrk(a, options.seconds, connections=8),
-                lambda b=b: wrk(b, options.seconds, connections=8),
+                lambda a=a: wrk(f"http://127.0.0.1:{port}{a}", options.seconds, connections=8),
+                lambda b=b: wrk(f"http://127.0.0.1:{peer}{b}", options.seconds, connections=8),
                 options.rounds,
                 "Supysonic",
                 goal,
@@ -239,11 +241,12 @@ def calls(port: int, peer: int, key: str, options: Any) -> list[Any]:
     return rows
 
 
-def peer_folder(folder: Path, music: Path) -> tuple[Path, dict[str, str]]:
-    """Supysonic, installed and filled. Its folder of programs and its environment."""
-    venv = folder / "venv"
-    subprocess.run([sys.executable, "-m", "venv", str(venv)], check=True)
-    subprocess.run([str(venv / "bin/pip"), "install", "-q", *PEERS], check=True)
+def peer_folder(folder: Path, music: Path, venv: Path) -> tuple[Path, dict[str, str]]:
+    """Supysonic, filled, and installed unless it is there already. Its folder of programs and its
+    environment."""
+    if not (venv / "bin/supysonic-server").exists():
+        subprocess.run([sys.executable, "-m", "venv", str(venv)], check=True)
+        subprocess.run([str(venv / "bin/pip"), "install", "-q", *PEERS], check=True)
     home = folder / "home"
     settings = home / ".config" / "supysonic" / "supysonic.conf"
     settings.parent.mkdir(parents=True)
@@ -276,65 +279,58 @@ def own_pages(group: int) -> int:
     return most
 
 
-def main(arguments: Sequence[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--folder", type=Path, default=Path("/tmp/longplay-access"))
-    parser.add_argument("--albums", type=int, default=100)
-    parser.add_argument("--seconds", type=int, default=3, help="of each measurement")
-    parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--without-supysonic", action="store_true")
-    parser.add_argument("--without-nginx", action="store_true")
-    options = parser.parse_args(arguments)
-    folder: Path = options.folder.resolve()
+def prepared(folder: Path, albums: int) -> tuple[Path, Path, str]:
+    """The music, the archive that holds it, released, and an API key to it."""
     shutil.rmtree(folder, ignore_errors=True)
     music, archive = folder / "music", folder / "archive"
-    make_music(music, options.albums)
+    make_music(music, albums)
     subprocess.run([sys.executable, "-m", "longplay", "init", str(archive)], check=True)
     longplay(archive, "source", "add", "bench", "folder", str(music), "--rights", BY)
     longplay(archive, "catalogue", "import", str(music))
     longplay(archive, "plan")
     longplay(archive, "capture")
     longplay(archive, "release", "cut", "--share", "100%")
-    key = longplay(
-        archive,
-        "account",
-        "add",
-        NAME,
-        "--role",
-        "member",
-        "--password-stdin",
-        said=PASSWORD + "\n",
-    )["api_key"]
-    port, plain = free_port(), free_port()
-    (folder / "nginx.conf").write_text(
-        NGINX % {"folder": folder, "port": plain, "root": archive / "objects"}
-    )
-    serve = [
-        sys.executable,
-        "-m",
-        "longplay",
-        "serve",
-        "--port",
-        str(port),
-        "--archive",
-        str(archive),
-    ]
-    rows = []
-    with (
-        running(serve, port) as server,
-        running(["nginx", "-c", str(folder / "nginx.conf")], plain),
-    ):
+    account = ("account", "add", NAME, "--role", "member", "--password-stdin")
+    return music, archive, longplay(archive, *account, said=f"{PASSWORD}\n")["api_key"]
+
+
+def measured(options: Any) -> list[Any]:
+    """All rows, with one server of ours."""
+    folder: Path = options.folder.resolve()
+    music, archive, key = prepared(folder, options.albums)
+    port, rows = free_port(), []
+    with ExitStack() as servers:
+        server = servers.enter_context(running(serve(archive, port), port))
+        get(port, "/search?q=some+wrods")  # it gets ready beside its first answers
         if not options.without_nginx:
+            plain, file = free_port(), folder / "nginx.conf"
+            objects = archive / "objects"
+            file.write_text(NGINX % {"folder": folder, "port": plain, "root": objects})
+            servers.enter_context(running(["nginx", "-c", str(file)], plain))
             rows += ranges(folder, port, plain, archive, options)
         if not options.without_supysonic:
-            programs, environment = peer_folder(folder, music)
+            programs, environment = peer_folder(folder, music, options.supysonic.resolve())
             peer = free_port()
             other = [str(programs / "supysonic-server"), "-h", "127.0.0.1", "-p", str(peer)]
-            with running(other, peer, env=environment, cwd=folder / "home"):
-                rows += calls(port, peer, key, options)
+            servers.enter_context(running(other, peer, env=environment, cwd=folder / "home"))
+            rows += calls(port, peer, key, options)
         rows.append({"what": "private memory, MB", "ours": own_pages(server.pid) // 10**6})
-    print(json.dumps(rows[-1]))
     (folder / "access.json").write_text(json.dumps(rows, indent=1))
+    return rows
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Print each row as it is measured."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--folder", type=Path, default=Path("/tmp/longplay-access"))
+    parser.add_argument("--supysonic", type=Path, default=Path("/tmp/longplay-supysonic"),
+                        help="its virtual environment, made if it is not there")  # fmt: skip
+    parser.add_argument("--albums", type=int, default=100)
+    parser.add_argument("--seconds", type=int, default=3, help="of each measurement")
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--without-supysonic", action="store_true")
+    parser.add_argument("--without-nginx", action="store_true")
+    print(json.dumps(measured(parser.parse_args(arguments))[-1]))
 
 
 if __name__ == "__main__":
