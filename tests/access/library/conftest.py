@@ -120,6 +120,6 @@ def still(stocked: tuple[Path, Path]) -> Iterator[Shelf]:
 def shelf(stocked: tuple[Path, Path], tmp_path: Path) -> Iterator[Shelf]:
     archive, music = stocked
     longplay = Longplay(tmp_path / "archive")
-    shutil.copytree(archive, longplay.archive)
+    shutil.copytree(archive, longplay.archive, ignore=shutil.ignore_patterns("cache"))
     with TestClient(create_app(longplay.archive)) as web:
         yield Shelf(longplay, web.app.state.context, music)  # type: ignore[attr-defined]

@@ -19,8 +19,8 @@ from longplay.access.people import accounts, plays, sessions
 def ann(web: TestClient) -> int:
     """An account, in whose session `web` is."""
     people = web.app.state.context.people  # type: ignore[attr-defined]
-    known = [one for one in accounts.list_all(people) if one.name == "ann"]
-    account = known[0] if known else accounts.add(people, "ann", "member").account
+    known = [one for one in accounts.list_all(people) if one.name == "listener"]
+    account = known[0] if known else accounts.add(people, "listener", "member").account
     web.cookies.set(
         COOKIE, sessions.begin(people, account.id, accounts.proof_of(people, account.id))
     )
