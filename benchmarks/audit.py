@@ -1,0 +1,319 @@
+"""Is an audit's report true, and how fast is it made? A corpus with a known truth, end to end.
+
+    python -m benchmarks.audit DATA [--files 2000] [--derived 500] [--work DIR] [--json FILE]
+
+Real recordings of DATA/audio, each once: half of them are kept in an archive. From those come clips
+of 5 to 20 s, whole transcodes, and mixes (three to five passages one after another, kept and other
+music in turn); from the other half, and from plucked notes at random, comes the rest. All are
+coded in one of five ways and laid out as a folder, WebDataset tars and Parquet of Hugging Face's
+layout, a third each. `longplay audit` is asked as its user asks it. A claim is a recording in a
+file; it is right where the file holds some of that recording. Decoding alone has the same files,
+the same confined workers, and stops at samples of 11,025 Hz.
+"""
+
+from __future__ import annotations
+
+import argparse
+import io
+import json
+import shutil
+import subprocess
+import sys
+import tarfile
+import tempfile
+import time
+from collections import defaultdict
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+
+from benchmarks.data import DATA
+from benchmarks.identify import NO_MUSIC, SAME
+from longplay import engine
+from longplay.audio.decode import decode
+from longplay.audio.resample import FINGERPRINT_RATE
+from longplay.identify.listening import Sound
+from longplay.settings import Limits
+
+RATE = 44_100
+CODECS = {
+    "mp3": ["-c:a", "libmp3lame", "-b:a", "64k"],
+    "opus": ["-c:a", "libopus", "-b:a", "32k"],
+    "ogg": ["-c:a", "libvorbis", "-q:a", "3"],
+    "m4a": ["-c:a", "aac", "-b:a", "96k"],
+    "flac": ["-c:a", "flac"],
+}
+QUIET = 100
+"""Mean level (of 32767) below which a clip is silence, and no question."""
+
+WHOLE_SECONDS = 360
+"""Longer recordings are cut to their first six minutes."""
+
+IN_TAR, IN_TABLE = 100, 50
+
+Samples = NDArray[np.int16]
+
+
+@dataclass(frozen=True)
+class Made:
+    """A file of the corpus: its kind, and the kept recordings in it as (name, start, end)."""
+
+    path: Path
+    kind: str
+    truth: tuple[tuple[str, float, float], ...]
+    seconds: float
+
+
+def ffmpeg(*words: object, data: bytes = b"") -> bytes:
+    command = ["ffmpeg", "-v", "error", "-y", *map(str, words)]
+    return subprocess.run(command, input=data, check=True, capture_output=True).stdout
+
+
+def heard(path: Path) -> Samples:
+    raw = ffmpeg("-i", path, "-t", WHOLE_SECONDS, "-vn", "-f", "s16le", "-ac", 2, "-ar", RATE, "-")
+    return np.frombuffer(raw, np.int16).reshape(-1, 2)
+
+
+def plucked(seconds: float, rng: np.random.Generator) -> Samples:
+    out = np.zeros(int(seconds * RATE) + RATE, np.float32)
+    at = 0.0
+    while at < seconds:
+        length = int(rng.uniform(0.2, 0.9) * RATE)
+        moment = np.arange(length) / RATE
+        pitch = 110 * 2 ** (rng.integers(0, 48) / 12)
+        note = sum(np.sin(2 * np.pi * pitch * k * moment) * rng.uniform(0.1, 1) / k
+                   for k in (1, 2, 3, 4))  # fmt: skip
+        out[int(at * RATE) : int(at * RATE) + length] += 0.15 * note * np.exp(-4 * moment)
+        at += rng.uniform(0.05, 0.25)
+    mono = (np.clip(out[: int(seconds * RATE)], -1, 1) * 32767).astype(np.int16)
+    return np.stack([mono, mono], axis=1)
+
+
+class Maker:
+    """Makes the files of the corpus, one after another, with the truth about each."""
+
+    def __init__(self, sounds: dict[str, Samples], kept: list[str], folder: Path) -> None:
+        self._sounds, self._kept, self._folder = sounds, kept, folder
+        self._others = [name for name in sounds if name not in kept]
+        self._rng = np.random.default_rng(11)
+
+    def all(self, files: int, derived: int) -> list[Made]:
+        mixes = max(1, derived // 10)
+        plan = ["whole"] * min(len(self._kept), derived // 5) + ["mix"] * mixes
+        plan += ["clip"] * (derived - len(plan))
+        rest = files - derived
+        plan += ["other"] * (rest // 2) + ["notes"] * (rest - rest // 2)
+        order = self._rng.permutation(len(plan))
+        jobs = [(number, plan[at], *self._sound(plan[at], at)) for number, at in enumerate(order)]
+        with ThreadPoolExecutor(2) as threads:
+            return list(threads.map(lambda job: self._write(*job), jobs))
+
+    def _sound(self, kind: str, at: int) -> tuple[Samples, tuple[tuple[str, float, float], ...]]:
+        if kind == "whole":
+            name = self._kept[at % len(self._kept)]
+            sound = self._sounds[name]
+            return sound, ((name, 0.0, len(sound) / RATE),)
+        if kind == "mix":
+            return self._mix()
+        if kind == "notes":
+            return plucked(self._rng.uniform(5, 20), self._rng), ()
+        name, sound = self._cut(self._kept if kind == "clip" else self._others, 5, 20)
+        return sound, ((name, 0.0, len(sound) / RATE),) if kind == "clip" else ()
+
+    def _mix(self) -> tuple[Samples, tuple[tuple[str, float, float], ...]]:
+        parts, truth, at = [], [], 0.0
+        for number in range(int(self._rng.integers(3, 6))):
+            name, sound = self._cut(self._others if number % 2 else self._kept, 10, 30)
+            if number % 2 == 0:
+                truth.append((name, at, at + len(sound) / RATE))
+            parts.append(sound)
+            at += len(sound) / RATE
+        return np.concatenate(parts), tuple(truth)
+
+    def _cut(self, names: list[str], least: float, most: float) -> tuple[str, Samples]:
+        while True:
+            name = names[int(self._rng.integers(len(names)))]
+            sound = self._sounds[name]
+            length = int(self._rng.uniform(least, most) * RATE)
+            if len(sound) < length:
+                continue
+            start = int(self._rng.integers(0, len(sound) - length + 1))
+            part = sound[start : start + length]
+            if part.std() > QUIET:
+                return name, part
+
+    def _write(self, number: int, kind: str, sound: Samples, truth: Any) -> Made:
+        suffix = list(CODECS)[number % len(CODECS)]
+        path = self._folder / f"{number:05}.{suffix}"
+        ffmpeg("-f", "s16le", "-ar", RATE, "-ac", 2, "-i", "-", *CODECS[suffix], path,
+               data=sound.tobytes())  # fmt: skip
+        return Made(path, kind, truth, len(sound) / RATE)
+
+
+def lay_out(made: list[Made], folder: Path) -> dict[str, Made]:
+    """The corpus in three layouts; each file by what an audit calls it."""
+    named = {}
+    plain, tars, tables = (made[at::3] for at in range(3))
+    for one in plain:
+        target = folder / "folder" / one.path.name[:3] / one.path.name
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(one.path, target)
+        named[str(target)] = one
+    for number, some in enumerate(in_parts(tars, IN_TAR)):
+        tar_path = folder / f"shard-{number:04}.tar"
+        with tarfile.open(tar_path, "w") as tar:
+            for one in some:
+                tar.add(one.path, one.path.name)
+                text = b'{"caption": "a piece of music"}'
+                info = tarfile.TarInfo(f"{one.path.stem}.json")
+                info.size = len(text)
+                tar.addfile(info, io.BytesIO(text))
+                named[f"{tar_path}/{one.path.name}"] = one
+    kind = pa.struct([("bytes", pa.binary()), ("path", pa.string())])
+    for number, some in enumerate(in_parts(tables, IN_TABLE * 4)):
+        path = folder / f"train-{number:04}.parquet"
+        rows = [{"bytes": one.path.read_bytes(), "path": one.path.name} for one in some]
+        pq.write_table(pa.table({"audio": pa.array(rows, kind)}), path, row_group_size=IN_TABLE)
+        for at, one in enumerate(some):
+            named[f"{path}/{at // IN_TABLE}/{at % IN_TABLE} {one.path.name}"] = one
+    return named
+
+
+def in_parts(some: list[Made], count: int) -> Iterator[list[Made]]:
+    for start in range(0, len(some), count):
+        yield some[start : start + count]
+
+
+def longplay(*words: object) -> tuple[dict[str, Any], float]:
+    began = time.perf_counter()
+    command = [sys.executable, "-m", "longplay", *map(str, words), "--json"]
+    done = subprocess.run(command, capture_output=True, check=False)
+    if done.returncode not in (0, 3):
+        raise SystemExit(done.stderr.decode() + done.stdout.decode()[-2000:])
+    return json.loads(done.stdout), time.perf_counter() - began
+
+
+def samples_of(sound: Sound) -> int:
+    """Decoding and resampling alone, as a worker of the audit does it."""
+    assert sound.path is not None
+    count = 0
+
+    def hear(stretch: Any) -> None:
+        nonlocal count
+        count += len(stretch.mono)
+
+    with sound.path.open("rb") as source:
+        decode(source, sound.size, sound.limits, hear)
+    return count
+
+
+def decoding(made: list[Made]) -> tuple[float, float]:
+    """Seconds that decoding alone takes, and seconds of sound."""
+    limits = Limits()
+    began = time.perf_counter()
+    sounds = [Sound(one.path.name, one.path, limits) for one in made]
+    outcomes = engine.run(samples_of, sounds, workers=engine.default_workers(),
+                          seconds=lambda _: 600, memory_mb=limits.worker_memory_mb)  # fmt: skip
+    total = sum(found for _, found in outcomes if isinstance(found, int))
+    return time.perf_counter() - began, total / FINGERPRINT_RATE
+
+
+def judged(named: dict[str, Made], found: dict[str, Any]) -> dict[str, Any]:
+    """The report against the truth: by claims of (file, recording), by kind, by seconds."""
+    claims: dict[str, set[str]] = defaultdict(set)
+    seconds = {"claimed": 0.0, "right": 0.0}
+    for one in found["matches"]:
+        claims[one["file"]].add(one["title"])
+        seconds["claimed"] += one["end_s"] - one["start_s"]
+        for name, start, end in named[one["file"]].truth:
+            if name == one["title"]:
+                both = min(end, one["end_s"]) - max(start, one["start_s"])
+                seconds["right"] += max(0.0, both)
+    true = {(file, row[0]) for file, one in named.items() for row in one.truth}
+    said = {(file, name) for file, names in claims.items() for name in names}
+    kinds: dict[str, list[bool]] = defaultdict(list)
+    for file, name in sorted(true):
+        kinds[named[file].kind].append((file, name) in said)
+    wrong = sorted(said - true)
+    unknown = [file for file, one in named.items() if not one.truth]
+    there = sum(end - start for one in named.values() for _, start, end in one.truth)
+    return {
+        "true": len(true),
+        "claimed": len(said),
+        "precision": len(said & true) / max(1, len(said)),
+        "recall": len(said & true) / max(1, len(true)),
+        "recall_by_kind": {kind: [sum(hits), len(hits)] for kind, hits in sorted(kinds.items())},
+        "files_without_kept_music": len(unknown),
+        "of_them_claimed": sum(1 for file in unknown if file in claims),
+        "precision_of_seconds": seconds["right"] / max(1e-9, seconds["claimed"]),
+        "recall_of_seconds": seconds["right"] / max(1e-9, there),
+        "wrong": wrong[:20],
+        "missed": [(named[file].kind, round(named[file].seconds, 1), named[file].path.suffix, name)
+                   for file, name in sorted(true - said)][:40],
+    }  # fmt: skip
+
+
+def measure(data: Path, work: Path, files: int, derived: int) -> dict[str, Any]:
+    names = [
+        path
+        for path in sorted((data / "audio").iterdir())
+        if path.suffix != ".tsv" and not any(part in path.name for part in SAME + NO_MUSIC)
+    ]
+    sounds = {path.name: heard(path) for path in names}
+    sounds = {name: sound for name, sound in sounds.items() if len(sound) > 10 * RATE}
+    kept = list(sounds)[::2]
+    music, made_in, corpus = work / "music", work / "made", work / "corpus"
+    for folder in (music, made_in, corpus):
+        folder.mkdir()
+    for name in kept:
+        ffmpeg("-f", "s16le", "-ar", RATE, "-ac", 2, "-i", "-", "-metadata", f"title={name}",
+               "-metadata", "artist=Benchmark", music / f"{name}.flac",
+               data=sounds[name].tobytes())  # fmt: skip
+    longplay("keep", music, "--archive", work / "archive")
+    longplay("fingerprint", "update", "--archive", work / "archive")
+    made = Maker(sounds, kept, made_in).all(files, derived)
+    named = lay_out(made, corpus)
+    alone, heard_s = decoding(made)
+    found, spent = longplay("audit", corpus, "--self-test", 0, "--archive", work / "archive")
+    return {
+        "files": len(made),
+        "kept": len(kept),
+        "hours": round(heard_s / 3600, 3),
+        "heard": found["files"],
+        "unreadable": len(found["unreadable"]),
+        **judged(named, found),
+        "audit_s": round(spent, 1),
+        "decoding_s": round(alone, 1),
+        "audit_times_real_time": round(heard_s / spent, 1),
+        "decoding_times_real_time": round(heard_s / alone, 1),
+        "speed_of_decoding": round(alone / spent, 3),
+    }
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("data", type=Path, nargs="?", default=DATA)
+    parser.add_argument("--files", type=int, default=2000)
+    parser.add_argument("--derived", type=int, default=500)
+    parser.add_argument("--work", type=Path)
+    parser.add_argument("--json", type=Path)
+    asked = parser.parse_args()
+    work = Path(tempfile.mkdtemp(dir=asked.work))
+    try:
+        figures = measure(asked.data, work, asked.files, asked.derived)
+    finally:
+        shutil.rmtree(work)
+    print(json.dumps(figures, indent=1))
+    if asked.json:
+        asked.json.write_text(json.dumps(figures, indent=1))
+
+
+if __name__ == "__main__":
+    main()
