@@ -207,6 +207,35 @@ class Access(Model):
     )
 
 
+class Guarding(Model):
+    """What `longplay guard run` does about accounts that copy. Until an operator says otherwise it
+    only observes."""
+
+    act: Literal["observe", "slow", "cap", "hold", "disable"] = Field(
+        "observe", description="what is done about an account that is called a scraper"
+    )
+    watch: Literal["observe", "slow", "cap"] = Field(
+        "observe", description="what is done about one that is to be watched"
+    )
+    anonymous: Literal["observe", "slow", "cap"] = Field(
+        "cap", description="the most that is done about an address: many people may share it"
+    )
+    slow_kb: float = Field(
+        40, gt=0, description="kB a second for who is slowed down: music at 320 kbit/s, in its time"
+    )
+    cap_tracks: int = Field(100, ge=1, le=10_000, description="tracks a day for who is capped")
+    accounts: int = Field(
+        200_000, ge=1000, description="accounts that are remembered, at 1.3 kB each"
+    )
+    logs: tuple[str, ...] = Field((), description="further access logs (JSON lines) to follow")
+    baseline: str = Field("", description="what honest listening is here; empty: what is shipped")
+    keep_days: float = Field(90, gt=0, description="days after which an access log is deleted")
+    webhook: str = Field("", description="where decisions are sent (POST); empty: nowhere")
+    webhook_private: bool = Field(
+        False, description="whether that may be a private or loopback address"
+    )
+
+
 class Settings(Model):
     """All of `longplay.toml`."""
 
@@ -229,6 +258,7 @@ class Settings(Model):
     serving: Serving = Serving()
     access: Access = Access()
     fixity: Fixity = Fixity()
+    guard: Guarding = Guarding()
     replicas: tuple[Replica, ...] = ()
 
     def piece_length(self, size: int) -> int:

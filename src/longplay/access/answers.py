@@ -18,6 +18,7 @@ from longplay import clock
 from longplay.access import descriptors
 from longplay.access.conditions import UNSATISFIABLE, Conditions, conditions
 from longplay.access.descriptors import Descriptor
+from longplay.access.guarding import Refused
 from longplay.access.line import Line
 from longplay.errors import StoreError
 from longplay.rights.gate import Refusal
@@ -314,6 +315,14 @@ def raw_mining(reserved: bool | None) -> list[tuple[bytes, bytes]]:
 def refuse(status: int, code: str, message: str) -> JSONResponse:
     """An error as one JSON document."""
     return JSONResponse({"error": {"code": code, "message": message}}, status, HEADERS)
+
+
+def refused(why: Refused) -> JSONResponse:
+    """The guard's refusal."""
+    answer = refuse(why.status, "guard", why.words)
+    if why.seconds is not None:
+        answer.headers["Retry-After"] = str(why.seconds)
+    return answer
 
 
 class Told(BaseModel):

@@ -20,6 +20,8 @@ from longplay.errors import InputError, LongplayError
 
 METHODS = ("GET", "HEAD")
 
+API = "/api/"
+
 RECORDINGS, STREAM = "/api/recordings/", "/stream"
 
 PATHS = (
@@ -66,6 +68,11 @@ class Doors:
             scope["client"] = (visitor.address(scope, self._proxies), 0)
         path = scope["path"]
         door = self._door(path)
+        if door is None and path.startswith(API):
+            barred = await self._barred(scope)
+            if barred is not None:
+                await barred(scope, receive, send)
+                return
         if door is None:
             await (self._rest if path.startswith(REST) else self.web)(scope, receive, send)
             return
@@ -78,6 +85,14 @@ class Doors:
             except LongplayError as error:
                 answer = answers.refuse(500, error.code, error.message)
         await answer(scope, receive, send)
+
+    async def _barred(self, scope: Scope) -> Response | None:
+        """The answer to somebody whom the guard bars from the API."""
+        if not self._here.guarded.now().decisions:
+            return None
+        listener = await answers.in_thread(listener_of, scope["headers"], self._here)
+        refused = self._here.guarded.bars(listener.account, _address(scope))
+        return None if refused is None else answers.refused(refused)
 
     def _door(self, path: str) -> Answering | None:
         if path.startswith(webseeds.PATH):
@@ -108,5 +123,9 @@ class Doors:
         except InputError as error:
             return answers.refuse(400, error.code, str(error))
         listener = listener_of(scope["headers"], self._here)
-        address = str(scope["client"][0]) if scope.get("client") else ""
-        return answering.answer(self._here, listener, identity, wanted, conditions(scope), address)
+        asked = conditions(scope)
+        return answering.answer(self._here, listener, identity, wanted, asked, _address(scope))
+
+
+def _address(scope: Scope) -> str:
+    return str(scope["client"][0]) if scope.get("client") else ""

@@ -13,6 +13,7 @@ from fastapi import Request
 
 from longplay import clock
 from longplay.access.beside import Beside
+from longplay.access.guarding import Guarded
 from longplay.access.known import Known, Remembered
 from longplay.access.library.covers import Hears
 from longplay.access.library.library import Library
@@ -80,11 +81,13 @@ class Context:
     """Where a server gets ready."""
 
     log: AccessLog = field(init=False)
+    guarded: Guarded = field(init=False)
     maker: Maker = field(init=False)
 
     def __post_init__(self) -> None:
         settings = self.archive.settings
         self.log = AccessLog(self.archive.folder, settings.serving)
+        self.guarded = Guarded(self.archive.folder, settings.guard)
         self.maker = Maker(self.archive.folder / TRANSCODES, settings)
         self._library = Library(self.archive)
         self._known = Remembered(self.archive)

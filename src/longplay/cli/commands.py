@@ -16,6 +16,7 @@ from longplay.cli import (
     curate,
     export,
     guard,
+    guarding,
     identify,
     keep,
     lookup,
@@ -53,6 +54,8 @@ app.add_typer(account.app, name="account")
 app.add_typer(identify.app, name="fingerprint")
 app.add_typer(packages.app, name="export")
 app.add_typer(guard.app, name="guard")
+for name, action in guarding.COMMANDS.items():
+    guard.app.command(name)(action)
 for command in (
     *keep.COMMANDS,
     *work.COMMANDS,

@@ -101,8 +101,8 @@ def scan(logs: Iterable[Path], options: Options, progress: Progress | None = Non
         wanted = {int(one) for one in kept.shown.hashes} | {int(h) for h in groups}
         known = names.find(wanted)
     vector = baseline.vector()
-    told = (_told(kept.shown, row, known, groups, vector) for row in range(len(kept.shown)))
-    verdicts = [one for one in told if one.account not in options.trusted]
+    every = (told(kept.shown, row, known, groups, vector) for row in range(len(kept.shown)))
+    verdicts = [one for one in every if one.account not in options.trusted]
     if not options.everyone and kept.accounts > LISTED:
         verdicts = [one for one in verdicts if one.verdict is not Verdict.HONEST]
     verdicts.sort(key=lambda one: (-one.probability, one.account))
@@ -227,12 +227,7 @@ def grouped(kept: Kept) -> dict[int, Member]:
         group = coordination.find(candidates, kept.drawn, at)
         if group is None:
             continue
-        known = [members[h].group for h in candidates.hashes[group.rows].tolist() if h in members]
-        number = known[0] if known else 1 + len({one.group for one in members.values()})
-        for at_row, row in enumerate(group.rows.tolist()):
-            member = _member(candidates, row, group, at_row, number)
-            if member is not None:
-                members.setdefault(int(candidates.hashes[row]), member)
+        enter(members, candidates, group)
     there = set(kept.shown.hashes.tolist())
     missing = [
         row
@@ -241,6 +236,16 @@ def grouped(kept: Kept) -> dict[int, Member]:
     ]
     kept.shown = joined([kept.shown, candidates.only(np.array(missing, np.int64))])
     return members
+
+
+def enter(members: dict[int, Member], candidates: Accounts, group: coordination.Group) -> None:
+    """Note the members of a group that was found; who is in one already stays as he is."""
+    known = [members[h].group for h in candidates.hashes[group.rows].tolist() if h in members]
+    number = known[0] if known else 1 + max((one.group for one in members.values()), default=0)
+    for at_row, row in enumerate(group.rows.tolist()):
+        member = _member(candidates, row, group, at_row, number)
+        if member is not None:
+            members.setdefault(int(candidates.hashes[row]), member)
 
 
 def _member(
@@ -258,13 +263,14 @@ def _member(
     return Member(number, len(group.rows), decided, tracks, group.expected, group.found, odds)
 
 
-def _told(
+def told(
     accounts: Accounts,
     row: int,
     names: dict[int, str],
     groups: dict[int, Member],
     vector: npt.NDArray[np.float64],
 ) -> Judged:
+    """What is thought of one account, with the reasons in words."""
     account = int(accounts.hashes[row])
     odds = float(accounts.odds[row])
     numbers = accounts.at_odds[row] if odds >= WATCH else accounts.numbers[row]
@@ -272,13 +278,13 @@ def _told(
     weigh(numbers, vector, nats)
     decided = int(accounts.decided[row]) if accounts.decided[row] >= 0 else None
     tracks = float(accounts.tracks[row]) if decided is not None else accounts.numbers[row, NEW]
-    told = reasons(numbers, vector, nats)
+    why = reasons(numbers, vector, nats)
     member = groups.get(account)
     if member:
-        told = (
+        why = (
             f"one of {member.size:,} accounts that avoid each other's tracks: they met "
             f"{member.found:,.0f} times where listeners meet {member.expected:,.0f} times",
-            *told,
+            *why,
         )
         if decided is None or member.decided < decided:
             decided, tracks = member.decided, member.tracks
@@ -292,7 +298,7 @@ def _told(
         decided,
         round(tracks),
         member.group if member else None,
-        told if verdict is not Verdict.HONEST else (),
+        why if verdict is not Verdict.HONEST else (),
     )
 
 

@@ -12,6 +12,7 @@ from longplay.access import answers
 from longplay.access.answers import Bare, Content
 from longplay.access.conditions import Conditions
 from longplay.access.context import Context, Leave
+from longplay.access.guarding import Refused
 from longplay.access.people.listeners import Listener
 from longplay.access.streams import deciding, finding
 from longplay.access.streams.deciding import Held, Wanted
@@ -57,6 +58,9 @@ def answer(
     if isinstance(found, Refusal):
         return answers.withheld(found)
     leave, stretch = found.leave, found.stretch
+    refused = here.guarded.refuses(listener.account, address, stretch.track or identity)
+    if refused is not None:
+        return answers.refused(refused)
     held = Held(leave.suffix, stretch.kbit, stretch.start_ms, stretch.end_ms)
     recipe = deciding.decide(held, wanted)
     heard = Heard(
@@ -70,9 +74,12 @@ def answer(
     )
     content = _content(here, found, wanted.act, listener.signed_in, heard)
     if recipe is None:
-        return answers.answer(asked, replace(content, accel=here.accel(leave)))
-    job = Job(leave.key.hex, leave.key.size, content.source, _left(stretch, wanted), recipe)
-    return _made(here.maker, asked, content, job, estimate=wanted.estimate)
+        sound = answers.answer(asked, replace(content, accel=here.accel(leave)))
+    else:
+        job = Job(leave.key.hex, leave.key.size, content.source, _left(stretch, wanted), recipe)
+        sound = _made(here.maker, asked, content, job, estimate=wanted.estimate)
+    slowed = here.guarded.slowed(listener.account, address, sound)
+    return answers.refused(slowed) if isinstance(slowed, Refused) else slowed
 
 
 def _content(here: Context, found: Found, act: Act, signed_in: bool, heard: Heard) -> Content:

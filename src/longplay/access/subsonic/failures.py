@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from enum import IntEnum
 
+from longplay.access.guarding import Refused
+
 
 class Code(IntEnum):
     """The specification's error codes. 60 (a trial that is over) is nobody's here."""
@@ -51,6 +53,11 @@ def malformed(name: str, what: str) -> CallError:
 def not_found(what: str) -> CallError:
     """Nothing by that id, or nothing that this listener may hear: the same answer for both."""
     return CallError(Code.NOT_FOUND, f"{what} was not found")
+
+
+def by_guard(refused: Refused) -> CallError:
+    """The guard's refusal."""
+    return CallError(Code.NOT_AUTHORIZED, refused.words, seconds=refused.seconds)
 
 
 def not_authorized(what: str) -> CallError:

@@ -35,7 +35,7 @@ from longplay.access.subsonic import (
     users,
 )
 from longplay.access.subsonic.calls import Call, Handler, Sound
-from longplay.access.subsonic.failures import NEEDS_HELP, CallError, Code
+from longplay.access.subsonic.failures import NEEDS_HELP, CallError, Code, by_guard
 from longplay.access.subsonic.parameters import MOST_BYTES, Asked, read
 from longplay.access.subsonic.rendering import Tree
 from longplay.errors import LongplayError
@@ -61,6 +61,10 @@ CALLS: dict[str, Handler] = {
 
 PUBLIC = "getOpenSubsonicExtensions"
 """The one call that needs no login."""
+
+EVEN_BARRED = ("ping", "getLicense", "getUser")
+"""Calls by which a program finds out that it is logged in; whom the guard bars sees why with the
+next."""
 
 BY_STATUS = ("getTranscodeStream",)
 """Calls that fail with a status of HTTP, as the specification has it for these alone."""
@@ -139,6 +143,10 @@ def answer(here: Context, request: Request, body: bytes) -> Response:
             return success(asked, system.extensions())
         authentication.check_client(asked)
         known = authentication.identify(here, request, asked)
+        if name is not None and name[1] not in EVEN_BARRED:
+            barred = here.guarded.bars(known.listener.account, "")
+            if barred is not None:
+                raise by_guard(barred)
         call = Call(here, known.listener, asked, request, body, known.by_password)
         found = handler(call)
         if isinstance(found, Sound):

@@ -9,7 +9,7 @@ from longplay.access.streams import answering
 from longplay.access.streams.deciding import Wanted
 from longplay.access.subsonic import things
 from longplay.access.subsonic.calls import Call, Sound
-from longplay.access.subsonic.failures import CallError, Code, not_found
+from longplay.access.subsonic.failures import CallError, Code, by_guard, not_found
 from longplay.rights.gate import Refusal
 
 
@@ -22,9 +22,12 @@ def answer(call: Call, sound: Sound) -> Response:
         raise not_found("the song")
     if isinstance(leave.answer, Refusal):
         raise CallError(Code.NOT_AUTHORIZED, leave.answer.words)
+    address = call.request.client.host if call.request.client else ""
+    refused = here.guarded.refuses(call.account, address, track.id)
+    if refused is not None:
+        raise by_guard(refused)
     estimate = call.asked.text_or_none("estimateContentLength") == "true"
     wanted = Wanted(sound.act, sound.form, sound.kbit, round(sound.offset * 1000), estimate)
-    address = call.request.client.host if call.request.client else ""
     return answering.answer(
         here, call.listener, track.id, wanted, conditions(call.request.scope), address
     )

@@ -54,7 +54,7 @@ class Read:
 
 
 @dataclass(frozen=True, slots=True)
-class _Plan:
+class Plan:
     """What the compiled readers need to know of a mapping."""
 
     mapping: Mapping
@@ -71,7 +71,7 @@ def read(
     first = next(stream, b"")
     mapping = recognise(first.split(b"\n", HEAD_LINES)[:HEAD_LINES], wishes, str(path))
     drawn = np.uint64(key_of(first[: 1 << 16]) if key is None else key)
-    plan = _Plan(mapping, drawn, np.zeros(SEEN_ACCOUNTS, np.uint64))
+    plan = Plan(mapping, drawn, np.zeros(SEEN_ACCOUNTS, np.uint64))
     if mapping.format is Format.CSV:
         first = first.partition(b"\n")[2]
     with ThreadPoolExecutor(THREADS) as pool:
@@ -92,7 +92,7 @@ def _counted(one: Read, counts: Counts) -> Read:
     return one
 
 
-def parse(block: bytes, plan: _Plan) -> Read:
+def parse(block: bytes, plan: Plan) -> Read:
     """The events of one block of whole lines."""
     mapping = plan.mapping
     if mapping.nested:
@@ -104,7 +104,7 @@ def parse(block: bytes, plan: _Plan) -> Read:
     return _parsed(block, mapping, plan)
 
 
-def _parsed(block: bytes, mapping: Mapping, plan: _Plan) -> Read:
+def _parsed(block: bytes, mapping: Mapping, plan: Plan) -> Read:
     data = np.frombuffer(block, np.uint8)
     most = block.count(b"\n") + 1
     rows = np.empty(most, EVENT)
@@ -137,7 +137,7 @@ def _parsed(block: bytes, mapping: Mapping, plan: _Plan) -> Read:
 
 
 def _with_slow(
-    one: Read, block: bytes, slow: npt.NDArray[np.int64], mapping: Mapping, plan: _Plan
+    one: Read, block: bytes, slow: npt.NDArray[np.int64], mapping: Mapping, plan: Plan
 ) -> Read:
     """The events of the lines that took the slow way, behind those of the block."""
     lines = [block[start:end] for start, end in slow.reshape(-1, 2).tolist()]

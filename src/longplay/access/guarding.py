@@ -1,0 +1,223 @@
+"""What the guard decided, as web workers know it: one small file, looked at for every request for
+sound and read again when it was replaced. Here stands what follows for a listener, and the words in
+which he is told."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import fcntl
+import hashlib
+import os
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import timedelta
+from pathlib import Path
+
+from fastapi.responses import Response
+from starlette.types import Message, Receive, Scope, Send
+
+from longplay import clock, logs
+from longplay.errors import ArchiveError
+from longplay.guard import record
+from longplay.guard.record import Act, Decision, Record
+from longplay.settings import Guarding
+
+APPEAL = "/appeal"
+"""The page where an accused listener reads why, and answers."""
+
+TAKEN = "taken"
+"""The folder of what capped accounts had today: a file each, of eight bytes a track."""
+
+MOST_SLOWED = 8
+"""Answers that somebody who is slowed down may be given at a time, by one worker."""
+
+BUSY_SECONDS = 30
+
+SLICES = 4
+"""Pieces a second in which slow answers are sent."""
+
+FIRST_SECONDS = 5.0
+"""Seconds' worth of bytes that a slow answer may begin with, so that music starts at once."""
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """Why somebody gets no sound: a status of HTTP, words, and seconds to wait where that
+    helps."""
+
+    status: int
+    words: str
+    seconds: int | None = None
+
+
+@dataclass(slots=True)
+class _Pace:
+    """When somebody's next byte is due, and answers under way."""
+
+    due: float = 0.0
+    running: int = 0
+
+
+@dataclass(slots=True)
+class Guarded:
+    """The decisions of one archive. Shared by all threads of a worker."""
+
+    folder: Path
+    settings: Guarding
+    _seen: tuple[int, int, int] | None = None
+    _record: Record = field(default_factory=Record)
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+    _paces: dict[str, _Pace] = field(default_factory=dict)
+
+    def now(self) -> Record:
+        """What is decided at this moment. A file that cannot be read changes nothing: what was
+        decided before holds."""
+        path = record.path_of(self.folder)
+        try:
+            facts = os.stat(path)  # noqa: PTH116 - faster, and asked for with every request
+        except OSError:
+            self._record, self._seen = Record(), None
+            return self._record
+        seen = facts.st_ino, facts.st_mtime_ns, facts.st_size
+        if seen != self._seen:
+            with self._lock:
+                try:
+                    self._record = record.load(path)
+                except ArchiveError as error:
+                    logs.event("guard decisions cannot be read", logs.WARNING, why=str(error))
+                self._seen = seen
+        return self._record
+
+    def decision(self, account: int | None, address: str) -> Decision | None:
+        """What is decided about somebody, where that is more than to observe."""
+        decisions = self.now().decisions
+        if not decisions:
+            return None
+        found = decisions.get(_who(account, address))
+        return None if found is None or found.act is Act.OBSERVE else found
+
+    def refuses(self, account: int | None, address: str, track: str) -> Refused | None:
+        """Why somebody may not have a track's sound now; None: nothing is against it. A track that
+        a capped listener may have counts for his day."""
+        found = self.decision(account, address)
+        if found is None or found.act is Act.SLOW:
+            return None
+        if found.act is Act.DISABLE:
+            return Refused(403, words(found, self.settings))
+        if self._counted(found.who, track):
+            return None
+        return Refused(429, words(found, self.settings), _until_midnight())
+
+    def bars(self, account: int | None, address: str) -> Refused | None:
+        """Why somebody may not use the API at all; None: he may."""
+        found = self.decision(account, address)
+        if found is None or found.act is not Act.DISABLE:
+            return None
+        return Refused(403, words(found, self.settings))
+
+    def slowed(self, account: int | None, address: str, answer: Response) -> Response | Refused:
+        """The answer, at the pace that somebody is held to."""
+        found = self.decision(account, address)
+        if found is None or found.act not in (Act.SLOW, Act.HOLD):
+            return answer
+        pace = self._paces.setdefault(found.who, _Pace())
+        if pace.running >= MOST_SLOWED:
+            return Refused(429, "too many of your downloads run at once", BUSY_SECONDS)
+        return Slowed(answer, pace, self.settings.slow_kb * 1000)
+
+    def _counted(self, who: str, track: str) -> bool:
+        """Whether a track is among those that a capped listener may have today; a new one is
+        counted as one of them, for all workers."""
+        today = self.folder / record.FOLDER / TAKEN / clock.timestamp()[:10]
+        mark = hashlib.blake2b(track.encode(), digest_size=8).digest()
+        with _alone(today, hashlib.blake2b(who.encode(), digest_size=12).hexdigest()) as file:
+            data = os.pread(file, 8 * self.settings.cap_tracks, 0)
+            known = {data[at : at + 8] for at in range(0, len(data), 8)}
+            if mark in known:
+                return True
+            if len(known) >= self.settings.cap_tracks:
+                return False
+            os.pwrite(file, mark, len(data) // 8 * 8)
+            return True
+
+
+@contextlib.contextmanager
+def _alone(folder: Path, name: str) -> Iterator[int]:
+    folder.mkdir(parents=True, exist_ok=True)
+    file = os.open(folder / name, os.O_RDWR | os.O_CREAT, 0o640)
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield file
+    finally:
+        os.close(file)
+
+
+def _who(account: int | None, address: str) -> str:
+    return f"address:{address}" if account is None else f"account:{account}"
+
+
+def _until_midnight() -> int:
+    now = clock.now()
+    midnight = (now + timedelta(days=1)).replace(hour=0, minute=0, second=0, microsecond=0)
+    return max(int((midnight - now).total_seconds()), 1)
+
+
+def words(found: Decision, settings: Guarding) -> str:
+    """What is decided about somebody, and why, for him to read."""
+    what = {
+        Act.OBSERVE: "Nothing is restricted",
+        Act.SLOW: "Sound comes no faster than it plays",
+        Act.CAP: f"There are {settings.cap_tracks} tracks a day",
+        Act.HOLD: f"Until a person has looked, there are {settings.cap_tracks} tracks a day, no "
+        "faster than they play",
+        Act.DISABLE: "There is no sound for you here",
+    }[found.act]
+    why = f": {found.reasons[0]}" if found.reasons else ""
+    return (
+        f"{what}, for your listening looks like copying the catalogue{why}. "
+        f"If that is wrong, say so at {APPEAL}; a person reads it."
+    )
+
+
+class Slowed(Response):
+    """An answer whose bytes come at a pace that is shared by all answers to one listener."""
+
+    def __init__(self, answer: Response, pace: _Pace, rate: float) -> None:
+        self._answer, self._pace, self._rate = answer, pace, rate
+        self.status_code = answer.status_code
+        self.raw_headers = answer.raw_headers
+        self.background = None
+        # Where nginx sends the file, it is nginx that keeps the pace.
+        if any(name == b"x-accel-redirect" for name, _ in self.raw_headers):
+            self.raw_headers.append((b"x-accel-limit-rate", b"%d" % rate))
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Send the answer, slowly."""
+
+        async def slowly(message: Message) -> None:
+            if message["type"] != "http.response.body":
+                await send(message)
+                return
+            body, more = message.get("body", b""), message.get("more_body", False)
+            size = max(int(self._rate / SLICES), 1)
+            for at in range(0, len(body), size):
+                part = body[at : at + size]
+                await self._wait(len(part))
+                following = more or at + size < len(body)
+                await send({"type": message["type"], "body": part, "more_body": following})
+            if not body:
+                await send(message)
+
+        self._pace.running += 1
+        try:
+            await self._answer(scope, receive, slowly)
+        finally:
+            self._pace.running -= 1
+
+    async def _wait(self, size: int) -> None:
+        now = clock.monotonic()
+        self._pace.due = max(self._pace.due, now - FIRST_SECONDS) + size / self._rate
+        if self._pace.due > now:
+            await asyncio.sleep(self._pace.due - now)

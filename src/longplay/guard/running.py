@@ -1,0 +1,206 @@
+"""One guard process for an archive that is served: reads what the web workers write, judges, and
+decides as the settings say. What it decides, they read (`record`).
+
+Killed at any moment it goes on from the state that it saved last: what it judges again leads to the
+decisions that stand already. A decision of a person is never changed by the guard; one of its own
+only to something graver.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from longplay import clock, logs
+from longplay.files import write_json, writer_lock
+from longplay.guard import record
+from longplay.guard.baseline import Baseline
+from longplay.guard.baseline import load as load_baseline
+from longplay.guard.following import Follower
+from longplay.guard.record import GUARD, SEVERITY, Act, Decision, Record
+from longplay.guard.verdict import Judged, Verdict
+from longplay.guard.watching import Watching
+from longplay.guard.watching import load as load_state
+from longplay.ledger.database import Ledger
+from longplay.settings import Guarding
+
+LOG = "access.log.jsonl"
+"""The file that web workers write, in the archive's folder."""
+
+STATE, LOCK, PICTURE = "state.npz", "run.lock", "picture.json"
+
+SAVE_SECONDS = 60.0
+"""How much is read again after a kill."""
+
+GROUP_SECONDS = 20.0
+"""How often groups are looked for: that takes longer than judging."""
+
+PICTURE_SECONDS = 5.0
+
+PICTURED = 500
+"""Accounts in the operator's picture: those that took most."""
+
+BLOCKS = 16
+"""Blocks of a log that are read before what follows from them is decided."""
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """What one look at the logs brought: events, and decisions that are new."""
+
+    events: int
+    decided: tuple[Decision, ...]
+
+
+class Guard:
+    """The guard of one archive."""
+
+    def __init__(self, folder: Path, settings: Guarding, ledger: Ledger) -> None:
+        self._folder = folder
+        self._settings = settings
+        self._ledger = ledger
+        self._state_path = folder / record.FOLDER / STATE
+        known = load_baseline(Path(settings.baseline)) if settings.baseline else Baseline()
+        self.watching: Watching = load_state(self._state_path, known, settings.accounts)
+        self.followers = []
+        for log in (folder / LOG, *map(Path, settings.logs)):
+            one = Follower(folder / log)
+            one.place = self.watching.places.get(str(log.name), one.place)
+            self.followers.append(one)
+        self._saved = self._grouped = self._pictured = clock.monotonic()
+        self._changes = -1
+
+    def step(self) -> Step:
+        """Read what is new, and decide what follows from it."""
+        self._apply()
+        now = int(clock.now().timestamp())
+        events = 0
+        for follower in self.followers:
+            for _ in range(BLOCKS):
+                block = follower.read()
+                if not block:
+                    break
+                events += self.watching.take(block, now)
+        if self._due("_grouped", GROUP_SECONDS):
+            self.watching.look_for_groups()
+            events = events or -1  # something may follow from it
+        decided = self._decide(self.watching.suspects()) if events else ()
+        if self._due("_pictured", PICTURE_SECONDS):
+            self._draw()
+        if self._due("_saved", SAVE_SECONDS):
+            self.save()
+        return Step(max(events, 0), decided)
+
+    def save(self) -> None:
+        """Write down what is remembered, and how far the logs were read."""
+        self.watching.places = {one.path.name: replace(one.place) for one in self.followers}
+        self.watching.save(self._state_path)
+        self._draw()
+
+    def _due(self, name: str, seconds: float) -> bool:
+        now = clock.monotonic()
+        if now - getattr(self, name) < seconds:
+            return False
+        setattr(self, name, now)
+        return True
+
+    def _apply(self) -> None:
+        """Take into account what persons decided since: whom they released begins anew."""
+        now = record.load(record.path_of(self._folder))
+        if now.changes == self._changes:
+            return
+        after = self.watching.applied
+        cleared = {who for who, number in now.cleared.items() if number > after}
+        self.watching.forget({who.partition(":")[2] for who in cleared})
+        self.watching.applied = self._changes = now.changes
+
+    def _decide(self, suspects: list[Judged]) -> tuple[Decision, ...]:
+        standing = record.load(record.path_of(self._folder))
+        if not any(self._wanted(one, standing) for one in suspects):
+            return ()
+        made = []
+        with record.changing(self._folder, self._ledger) as now:
+            for one in suspects:
+                decision = self._wanted(one, now)
+                if decision is None:
+                    continue
+                if len(now.decisions) >= record.MOST_DECISIONS:
+                    logs.event("guard holds too many decisions", logs.WARNING)
+                    break
+                now.decide(decision)
+                made.append(decision)
+        return tuple(made)
+
+    def _wanted(self, one: Judged, standing: Record) -> Decision | None:
+        """The decision that an account calls for, where it is not made yet."""
+        who = record.who_of(one.account)
+        if not one.account or who in standing.excluded:
+            return None
+        # Released a moment ago, by a person: `_apply` makes it begin anew first.
+        if standing.cleared.get(who, 0) > self.watching.applied:
+            return None
+        act = Act(self._settings.act if one.verdict is Verdict.SCRAPER else self._settings.watch)
+        if who.startswith("address:"):
+            act = min(act, Act(self._settings.anonymous), key=SEVERITY.__getitem__)
+        known = standing.decisions.get(who)
+        if known is not None:
+            graver = SEVERITY[act] > SEVERITY[known.act] or (
+                act is known.act and known.verdict != one.verdict.value
+            )
+            worse = one.verdict is Verdict.SCRAPER or known.verdict == Verdict.WATCH.value
+            if known.by != GUARD or not (graver and worse):
+                return None
+        until = one.decided_at if one.decided_at is not None else clock.now().timestamp()
+        hours = round(max(until - one.first_seen, 0) / 3600, 1)
+        return Decision(
+            who, act, clock.timestamp(), GUARD, one.verdict.value, one.probability, one.tracks,
+            hours, one.group, one.reasons,
+        )  # fmt: skip
+
+    def _draw(self) -> None:
+        """Write what the operator's page shows: who took how many tracks in how long."""
+        counts = self.watching.counts
+        rows = [
+            {"who": record.who_of(name), "hours": round((last - first) / 3600, 2),
+             "tracks": round(tracks)}
+            for name, first, last, tracks in self.watching.breadth(PICTURED)
+            if name
+        ]  # fmt: skip
+        damage = [one.damage.too_long for one in self.followers]
+        document = {
+            "time": clock.timestamp(),
+            "accounts": len(self.watching.accounts),
+            "events": counts.events,
+            "no_event": counts.no_event,
+            "too_long": sum(damage),
+            "ahead": counts.ahead,
+            "forgotten": counts.forgotten,
+            "lost_logs": sum(one.lost for one in self.followers),
+            "shown": rows,
+        }
+        write_json(self._folder / record.FOLDER / PICTURE, document)
+
+
+@contextmanager
+def opened(folder: Path, settings: Guarding, ledger: Ledger) -> Iterator[Guard]:
+    """The only guard of an archive; what it remembers is saved when the block ends. Raises
+    LockedError, ArchiveError, InputError."""
+    with writer_lock(folder / record.FOLDER / LOCK, "guard's state"):
+        guard = Guard(folder, settings, ledger)
+        try:
+            yield guard
+        finally:
+            with suppress(OSError):
+                guard.save()
+
+
+def run(guard: Guard, pause: Callable[[], bool], tell: Callable[[Decision], None]) -> None:
+    """Watch until `pause`, which waits between two looks, says that it is enough."""
+    while True:
+        step = guard.step()
+        for decision in step.decided:
+            tell(decision)
+        if not step.events and pause():
+            return

@@ -1,0 +1,203 @@
+"""All accounts of a log that goes on, judged as its lines come: the detectors of `scan`, and what
+they remember saved with the place up to which the log was read, in one file.
+
+Two things differ from a scan. How many others take a track is not known yet when it is taken, so
+the detector `alone` is silent. And times that lie ahead of the clock are no events: they would
+stand for the account's present from then on.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import secrets
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from longplay.errors import ArchiveError
+from longplay.files import write_durably
+from longplay.guard import coordination
+from longplay.guard.baseline import Baseline
+from longplay.guard.events import Events
+from longplay.guard.following import Place
+from longplay.guard.judging import Accounts, take
+from longplay.guard.reading.mapping import FIELDS, Format, Mapping
+from longplay.guard.reading.reader import SEEN_ACCOUNTS, Plan, parse
+from longplay.guard.scan import CROWD, Member, enter, told
+from longplay.guard.state import FILTER_WORDS, LAST, NEW
+from longplay.guard.verdict import WATCH, Judged
+
+VERSION = 1
+
+AHEAD_SECONDS = 600
+"""Clocks of several machines differ by less."""
+
+CANDIDATES = 20_000
+"""Accounts that are looked at for groups at a time: those that look most like copying."""
+
+KEEP_SHARE = 0.75
+"""What is kept of the accounts when there are more than may be remembered."""
+
+ARRAYS = Accounts.__slots__
+
+
+@dataclass(slots=True)
+class Watched:
+    """What a log said so far: lines that are no event by what is wrong with them, and accounts that
+    had to be forgotten."""
+
+    events: int = 0
+    no_event: int = 0
+    bad_encoding: int = 0
+    ahead: int = 0
+    forgotten: int = 0
+
+
+@dataclass(slots=True)
+class Watching:
+    """The accounts. `most` of them are remembered; `applied` is the last of the changes to what is
+    decided that was taken into account."""
+
+    baseline: Baseline
+    most: int
+    key: int = field(default_factory=lambda: secrets.randbits(64))
+    accounts: Accounts = field(default_factory=Accounts.none)
+    names: dict[int, str] = field(default_factory=dict)
+    members: dict[int, Member] = field(default_factory=dict)
+    places: dict[str, Place] = field(default_factory=dict)
+    counts: Watched = field(default_factory=Watched)
+    applied: int = 0
+    _plan: Plan = field(init=False)
+
+    def __post_init__(self) -> None:
+        seen = np.zeros(SEEN_ACCOUNTS, np.uint64)
+        self._plan = Plan(Mapping(Format.JSON, FIELDS), np.uint64(self.key), seen)
+
+    def take(self, block: bytes, now: int) -> int:
+        """Judge by some lines; `now` is the present in seconds since 1970. Answers how many events
+        they were."""
+        read = parse(block, self._plan)
+        events: Events = read.events[read.events["time"] <= now + AHEAD_SECONDS]
+        self.counts.events += len(events)
+        self.counts.no_event += read.no_event
+        self.counts.bad_encoding += read.bad_encoding
+        self.counts.ahead += len(read.events) - len(events)
+        for account, name in read.names.items():
+            self.names[account] = name.decode("utf-8", "replace")
+        if len(events):
+            take(self.accounts, events, None, self.baseline.vector())
+            if len(self.accounts) > self.most:
+                self._trim()
+        return len(events)
+
+    def _trim(self) -> None:
+        """Forget accounts that were away the longest and look like listening."""
+        score = np.where(self.accounts.odds >= WATCH, np.inf, self.accounts.numbers[:, LAST])
+        kept = np.sort(np.argsort(-score, kind="stable")[: int(self.most * KEEP_SHARE)])
+        self.counts.forgotten += len(self.accounts) - len(kept)
+        self._keep(kept)
+
+    def _keep(self, rows: Any) -> None:
+        self.accounts = Accounts(*(getattr(self.accounts, name)[rows] for name in ARRAYS))
+        there = set(self.accounts.hashes.tolist())
+        self.names = {h: name for h, name in self.names.items() if h in there}
+        self.members = {h: one for h, one in self.members.items() if h in there}
+        self._plan.seen[:] = 0  # so that the names of those who come back are noted again
+
+    def forget(self, names: set[str]) -> None:
+        """Begin anew with these accounts: a person has judged what they did."""
+        gone = [h for h, name in self.names.items() if name in names]
+        if gone:
+            hashes = self.accounts.hashes
+            self._keep(np.flatnonzero(~np.isin(hashes, np.array(gone, np.uint64))))
+
+    def look_for_groups(self) -> None:
+        """Look for accounts that divide the tracks among themselves."""
+        accounts = self.accounts
+        rows = np.flatnonzero(accounts.candidate >= 0)
+        if len(rows) > CANDIDATES:
+            rows = rows[np.argsort(-accounts.odds[rows], kind="stable")[:CANDIDATES]]
+        if not len(rows):
+            return
+        drawn = accounts.only(np.argsort(accounts.hashes, kind="stable")[:CROWD])
+        candidates = accounts.only(rows)
+        at = int(candidates.numbers[:, LAST].max())
+        group = coordination.find(candidates, drawn, at)
+        if group is not None:
+            enter(self.members, candidates, group)
+
+    def suspects(self) -> list[Judged]:
+        """Everybody who is to be watched, or more."""
+        rows = set(np.flatnonzero(self.accounts.odds >= WATCH).tolist())
+        if self.members:
+            members = np.array(list(self.members), np.uint64)
+            rows |= set(np.flatnonzero(np.isin(self.accounts.hashes, members)).tolist())
+        vector = self.baseline.vector()
+        return [told(self.accounts, row, self.names, self.members, vector) for row in sorted(rows)]
+
+    def breadth(self, most: int) -> list[tuple[str, float, float, float]]:
+        """Name, first and last time and different tracks of those who took most."""
+        tracks = self.accounts.numbers[:, NEW]
+        rows = np.argsort(-tracks, kind="stable")[:most].tolist()
+        hashes = self.accounts.hashes
+        return [
+            (
+                self.names.get(int(hashes[row]), ""),
+                float(self.accounts.numbers[row, 0]),
+                float(self.accounts.numbers[row, LAST]),
+                float(tracks[row]),
+            )
+            for row in rows
+        ]
+
+    def save(self, path: Path) -> None:
+        """Write everything, whole or not at all."""
+        facts = {
+            "version": VERSION,
+            "key": self.key,
+            "names": {f"{h:x}": name for h, name in self.names.items()},
+            "members": {f"{h:x}": asdict(one) for h, one in self.members.items()},
+            "places": {name: asdict(place) for name, place in self.places.items()},
+            "counts": asdict(self.counts),
+            "applied": self.applied,
+        }
+        arrays = {name: getattr(self.accounts, name) for name in ARRAYS}
+        arrays["facts"] = np.frombuffer(json.dumps(facts).encode(), np.uint8)
+        out = io.BytesIO()
+        np.savez(out, **arrays)
+        write_durably(path, out.getvalue())
+
+
+def load(path: Path, baseline: Baseline, most: int) -> Watching:
+    """What was saved; a new beginning where nothing was. Raises ArchiveError."""
+    try:
+        with np.load(path, allow_pickle=False) as saved:
+            arrays = {name: saved[name] for name in ARRAYS}
+            facts = json.loads(saved["facts"].tobytes())
+        if facts["version"] != VERSION:
+            raise ValueError(f"version {facts['version']}")
+        one = Watching(
+            baseline,
+            most,
+            int(facts["key"]),
+            Accounts(**arrays),
+            {int(h, 16): name for h, name in facts["names"].items()},
+            {int(h, 16): Member(**row) for h, row in facts["members"].items()},
+            {name: Place(**row) for name, row in facts["places"].items()},
+            Watched(**facts["counts"]),
+            int(facts["applied"]),
+        )
+        if one.accounts.filters.shape != (len(one.accounts), FILTER_WORDS):
+            raise ValueError("not these accounts")
+    except FileNotFoundError:
+        return Watching(baseline, most)
+    except (OSError, ValueError, KeyError, TypeError, EOFError) as error:
+        raise ArchiveError(
+            "does not hold what the guard remembers",
+            where=str(path),
+            hint="delete it: the guard then reads the logs from their beginning",
+        ) from error
+    return one

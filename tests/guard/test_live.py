@@ -1,0 +1,332 @@
+"""The guard beside a log that grows: what it reads, what it decides, and what survives a kill."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from longplay import clock
+from longplay.errors import ArchiveError, LockedError, UsageError
+from longplay.guard import policy, record, running
+from longplay.guard.following import Follower, Place
+from longplay.guard.record import Act, Decision, Record
+from longplay.guard.running import LOG, Guard
+from longplay.ledger import database, log
+from longplay.ledger.database import Ledger
+from longplay.ledger.tables import log as log_table
+from longplay.settings import Guarding
+from tests.guard.made import MONDAY, copier, listener, row
+
+SLOW = Guarding(act="slow")
+
+
+@pytest.fixture
+def ledger(tmp_path: Path) -> Ledger:
+    return database.create("sqlite:///ledger.sqlite3", tmp_path)
+
+
+def write(folder: Path, rows: list[dict[str, Any]], name: str = LOG) -> None:
+    rows.sort(key=lambda one: one["time"])
+    with (folder / name).open("a") as file:
+        file.writelines(json.dumps(one) + "\n" for one in rows)
+
+
+def traffic() -> list[dict[str, Any]]:
+    """Three listeners (1 to 3), and account 9, which copies one track after the other."""
+    rows = [one for name in "123" for one in listener(name, days=5)]
+    return rows + list(copier("9", [f"tr{at}x" for at in range(900)], gap=210))
+
+
+def now(folder: Path) -> Record:
+    return record.load(record.path_of(folder))
+
+
+def events(ledger: Ledger) -> list[tuple[str, str, dict[str, Any]]]:
+    with ledger.read() as connection:
+        rows = connection.execute(log_table.select().order_by(log_table.c.number)).all()
+        assert log.walk(connection).ok
+    return [
+        (one.event, one.subject, json.loads(one.detail))
+        for one in rows
+        if one.event.startswith("guard")
+    ]
+
+
+def test_who_copies_is_met_as_the_settings_say_and_listeners_are_not(
+    tmp_path: Path, ledger: Ledger
+) -> None:
+    write(tmp_path, traffic())
+    with running.opened(tmp_path, SLOW, ledger) as guard:
+        step = guard.step()
+    assert [one.who for one in step.decided] == ["account:9"]
+    (made,) = now(tmp_path).decisions.values()
+    assert (made.act, made.by, made.verdict) == (Act.SLOW, "guard", "scraper")
+    assert made.tracks < 300
+    assert "different tracks" in " ".join(made.reasons)
+    ((event, subject, detail),) = events(ledger)
+    assert event == "guard slow"
+    assert subject == record.pseudonyms(tmp_path)("account:9")
+    assert subject.startswith("account:")
+    assert subject.partition(":")[2] != "9"
+    assert detail["reasons"] == list(made.reasons)
+
+
+def test_the_guard_only_observes_until_it_is_told_otherwise(tmp_path: Path, ledger: Ledger) -> None:
+    write(tmp_path, traffic())
+    with running.opened(tmp_path, Guarding(), ledger) as guard:
+        guard.step()
+    assert {one.act for one in now(tmp_path).decisions.values()} == {Act.OBSERVE}
+
+
+def test_a_killed_guard_goes_on_and_decides_nothing_twice(
+    tmp_path: Path, ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("longplay.guard.watching.secrets.randbits", lambda _: 1)
+    rows = sorted(traffic(), key=lambda one: one["time"])
+    write(tmp_path, rows[:700])
+    guard = Guard(tmp_path, SLOW, ledger)
+    guard.step()
+    guard.save()
+    write(tmp_path, rows[700:1100])
+    guard.step()  # killed here: what it read since is not saved
+    decided = events(ledger)
+    again = Guard(tmp_path, SLOW, ledger)
+    again.step()
+    assert events(ledger) == decided
+    write(tmp_path, rows[1100:])
+    again.step()
+    again.save()
+    (tmp_path / "other").mkdir()
+    write(tmp_path / "other", rows)
+    whole = Guard(tmp_path / "other", SLOW, ledger)
+    whole.step()
+    assert again.watching.counts == whole.watching.counts
+    assert sorted(again.watching.accounts.odds) == sorted(whole.watching.accounts.odds)
+
+
+def test_what_was_not_entered_into_the_log_is_entered_once(
+    tmp_path: Path, ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = record.write_durably
+    written = []
+
+    def dies(path: Path, data: bytes) -> None:
+        written.append(path)
+        if len(written) == 2:  # after the ledger's transaction, before the file says so
+            raise KeyboardInterrupt
+        real(path, data)
+
+    monkeypatch.setattr(record, "write_durably", dies)
+    with pytest.raises(KeyboardInterrupt):
+        policy.act_on(tmp_path, ledger, ["account:3"], Act.HOLD, "operator", "odd")
+    monkeypatch.setattr(record, "write_durably", real)
+    assert now(tmp_path).unlogged
+    policy.act_on(tmp_path, ledger, ["account:4"], Act.HOLD, "operator", "")
+    assert [one[0] for one in events(ledger)] == ["guard hold", "guard hold"]
+    assert not now(tmp_path).unlogged
+
+
+def test_a_person_decides_over_the_guard(tmp_path: Path, ledger: Ledger) -> None:
+    rows = sorted(traffic(), key=lambda one: one["time"])
+    write(tmp_path, rows[:700])
+    guard = Guard(tmp_path, SLOW, ledger)
+    guard.step()
+    assert policy.release(tmp_path, ledger, ["account:9", "account:1"], "operator", "known") == [
+        "account:9"
+    ]
+    write(tmp_path, rows[700:710])
+    assert guard.step().decided == ()
+    assert not now(tmp_path).decisions
+    write(tmp_path, rows[710:])  # it goes on copying: that is new evidence
+    assert [one.who for one in guard.step().decided] == ["account:9"]
+    policy.exclude(tmp_path, ledger, ["account:9"], "operator", "agreement of May")
+    write(tmp_path, list(copier("9", [f"ty{at}" for at in range(500)], start=MONDAY + 10**6)))
+    assert guard.step().decided == ()
+    with pytest.raises(UsageError, match="excluded by an agreement"):
+        policy.act_on(tmp_path, ledger, ["account:9"], Act.DISABLE, "operator", "")
+    assert policy.include(tmp_path, ledger, ["account:9"], "operator") == ["account:9"]
+    assert [one[0] for one in events(ledger)] == [
+        "guard slow", "guard release", "guard slow", "guard release", "guard exclude",
+        "guard include",
+    ]  # fmt: skip
+
+
+def test_an_address_is_met_no_harder_than_the_settings_allow(
+    tmp_path: Path, ledger: Ledger
+) -> None:
+    rows = [one | {"account": None, "address": "192.0.2.9"} for one in
+            copier("x", [f"tr{at}x" for at in range(400)], gap=210)]  # fmt: skip
+    write(tmp_path, rows)
+    with running.opened(tmp_path, Guarding(act="disable", anonymous="slow"), ledger) as guard:
+        guard.step()
+    assert {who: one.act for who, one in now(tmp_path).decisions.items()} == {
+        "address:192.0.2.9": Act.SLOW
+    }
+
+
+def test_a_log_that_turns_is_read_to_its_end(tmp_path: Path) -> None:
+    path = tmp_path / LOG
+    path.write_bytes(b"one\ntwo\nthr")
+    follower = Follower(path)
+    assert follower.read() == b"one\ntwo\n"
+    assert follower.read() == b""
+    with path.open("ab") as file:
+        file.write(b"ee\nfour\n")
+        path.rename(tmp_path / f"{LOG}.1")
+        path.write_bytes(b"six\n")
+        assert follower.read() == b""  # what is not flushed is not there yet
+        file.write(b"five")
+        file.flush()
+    found = b"".join(follower.read() for _ in range(6))
+    assert found == b"three\nfour\nfive\nsix\n"
+    assert follower.lost == 0
+
+
+def test_several_turns_while_nobody_watched(tmp_path: Path) -> None:
+    path = tmp_path / LOG
+    path.write_bytes(b"1\n")
+    follower = Follower(path)
+    follower.read()
+    for number in (2, 3, 4):
+        for older in (3, 2, 1):
+            one = tmp_path / f"{LOG}.{older}"
+            if one.exists():
+                one.rename(tmp_path / f"{LOG}.{older + 1}")
+        path.rename(tmp_path / f"{LOG}.1")
+        path.write_bytes(b"%d\n" % number)
+    again = Follower(path, follower.place)
+    assert b"".join(again.read() for _ in range(12)) == b"2\n3\n4\n"
+
+
+def test_a_log_that_is_gone_or_cut_short_is_counted(tmp_path: Path) -> None:
+    path = tmp_path / LOG
+    path.write_bytes(b"first\nsecond\n")
+    follower = Follower(path)
+    follower.read()
+    path.write_bytes(b"new\n")
+    assert follower.read() == b"new\n"
+    assert follower.lost == 1
+    path.unlink()
+    assert follower.read() == b""
+    path.write_bytes(b"a longer beginning than before\n")
+    assert b"longer" in follower.read()
+
+
+def test_a_line_without_an_end_costs_no_memory(tmp_path: Path) -> None:
+    path = tmp_path / LOG
+    follower = Follower(path)
+    with path.open("wb") as file:
+        file.write(b'{"time":')
+        file.truncate(300 << 20)  # sparse: zeros up to there
+        file.seek(0, 2)
+        file.flush()
+        assert follower.read() == b""
+        file.write(b"\n" + json.dumps(row(MONDAY, "1", "tr1", 200, "play")).encode() + b"\n")
+    assert follower.read().count(b"\n") == 1
+    assert follower.damage.too_long == 1
+
+
+def test_hostile_lines_are_counted_and_accuse_nobody(tmp_path: Path, ledger: Ledger) -> None:
+    good = [one for name in "12" for one in listener(name, days=3)]
+    write(tmp_path, good)
+    future = int(clock.now().timestamp()) + 10**6
+    bad = [
+        b"\x00\xff\xfe\n", b"{\n", b"[]\n", b"null\n", b'{"time":"yesterday","account":1}\n',
+        json.dumps(row(future, "1", "tr5", 200, "play")).encode() + b"\n",
+        b'{"time":-99999999999999999999,"account":"1","track":"tr1"}\n',
+        b'{"time":1,"account":{"a":1},"track":"tr1"}\n',
+        json.dumps(row(MONDAY, "1", "tr1", 9, "skip") | {"new": [1, {"x": 2}]}).encode() + b"\n",
+        json.dumps(row(5, "2", "tr1", 200, "play")).encode() + b"\n",  # time runs backwards
+    ]  # fmt: skip
+    with (tmp_path / LOG).open("ab") as file:
+        file.writelines(bad * 50)
+    with running.opened(tmp_path, SLOW, ledger) as guard:
+        guard.step()
+        counts = guard.watching.counts
+    assert counts.ahead == 50
+    assert counts.events == len(good) + 2 * 50
+    assert counts.no_event == 7 * 50
+    assert not now(tmp_path).decisions
+
+
+def test_no_more_accounts_are_remembered_than_may_be(tmp_path: Path, ledger: Ledger) -> None:
+    write(tmp_path, traffic())
+    later = MONDAY + 10**6
+    write(tmp_path, [row(later + at, f"{10 + at}", "tr1", 200, "play") for at in range(3000)])
+    with running.opened(tmp_path, Guarding(act="slow", accounts=1000), ledger) as guard:
+        guard.step()
+        assert len(guard.watching.accounts) <= 1000
+        assert guard.watching.counts.forgotten > 2000
+        assert "9" in guard.watching.names.values()  # whoever is suspected is not forgotten
+
+
+def test_one_guard_at_a_time(tmp_path: Path, ledger: Ledger) -> None:
+    with (
+        running.opened(tmp_path, SLOW, ledger),
+        pytest.raises(LockedError, match="guard's state is being written"),
+        running.opened(tmp_path, SLOW, ledger),
+    ):
+        pass
+
+
+@pytest.mark.parametrize(
+    ("text", "error"),
+    [
+        (b"{", "is no record of decisions"),
+        (b'{"version": 1}', "is no record of decisions"),
+        (b'{"version": 2}', "was written by a newer Longplay"),
+    ],
+)
+def test_a_broken_record_is_told(tmp_path: Path, text: bytes, error: str) -> None:
+    path = record.path_of(tmp_path)
+    path.parent.mkdir()
+    path.write_bytes(text)
+    with pytest.raises(ArchiveError, match=error):
+        record.load(path)
+
+
+def test_a_broken_state_is_told(tmp_path: Path, ledger: Ledger) -> None:
+    (tmp_path / "guard").mkdir()
+    (tmp_path / "guard" / "state.npz").write_bytes(b"PK nothing")
+    with pytest.raises(ArchiveError, match="what the guard remembers") as told:
+        Guard(tmp_path, SLOW, ledger)
+    assert "delete it" in told.value.hint
+
+
+def test_an_appeal_is_kept_and_answered(tmp_path: Path, ledger: Ledger) -> None:
+    with pytest.raises(UsageError, match="nothing is decided about you"):
+        policy.appeal(tmp_path, ledger, "account:3", "why?")
+    policy.act_on(tmp_path, ledger, ["account:3"], Act.HOLD, "operator", "odd")
+    with pytest.raises(UsageError, match="needs words"):
+        policy.appeal(tmp_path, ledger, "account:3", " \n")
+    policy.appeal(tmp_path, ledger, "account:3", "It was a party.")
+    policy.answer(tmp_path, ledger, "account:3", "Have fun.")
+    (found,) = policy.appeals(tmp_path)
+    assert (found.words, found.answer) == ("It was a party.", "Have fun.")
+    assert "party" not in json.dumps(events(ledger))
+
+
+def test_a_group_is_met_at_once(tmp_path: Path, ledger: Ledger) -> None:
+    with record.changing(tmp_path, ledger) as one:
+        for number, group in ((1, 4), (2, 4), (3, None)):
+            one.decide(Decision(f"account:{number}", Act.OBSERVE, "2026-11-29T00:00:00.000Z",
+                                "guard", "scraper", 0.99, 100, 5.0, group, ("why",)))  # fmt: skip
+    whom = policy.members(now(tmp_path), 4)
+    policy.act_on(tmp_path, ledger, whom, Act.DISABLE, "operator", "one scraper")
+    acts = {who: one.act.value for who, one in now(tmp_path).decisions.items()}
+    assert acts == {"account:1": "disable", "account:2": "disable", "account:3": "observe"}
+    with pytest.raises(UsageError, match="there is no group 5"):
+        policy.members(now(tmp_path), 5)
+
+
+def test_places_of_logs_are_compared_by_content(tmp_path: Path) -> None:
+    path = tmp_path / LOG
+    path.write_bytes(b"old line\n")
+    follower = Follower(path)
+    follower.read()
+    place = follower.place
+    path.write_bytes(b"new and longer line\n")  # the same inode, as copytruncate leaves it
+    assert Follower(path, Place(**{name: getattr(place, name) for name in Place.__slots__})).read()
