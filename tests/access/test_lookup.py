@@ -62,6 +62,11 @@ def test_tables_and_lists_are_read_alike(served: Served, text: str) -> None:
     assert [row["isrc"] for row in rows][-1] == HELD and rows[-1]["held"]
 
 
+def test_a_return_within_a_line_ends_nothing(served: Served) -> None:
+    rows = ask(served, f"\r{HELD}\n\rx\r\x04\n")
+    assert [(row["held"], row["problem"]) for row in rows] == [(True, None), (False, "is no ISRC")]
+
+
 def test_csv_is_answered_to_who_asks_for_it(served: Served) -> None:
     got = served.web.post(
         "/api/lookup",

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 
 from fastapi import FastAPI
 from fastapi.responses import Response
-from starlette.types import Receive, Scope, Send
+from starlette.types import Message, Receive, Scope, Send
 
-from longplay.access import answers, releases, visitor, webseeds
+from longplay.access import answers, looking, releases, visitor, webseeds
 from longplay.access.conditions import conditions
 from longplay.access.context import Context
 from longplay.access.listener import listener_of
@@ -68,13 +68,8 @@ class Doors:
             scope["client"] = (visitor.address(scope, self._proxies), 0)
         path = scope["path"]
         door = self._door(path)
-        if door is None and path.startswith(API):
-            barred = await self._barred(scope)
-            if barred is not None:
-                await barred(scope, receive, send)
-                return
         if door is None:
-            await (self._rest if path.startswith(REST) else self.web)(scope, receive, send)
+            await self._written(scope, receive, send)
             return
         if scope["method"] not in METHODS:
             answer: Response = answers.refuse(405, "method", "this can be read, and no more")
@@ -93,6 +88,24 @@ class Doors:
         listener = await answers.in_thread(listener_of, scope["headers"], self._here)
         refused = self._here.guarded.bars(listener.account, _address(scope))
         return None if refused is None else answers.refused(refused)
+
+    async def _written(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer what is no file: pages and calls. HEAD is answered as GET would be, without the
+        body (RFC 9110, section 9.3.2)."""
+        is_head = scope["method"] == "HEAD"
+        if is_head:
+            send = _headers_alone(send)
+        if scope["path"].startswith(REST):
+            await self._rest(scope, receive, send)
+            return
+        barred = await self._barred(scope) if scope["path"].startswith(API) else None
+        if barred is not None:
+            await barred(scope, receive, send)
+            return
+        scope.setdefault("state", {})
+        asked = {**scope, "method": "GET"} if is_head else scope
+        await self.web(asked, receive, send)
+        await looking.note(self._here, scope)
 
     def _door(self, path: str) -> Answering | None:
         if path.startswith(webseeds.PATH):
@@ -129,3 +142,14 @@ class Doors:
 
 def _address(scope: Scope) -> str:
     return str(scope["client"][0]) if scope.get("client") else ""
+
+
+def _headers_alone(send: Send) -> Send:
+    """Sends an answer without its body."""
+
+    async def sent(message: Message) -> None:
+        if message["type"] == "http.response.body":
+            message = {**message, "body": b""}
+        await send(message)
+
+    return sent

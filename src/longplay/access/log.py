@@ -1,4 +1,5 @@
-"""The access log: who heard what, as JSON lines, for the guard. docs/formats/access-log.md
+"""The access log: who heard what and who looked, as JSON lines, for the guard.
+docs/formats/access-log.md
 
 A line is one write at the end of the file, so that several processes share it. Lines are written
 by a thread of their own: no answer waits for a disk. An account stands there by its number, never
@@ -28,6 +29,8 @@ FILE = "access.log.jsonl"
 LOCK = "access.log.lock"
 
 Action = Literal["play", "skip", "download"]
+
+Look = Literal["search", "browse"]
 
 MOST_WAITING = 20_000
 """Events that wait to be written, while a disk hangs; what comes then is counted, and lost."""
@@ -93,15 +96,16 @@ class AccessLog:
         time: str = "",
     ) -> None:
         """Write an event down."""
-        line = {
-            "time": time or clock.timestamp(),
-            "account": account,
-            "address": address[:MOST_TEXT],
-            "track": track[:MOST_TEXT],
-            "bytes": size,
-            "listened_s": round(listened_s, 1),
-            "action": action,
-        }
+        self._put(_line(time, account, address, track, size, listened_s, action))
+
+    def looked(self, account: int | None, address: str, action: Look, what: str) -> None:
+        """Somebody searched or looked at something, by a page or a call that is named so. Which
+        words or things, is not written down. The line has the fields of a play, since whoever reads
+        the log may go by those of its first lines."""
+        line = _line("", account, address, "", 0, 0.0, action)
+        self._put(line | {"what": what[:MOST_TEXT]})
+
+    def _put(self, line: dict[str, object]) -> None:
         data = json.dumps(line, separators=(",", ":")).encode() + b"\n"
         self._start()
         try:
@@ -219,3 +223,23 @@ class AccessLog:
             self._path.replace(older[0])
         finally:
             os.close(lock)
+
+
+def _line(
+    time: str,
+    account: int | None,
+    address: str,
+    track: str,
+    size: int,
+    listened_s: float,
+    action: Action | Look,
+) -> dict[str, object]:
+    return {
+        "time": time or clock.timestamp(),
+        "account": account,
+        "address": address[:MOST_TEXT],
+        "track": track[:MOST_TEXT],
+        "bytes": size,
+        "listened_s": round(listened_s, 1),
+        "action": action,
+    }

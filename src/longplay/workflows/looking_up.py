@@ -114,6 +114,7 @@ def _texts(file: BinaryIO) -> Iterator[str | None]:
         while not data.endswith(b"\n") and (more := file.readline(MAX_LINE)):
             data, long = more, True
         text = data.decode("utf-8", "replace").rstrip("\r\n").replace("\x00", "\ufffd")
+        text = text.replace("\r", " ")  # within a line it means nothing, and no CSV may have it
         yield None if long else text.removeprefix("\ufeff") if first else text
         first = False
 

@@ -52,6 +52,8 @@ def install(app: FastAPI, unknown: Callable[[Request], Response]) -> None:
         code = CODES.get(error.status_code, "refused")
         found = answers.refuse(error.status_code, code, str(error.detail).lower())
         found.headers.update(error.headers or {})
+        if found.headers.get("allow") == "GET":
+            found.headers["Allow"] = "GET, HEAD"
         return found
 
     app.add_exception_handler(HTTPException, refuse)

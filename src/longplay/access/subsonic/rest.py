@@ -16,6 +16,7 @@ from starlette.types import Receive, Scope, Send
 
 from longplay.access.answers import HEADERS
 from longplay.access.context import Context
+from longplay.access.log import Look
 from longplay.access.subsonic import (
     absent,
     annotation,
@@ -68,6 +69,12 @@ next."""
 
 BY_STATUS = ("getTranscodeStream",)
 """Calls that fail with a status of HTTP, as the specification has it for these alone."""
+
+LOOKS: dict[str, Look] = {
+    **dict.fromkeys((*browsing.HANDLERS, *lists.HANDLERS, *lyrics.HANDLERS), "browse"),
+    **dict.fromkeys(searching.HANDLERS, "search"),
+}
+"""Calls that look at the catalogue, as the access log has them."""
 
 _STATUSES: dict[int, int] = {
     Code.NOT_AUTHORIZED: 403,
@@ -148,6 +155,9 @@ def answer(here: Context, request: Request, body: bytes) -> Response:
             if barred is not None:
                 raise by_guard(barred)
         call = Call(here, known.listener, asked, request, body, known.by_password)
+        if name is not None and name[1] in LOOKS:
+            address = request.client.host if request.client else ""
+            here.log.looked(call.account, address, LOOKS[name[1]], f"rest/{name[1]}")
         found = handler(call)
         if isinstance(found, Sound):
             return sound.answer(call, found)
