@@ -14,7 +14,7 @@ from tests.access.conftest import Served
 
 PATHS = (
     "/", "/browse", "/albums?order=newest", "/artists", "/search?q=piece", "/login", "/claims",
-    "/stages", "/archive", "/covers/al0000000000000", "/static/site.css", "/nothing", "/api",
+    "/stages", "/covers/al0000000000000", "/static/site.css", "/nothing", "/api",
     "/recordings/rec0000000000000", "/api/search?q=piece", "/api/albums", "/api/openapi.json",
     "/api/tracks?limit=0", "/oai?verb=Identify",
 )  # fmt: skip
