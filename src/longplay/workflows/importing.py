@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from longplay.archive import Archive
-from longplay.catalogue import coverage, pictures
+from longplay.catalogue import coverage
 from longplay.catalogue.importers import columns
 from longplay.catalogue.importers.discogs.importing import import_discogs
 from longplay.catalogue.importers.listens.importing import import_listens
@@ -147,6 +147,8 @@ def stats(archive: Archive, *, drawing: Path | None = None) -> coverage.Stats:
     """The catalogue in figures; with `drawing` also in pictures."""
     snapshot = open_current(archive.catalogue)
     if drawing is not None:
+        from longplay.catalogue import pictures
+
         pictures.draw(snapshot, drawing)
     return coverage.stats(snapshot)
 
