@@ -10,9 +10,10 @@ import fcntl
 import json
 import os
 import re
+import secrets
 import socket
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import IO, Any
@@ -69,6 +70,23 @@ def write_json(path: Path, document: Any) -> None:
     """Replace `path` with a JSON document in one canonical spelling (sorted keys, UTF-8)."""
     text = json.dumps(document, ensure_ascii=False, indent=1, sort_keys=True)
     write_durably(path, text.encode() + b"\n")
+
+
+def make_secret(path: Path) -> None:
+    """Write 32 random bytes as hexadecimal digits, for the owner alone, unless the file is there or
+    another process is first."""
+    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    fresh = path.with_name(f"{path.name}.{os.getpid()}.{secrets.token_hex(4)}{TEMPORARY}")
+    descriptor = os.open(fresh, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
+    try:
+        os.write(descriptor, f"{secrets.token_hex(32)}\n".encode())
+        os.fsync(descriptor)
+        with suppress(FileExistsError):
+            os.link(fresh, path)
+    finally:
+        os.close(descriptor)
+        fresh.unlink(missing_ok=True)
+    sync_folder(path.parent)
 
 
 def read_bounded(path: Path, limit: int) -> bytes:

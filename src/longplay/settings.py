@@ -205,6 +205,9 @@ class Access(Model):
     proxies: tuple[str, ...] = Field(
         (), description="addresses of proxies whose X-Forwarded-For is believed"
     )
+    canaries: bool = Field(
+        False, description="whether titles are spelled for the API key that asks, to trace leaks"
+    )
 
 
 class Guarding(Model):

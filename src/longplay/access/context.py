@@ -22,6 +22,7 @@ from longplay.access.log import AccessLog
 from longplay.access.oai.index import Index
 from longplay.access.people.store import People
 from longplay.access.preserved import Counting, Preserved
+from longplay.access.spelled import Spelled
 from longplay.access.streams.making import Maker
 from longplay.archive import Archive
 from longplay.catalogue import layout
@@ -83,6 +84,7 @@ class Context:
     log: AccessLog = field(init=False)
     guarded: Guarded = field(init=False)
     maker: Maker = field(init=False)
+    spelled: Spelled = field(init=False)
 
     def __post_init__(self) -> None:
         settings = self.archive.settings
@@ -92,6 +94,7 @@ class Context:
         self._library = Library(self.archive)
         self._known = Remembered(self.archive)
         self._counting = Counting(self.archive)
+        self.spelled = Spelled(self.archive)
 
     def close(self) -> None:
         """Stop what is under way, and write down what waits to be."""

@@ -46,7 +46,7 @@ def facts(identity: str, request: Request) -> Response:
     if isinstance(found, Response):
         return found
     document = models.Recording.model_validate(document_of(here, found))
-    return documents.tell(request, document, reserved=document.tdm_reserved)
+    return documents.tell(request, document, reserved=document.tdm_reserved, catalogue=True)
 
 
 def find(here: Context, identity: str, act: Act) -> Found | Response:

@@ -23,7 +23,7 @@ import pyarrow.parquet as pq
 from longplay.catalogue import copies, database, export, imports, keys
 from longplay.catalogue.copies import NONE, ROWS, Copy, Origin, State, Terms
 from longplay.catalogue.database import Connection, quoted
-from longplay.catalogue.export import Progress
+from longplay.catalogue.export import Marker, Progress
 from longplay.catalogue.snapshot import Snapshot, open_current
 from longplay.catalogue.staging import Staging
 from longplay.errors import InputError, UsageError
@@ -51,12 +51,14 @@ def difference(
     target: Path,
     *,
     terms: Terms = "any",
+    marker: Marker | None = None,
     progress: Progress = lambda done, total: None,
 ) -> Copy:
     """Write what changed from `old`, a snapshot or a full copy, to `new`; return the manifest.
 
-    Sources that did not change are left out. Raises UsageError when `target` has something in it,
-    InputError when `old` is a copy that is damaged, or made under other permissions.
+    Sources that did not change are left out; `marker` makes both states one recipient's.
+    Raises UsageError when `target` has something in it, InputError when `old`
+    is a copy that is damaged, or made under other permissions.
     """
     with copies.new_folder(target) as half:
         before, after = half / ".old", half / ".new"
@@ -64,8 +66,8 @@ def difference(
         if isinstance(old, Path):
             before, was = old, _full(old, terms)
         else:
-            was = _written(old, before, terms, unchanged, lambda done, total: None)
-        now = _written(new, after, terms, unchanged, progress)
+            was = _written(old, before, terms, unchanged, marker, lambda done, total: None)
+        now = _written(new, after, terms, unchanged, marker, progress)
         listed = between(before, after, half)
         for folder in (half / ".old", half / ".new"):
             for path in folder.glob("*"):
@@ -117,6 +119,7 @@ def _written(
     folder: Path,
     terms: Terms,
     without: frozenset[str],
+    marker: Marker | None,
     progress: Progress,
 ) -> Copy:
     """The sources of a snapshot that may have changed, as a copy of their own."""
@@ -129,6 +132,7 @@ def _written(
             sqlite=False,
             sample=None,
             terms=terms,
+            marker=marker,
             progress=progress,
             only=frozenset(snapshot.manifest.layers) - without,
         )

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 import pyarrow as pa
@@ -38,6 +39,18 @@ ROW = np.uint64(2**32 - 1)
 Progress = Callable[[int, int], None]
 Permitted = Mapping[str, frozenset[str]]
 
+
+class Marker(Protocol):
+    """What makes a copy one recipient's: says the same of every thing, in a spelling and an order
+    of its own, and always in the same ones."""
+
+    def rows(self, table: str, batch: pa.RecordBatch) -> pa.RecordBatch:
+        """Rows of a table as this recipient gets them: as many, in the same order."""
+
+    def ordered(self, batch: pa.RecordBatch) -> pa.RecordBatch:
+        """Tracks of equal popularity in this recipient's order."""
+
+
 _DIRECT = {
     "artists": ("own_id", "name", "mbid"),
     "albums": ("own_id", "title", "release_date", "upc", "mbid", "label"),
@@ -59,14 +72,15 @@ def export(
     sqlite: bool = False,
     sample: int | None = None,
     terms: Terms = "any",
+    marker: Marker | None = None,
     progress: Progress = lambda done, total: None,
 ) -> Copy:
     """Write a copy of a snapshot to the new folder `target`, and return its manifest.
 
     `sqlite` writes one SQLite file instead of Parquet; `sample` takes that many tracks, always the
     same ones, and the albums and artists that they name; `terms` says for which use licences are
-    asked, and stands in the manifest. Raises UsageError when `target` has something in it, or
-    nothing may leave.
+    asked, and stands in the manifest; `marker` makes it one recipient's.
+    Raises UsageError when `target` has something in it, or nothing may leave.
     """
     with copies.new_folder(target) as half, snapshot.connect() as connection:
         return write(
@@ -76,6 +90,7 @@ def export(
             sqlite=sqlite,
             sample=sample,
             terms=terms,
+            marker=marker,
             progress=progress,
         )
 
@@ -89,6 +104,7 @@ def write(
     sample: int | None,
     terms: Terms,
     progress: Progress,
+    marker: Marker | None = None,
     only: frozenset[str] | None = None,
 ) -> Copy:
     """As `export`, into a folder that the caller makes visible; `only` some sources."""
@@ -112,16 +128,19 @@ def write(
     recordings = _Recordings.open(snapshot)
     total, done = sum(counts.get(name, 0) for name in sources), 0
     for name in sources:
+        # A layer's order tells how often its tracks were played.
+        by_key = layers[name].format == licences.COUNTED
         for table, batch, raw in rows(
             connection,
             name,
             permitted[name],
             recordings,
             sampled=sample is not None,
-            # A layer's order tells how often its tracks were played.
-            by_key=layers[name].format == licences.COUNTED,
+            by_key=by_key,
         ):
-            sink.write(table, batch, raw)
+            # In SQLite rows lie by their numbers, which nobody may change.
+            ordered = table == "tracks" and not (by_key or sqlite)
+            sink.write(table, _marked(marker, table, batch, ordered=ordered), raw)
             done += batch.num_rows if table == "tracks" else 0
             progress(done, total)
     for batch in _redirects(connection, sample is not None):
@@ -147,6 +166,15 @@ def write(
             listed,
         ),
     )
+
+
+def _marked(
+    marker: Marker | None, table: str, batch: pa.RecordBatch, *, ordered: bool
+) -> pa.RecordBatch:
+    if marker is None:
+        return batch
+    made = marker.rows(table, batch)
+    return marker.ordered(made) if ordered else made
 
 
 def _permitted(layer: Layer, terms: Terms) -> Permitted:

@@ -120,29 +120,43 @@ def export_catalogue(
     everything: Annotated[
         bool, typer.Option("--all", help="For your own use: ask no licence.")
     ] = False,
+    recipient: Annotated[
+        str | None,
+        typer.Option("--for", metavar="NAME", help="Mark the copy as this recipient's."),
+    ] = None,
     archive: ArchiveOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Write a copy of the catalogue: Parquet, SQLite, a sample, or what changed."""
     from longplay.catalogue import differences, export
     from longplay.catalogue.snapshot import open_current, open_number
+    from longplay.workflows import marked_copies
 
     if since is not None and (sqlite or sample is not None):
         raise UsageError("a difference is Parquet, and whole", hint="leave out --sqlite, --sample")
     terms: Terms = "own" if everything else "non-commercial" if non_commercial else "any"
     with opened(archive) as it, output.progress("export") as update:
         snapshot = open_current(it.catalogue)
+        marker = None if recipient is None else marked_copies.for_recipient(it, recipient)
 
         def progress(done: int, total: int) -> None:
             update(done, total, "tracks")
 
         if since is None:
             copy = export.export(
-                snapshot, folder, sqlite=sqlite, sample=sample, terms=terms, progress=progress
+                snapshot,
+                folder,
+                sqlite=sqlite,
+                sample=sample,
+                terms=terms,
+                marker=marker,
+                progress=progress,
             )
         else:
             old = open_number(it.catalogue, int(since)) if since.isdigit() else Path(since)
-            copy = differences.difference(old, snapshot, folder, terms=terms, progress=progress)
+            copy = differences.difference(
+                old, snapshot, folder, terms=terms, marker=marker, progress=progress
+            )
     if as_json:
         output.document(_copied(copy, folder))
         return

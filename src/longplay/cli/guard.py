@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from longplay.cli import output
-from longplay.cli.options import JsonOption
+from longplay.cli.options import ArchiveOption, JsonOption, opened
 
 if TYPE_CHECKING:
     from longplay.guard.scan import Scanned
@@ -69,6 +70,47 @@ def scan(
         output.document(_document(found) | {"drift": round(drift(found.learned, known), 3)})
     else:
         _show(found)
+
+
+@app.command()
+def trace(
+    leaked: Annotated[
+        Path, typer.Argument(metavar="FILE|DUMP", help="A leaked file, or a folder of such.")
+    ],
+    archive: ArchiveOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Say whose marked copy a leaked one was made from, and how sure that is."""
+    from longplay.access.people import accounts
+    from longplay.access.people.opening import open_people
+    from longplay.archive import PEOPLE
+    from longplay.workflows import marked_copies
+
+    with opened(archive) as it:
+        names: list[str] = []
+        if (it.folder / PEOPLE).exists():
+            with open_people(it) as people:
+                names = [one.name for one in accounts.list_all(people)]
+        found = marked_copies.trace(it, leaked, names)
+    if as_json:
+        output.document({"file": str(leaked), **asdict(found)})
+        return
+    output.line(
+        f"{found.texts:,} texts read: {found.places:,} signs and {found.pairs:,} pairs of tracks"
+        f" that can tell {found.recipients:,} recipients apart"
+    )
+    for one in found.named:
+        what = "the copy of" if one.kind == marked_copies.COPY else "the API key of account"
+        output.line(
+            f"from {what} {one.recipient}: {one.agreement:.1%} of the signs agree; wrong with a"
+            f" chance of {_chance(one.bound)} at most"
+        )
+    for note in found.notes:
+        output.line(note)
+
+
+def _chance(bound: float) -> str:
+    return "1 in 10^100" if bound < 1e-100 else f"{bound:.1e}"
 
 
 def _document(found: Scanned) -> dict[str, Any]:

@@ -37,7 +37,7 @@ from longplay.files import (
 from longplay.ledger import database, log, portable
 from longplay.ledger.log import LogState
 from longplay.settings import SETTINGS_FILE
-from longplay.workflows import followed
+from longplay.workflows import followed, marked_copies
 
 DOCUMENT = "backup.json"
 
@@ -230,12 +230,14 @@ def _people(folder: Path, target: Path) -> None:
 
 
 def _documents(folder: Path) -> Iterator[str]:
-    """Settings, the list of snapshots, public keys, what releases and feeds say of themselves, and
-    what a mirror follows: without that it would be an archive that anybody may roll back."""
+    """Settings, the list of snapshots, public keys, what releases and feeds say of themselves, who
+    got marked copies, and what a mirror follows: without that it would be an archive that anybody
+    may roll back."""
     yield SETTINGS_FILE
     patterns = (
         followed.MIRROR,
         followed.REMEMBERED,
+        marked_copies.RECIPIENTS,
         "catalogue/current",
         "catalogue/snapshots/*.json",
         f"{archives.KEYS}/*",

@@ -71,7 +71,7 @@ def search(
         empty = models.SearchPage(
             query=q, total=0, meant=None, notes=[str(error)], items=[], facets=None, next=None
         )
-        return documents.tell(request, empty)
+        return documents.tell(request, empty, catalogue=True)
     hits = list(found.hits)
     if asked.held is not None:
         # What is held changes while somebody reads: go on after the hit that came last.
@@ -92,7 +92,7 @@ def search(
         if more and start + limit < MOST_HITS
         else None,
     )
-    return documents.tell(request, document)
+    return documents.tell(request, document, catalogue=True)
 
 
 def _begin(here: Context, cursor: str | None, q: str) -> tuple[Snapshot, tuple[int, str]]:
@@ -197,7 +197,7 @@ def _show(request: Request, identity: str, prefix: str | None) -> Response:
         asked=shown.asked, found=found, sources=sources(known.snapshot, _named(shown))
     )
     reserved = any(_recordings(one) & here.reserved().recordings for one in shown.found)
-    return documents.tell(request, document, reserved=reserved)
+    return documents.tell(request, document, reserved=reserved, catalogue=True)
 
 
 def _recordings(found: Thing) -> set[int]:

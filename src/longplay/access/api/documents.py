@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Callable
 from typing import Any
 
@@ -13,6 +14,9 @@ from pydantic import BaseModel
 from starlette.exceptions import HTTPException
 
 from longplay.access import answers
+from longplay.access.context import context
+from longplay.access.listener import listener
+from longplay.access.spelled import spelled
 
 ROOT = "/api"
 """Below which everything answers in JSON."""
@@ -20,9 +24,16 @@ ROOT = "/api"
 CODES = {404: "unknown", 405: "method"}
 
 
-def tell(request: Request, document: BaseModel, *, reserved: bool | None = None) -> Response:
-    """A document with an ETag of what it says; nothing to who has it already."""
-    data = document.model_dump_json().encode()
+def tell(
+    request: Request,
+    document: BaseModel,
+    *,
+    reserved: bool | None = None,
+    catalogue: bool = False,
+) -> Response:
+    """A document with an ETag of what it says; nothing to who has it already. What it says of the
+    `catalogue` may be spelled for the API key that asks."""
+    data = _said(request, document, catalogue).encode()
     tag = f'"{hashlib.blake2b(data, digest_size=16).hexdigest()}"'
     headers = {"ETag": tag, "Cache-Control": "no-cache", "Vary": "Authorization, Cookie"}
     headers |= answers.mining(reserved)
@@ -30,6 +41,17 @@ def tell(request: Request, document: BaseModel, *, reserved: bool | None = None)
     if known.strip() == "*" or tag in {one.strip().removeprefix("W/") for one in known.split(",")}:
         return Response(status_code=304, headers=headers)
     return Response(data, headers=headers, media_type="application/json")
+
+
+def _said(request: Request, document: BaseModel, catalogue: bool) -> str:
+    scheme = request.headers.get("authorization", "")[:7].lower()
+    if not catalogue or scheme != "bearer ":
+        return document.model_dump_json()
+    marker = context(request).spelled.marker(listener(request))
+    if marker is None:
+        return document.model_dump_json()
+    told = spelled(document.model_dump(mode="json"), marker)
+    return json.dumps(told, ensure_ascii=False, separators=(",", ":"))
 
 
 def documented(*statuses: int) -> dict[int | str, dict[str, Any]]:

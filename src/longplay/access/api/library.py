@@ -46,7 +46,7 @@ def tracks(
     except InputError as error:
         return answers.refuse(404, "cursor", error.message)
     items = [_track(here, one) for one in found]
-    return documents.tell(request, models.TrackPage(items=items, next=following))
+    return documents.tell(request, models.TrackPage(items=items, next=following), catalogue=True)
 
 
 @router.get("/albums", response_model=models.AlbumPage, responses=documents.documented(404, 500))
@@ -70,7 +70,7 @@ def albums(
     document = models.AlbumPage(
         items=[_album(one) for one in found], next=None if order == "random" else following
     )
-    return documents.tell(request, document)
+    return documents.tell(request, document, catalogue=True)
 
 
 @router.get("/artists", response_model=models.ArtistPage, responses=documents.documented(404, 500))
@@ -86,7 +86,7 @@ def artists(request: Request, limit: Limit = 50, cursor: Cursor = None) -> Respo
     except InputError as error:
         return answers.refuse(404, "cursor", error.message)
     document = models.ArtistPage(items=[_artist(one) for one in found], next=following)
-    return documents.tell(request, document)
+    return documents.tell(request, document, catalogue=True)
 
 
 @router.get(
@@ -112,7 +112,7 @@ def recordings(request: Request, limit: Limit = 50, cursor: Cursor = None) -> Re
         items=[_track(here, one) for one in found],
         next=cursors.write(int(some[-1])) if more else None,
     )
-    return documents.tell(request, document)
+    return documents.tell(request, document, catalogue=True)
 
 
 def _track(here: Context, one: Track) -> models.HeldTrack:

@@ -8,10 +8,8 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-import os
 import re
 import secrets
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,7 +17,7 @@ from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from longplay.errors import ArchiveError
-from longplay.files import read_bounded, sync_folder
+from longplay.files import make_secret, read_bounded
 
 FILE = "people.key"
 
@@ -58,7 +56,7 @@ def load(folder: Path) -> Secrets:
     path = folder / FILE
     try:
         if not path.exists():
-            _make(path)
+            make_secret(path)
         text = read_bounded(path, 1000).decode("ascii", "replace").strip()
     except OSError as error:
         raise ArchiveError(
@@ -73,19 +71,3 @@ def load(folder: Path) -> Secrets:
             hint="bring it back from a backup, or remove it: sessions and app passwords end",
         )
     return Secrets(bytes.fromhex(text))
-
-
-def _make(path: Path) -> None:
-    """Write a new secret, unless another process does so first."""
-    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    fresh = path.with_name(f"{path.name}.{os.getpid()}.{secrets.token_hex(4)}.part")
-    descriptor = os.open(fresh, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
-    try:
-        os.write(descriptor, f"{secrets.token_hex(32)}\n".encode())
-        os.fsync(descriptor)
-        with suppress(FileExistsError):
-            os.link(fresh, path)
-    finally:
-        os.close(descriptor)
-        fresh.unlink(missing_ok=True)
-    sync_folder(path.parent)

@@ -1,0 +1,1 @@
+"""Copies that say whose they were: harmless spellings and orders, drawn for each recipient."""
