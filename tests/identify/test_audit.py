@@ -100,7 +100,11 @@ def test_all_layouts_are_audited_and_the_report_is_signed(
     test = found["statement"]["self_test"]
     assert (test["clips"], test["found"], test["claims"]) == (6, 1.0, 0)
     assert test["false_claims_below"] == 0.5
-    assert found["public_summary"]["content_recognised"]["recordings"] == 4
+    summary = found["public_summary"]
+    assert summary["content_recognised"]["recordings"] == 4
+    assert summary["1_general_information"]["1.3_size_of_audio"] == "less than 10,000 hours"
+    assert summary["2_list_of_data_sources"]["2.5_synthetic_data"] is None
+    assert list(summary["content_recognised"]["of_rights_holders"]) == ["Small Label"]
     page = report.read_text()
     assert "Tune 3" in page and "<script" not in page
     signature = report.with_name("report.html.minisig").read_text()
@@ -125,6 +129,7 @@ def test_lists_and_single_shards_and_other_reports(
     assert found["statement"]["self_test"] is None
     (row,) = csv.DictReader(io.StringIO(report.read_text()))
     assert (row["title"], row["artists"]) == ("Tune 3", "Ann")
+    assert row["rights_holders"] == "Small Label"
     as_json = tmp_path / "r.json"
     found = longplay.json("audit", corpus / "shard.tar", "--report", as_json, "--self-test", 0)
     assert json.loads(as_json.read_text())["matches"] == found["matches"]
@@ -191,6 +196,31 @@ def test_a_hostile_corpus_is_audited_around(longplay: Longplay, tmp_path: Path) 
     for name, words in expected.items():
         assert whys.get(name, "").startswith(words), (name, whys.get(name))
     assert not (tmp_path.parent / "climb.mp3").exists()
+
+
+def test_a_file_of_more_hours_than_the_limit_is_refused(longplay: Longplay, tmp_path: Path) -> None:
+    folder = tmp_path / "corpus"
+    folder.mkdir()
+    hours = folder / "hours.wav"
+    # 100 hours of 8 bits at 8 kHz, nearly all of them holes of the file system.
+    size = 100 * 3600 * 8000
+    head = b"RIFF" + (36 + size).to_bytes(4, "little") + b"WAVEfmt " + (16).to_bytes(4, "little")
+    form = (1, 2), (1, 2), (8000, 4), (8000, 4), (1, 2), (8, 2)
+    head += b"".join(value.to_bytes(width, "little") for value, width in form)
+    hours.write_bytes(head + b"data" + size.to_bytes(4, "little"))
+    os.truncate(hours, 44 + size)
+    write(folder / "good.ogg", clip(1, 5), "vorbis")
+    settings = longplay.archive / "longplay.toml"
+    before = settings.read_text()
+    settings.write_text(f"{before}\n[limits]\naudio_hours = 0.5\n")  # 24 would take a minute
+    try:
+        found = longplay.json("audit", folder, "--self-test", 0)
+    finally:
+        settings.write_text(before)
+    assert [one["title"] for one in found["matches"]] == ["Tune 1"]
+    (refused,) = found["unreadable"]
+    assert refused["file"] == str(hours)
+    assert refused["why"].startswith("holds more than 0.5 hours of sound")
 
 
 @pytest.mark.long

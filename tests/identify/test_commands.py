@@ -37,6 +37,8 @@ def longplay(tmp_path_factory: pytest.TempPathFactory) -> Longplay:
             "flac",
             title=f"Tune {number}",
             artists=("Ann",),
+            album="Tunes",
+            label="Small Label",
             isrcs=(f"GBAYE680000{number}",),
             licences=(BY,),
         )
@@ -114,6 +116,7 @@ def test_a_list_of_fingerprints_is_checked_without_an_archive(
     listing = tmp_path / "list.jsonl"
     assert longplay.json("fingerprint", "export", listing)["entries"] == 4
     assert '"title": "Tune 1"' in listing.read_text()
+    assert listing.read_text().count('"iscc": "ISCC:EID') == 4
     corpus = tmp_path / "corpus"
     write(corpus / "whole.ogg", tune(1, 25, RATE), "vorbis")
     write(corpus / "other.ogg", tune(60, 25, RATE), "vorbis")

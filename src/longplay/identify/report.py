@@ -16,8 +16,9 @@ from typing import Any
 
 Document = dict[str, Any]
 
-COLUMNS = ("file", "start_s", "end_s", "recording", "isrc", "title", "artists", "rights",
-           "tdm_reserved", "confidence", "offset_s", "speed", "pitch", "object")  # fmt: skip
+COLUMNS = ("file", "start_s", "end_s", "recording", "isrc", "title", "artists", "rights_holders",
+           "rights", "tdm_reserved", "confidence", "offset_s", "speed", "pitch",
+           "object")  # fmt: skip
 
 FORMULA = ("=", "+", "-", "@", "\t", "\r")
 """What a spreadsheet takes for a formula at the beginning of a cell."""
@@ -53,26 +54,47 @@ def _cell(value: Any) -> Any:
 
 def public_summary(found: Document) -> Document:
     """What an audit can fill in of the European Commission's template for the public summary of
-    training content (Regulation (EU) 2024/1689, Article 53(1)(d)); null is for the provider."""
+    training content (Regulation (EU) 2024/1689, Article 53(1)(d)), by the template's sections; null
+    is for the provider. `content_recognised` is what the audit adds: hours by right and holder."""
+    matches = found["matches"]
     hours = found["hours"]
     size = next((words for most, words in AUDIO_SIZES if hours < most), "more than 1 million hours")
+    reserved = [one for one in matches if one["tdm_reserved"]]
     return {
-        "modality": "audio",
-        "size_of_audio": size,
-        "hours_of_audio": hours,
-        "provider": None,
-        "period_of_collection": None,
-        "sources_of_data": None,
-        "measures_for_reservations": None,
+        "1_general_information": {
+            "1.1_provider": None,
+            "1.2_model": None,
+            "1.3_modality": "audio",
+            "1.3_size_of_audio": size if hours else None,
+            "1.3_hours_of_audio": hours or None,
+            "1.3_types_of_content": "musical recordings" if matches else None,
+            "1.3_latest_date_of_collection": None,
+        },
+        "2_list_of_data_sources": {
+            "2.1_publicly_available_datasets": None,
+            "2.2_private_datasets_of_third_parties": None,
+            "2.3_data_crawled_and_scraped": None,
+            "2.4_user_data": None,
+            "2.5_synthetic_data": None,
+            "2.6_other_sources": None,
+        },
+        "3_data_processing": {
+            "3.1_reservations_of_rights_found": len(_recordings(reserved)),
+            "3.1_measures_for_reservations": None,
+            "3.2_removal_of_illegal_content": None,
+        },
         "content_recognised": {
-            "recordings": len({one["recording"] or one["object"] for one in found["matches"]}),
+            "recordings": len(_recordings(matches)),
             "hours": found["matched_hours"],
-            "under_rights": summed(found["matches"], _rights),
-            "with_mining_reserved_hours": _hours(
-                one for one in found["matches"] if one["tdm_reserved"]
-            ),
+            "under_rights": summed(matches, _rights),
+            "of_rights_holders": summed(matches, _holders),
+            "with_mining_reserved_hours": _hours(reserved),
         },
     }
+
+
+def _recordings(matches: Iterable[Document]) -> set[str]:
+    return {one["recording"] or one["object"] for one in matches}
 
 
 def summed(
@@ -89,6 +111,10 @@ def summed(
 
 def _rights(match: Document) -> Sequence[str]:
     return match["rights"] or ["nothing known"]
+
+
+def _holders(match: Document) -> Sequence[str]:
+    return match["rights_holders"] or ["nobody named"]
 
 
 def _artists(match: Document) -> Sequence[str]:
@@ -112,6 +138,7 @@ def as_html(found: Document) -> bytes:
         f" the archive: {found['matched_hours']:,.2f} of {found['hours']:,.2f} hours"
         f" ({100 * share:.1f} %).</p>",
         _bars("Hours by artist", summed(matches, _artists)),
+        _bars("Hours by rights holder", summed(matches, _holders)),
         _bars("Hours by rights statement", summed(matches, _rights)),
         _matches(matches),
         _rows(
@@ -158,10 +185,12 @@ def _matches(matches: Sequence[Document]) -> str:
             f"<td><svg width=120 height=10><rect class=all width=120 height=10 />"
             f"<rect x='{start:.1f}' width='{max(end - start, 1):.1f}' height=10 /></svg>"
             f"<td>{_text(one['title'])}<td>{_text(one['artists'])}<td>{_text(one['isrc'])}"
-            f"<td>{_text(one['rights'])}<td>{'reserved' if one['tdm_reserved'] else ''}"
+            f"<td>{_text(one['rights_holders'])}<td>{_text(one['rights'])}"
+            f"<td>{'reserved' if one['tdm_reserved'] else ''}"
             f"<td class=n>{one['offset_s']:,.1f}<td class=n>{one['confidence']:.3f}"
         )
-    head = ("file", "seconds", "", "title", "artists", "ISRC", "rights", "mining", "from", "conf.")
+    head = ("file", "seconds", "", "title", "artists", "ISRC", "holder", "rights", "mining", "from",
+            "conf.")  # fmt: skip
     more = f"<p>{len(matches) - SHOWN:,} more: see CSV or JSON.</p>" if len(matches) > SHOWN else ""
     titles = "".join(f"<th>{one}" for one in head)
     return f"<h2>Matches</h2><table><tr>{titles}{''.join(rows)}</table>{more}"

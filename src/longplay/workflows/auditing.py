@@ -295,8 +295,8 @@ def _summed(where: Path, lines: Iterable[Line]) -> Audit:
         done.seconds += line["seconds"]
         done.matched_files += bool(line["matches"])
         for one in line["matches"]:
-            match = Match(**{**one, "artists": tuple(one["artists"]),
-                             "rights": tuple(one["rights"])})  # fmt: skip
+            lists = ("artists", "rights", "rights_holders")
+            match = Match(**{**one, **{name: tuple(one[name]) for name in lists}})
             done.matches.append(Found(line["entry"], line["seconds"], match))
             done.matched_s += match.end_s - match.start_s
     done.matches.sort(key=lambda one: (one.file, one.match.start_s))

@@ -203,6 +203,7 @@ def _matches(
                 "artists": list(known.get("artists") or ()),
                 "rights": rights.get(recording, []),
                 "tdm_reserved": recording in reserved,
+                "rights_holders": [known["label"]] if known.get("label") else [],
                 "confidence": CONFIDENCE[why],
             }
         )

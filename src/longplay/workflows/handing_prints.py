@@ -12,7 +12,7 @@ from longplay.archive import Archive
 from longplay.audio import fingerprint
 from longplay.engine import Failure
 from longplay.files import durable, escape
-from longplay.identify import corpus, matching, prints
+from longplay.identify import corpus, iscc, matching, prints
 from longplay.identify.corpus import Refused
 from longplay.identify.listening import Sound, listen
 from longplay.identify.matching import Passage
@@ -63,8 +63,10 @@ def _entries(archive: Archive, found: dict[ObjectKey, bytes]) -> Iterator[dict[s
                 "title": one.title,
                 "artists": list(one.artists),
                 "rights": list(one.rights),
+                "rights_holders": list(one.rights_holders),
                 "tdm_reserved": one.tdm_reserved,
                 "seconds": round(len(items) * prints.ITEM_SECONDS, 1),
+                "iscc": iscc.audio_code(items),
                 "chromaprint": fingerprint.compress(items),
             }
 

@@ -31,7 +31,8 @@ Progress = Callable[[int, int, str], None]
 @dataclass(frozen=True, slots=True)
 class Match:
     """A passage of a file that is a passage of an archived recording. `rights` are the statements
-    in force about the object; `tdm_reserved` says that mining it is reserved."""
+    in force about the object; `tdm_reserved` says that mining it is reserved; `rights_holders` is
+    the label, where the catalogue knows one: nothing more is known of who holds rights."""
 
     object: str
     recording: str | None
@@ -46,6 +47,7 @@ class Match:
     pitch: float
     rights: tuple[str, ...]
     tdm_reserved: bool
+    rights_holders: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,6 +107,7 @@ class Names:
             pitch=round(one.hearing.pitch, 4),
             rights=self._rights[one.object],
             tdm_reserved=reserved or one.object.root in self._reserved.roots,
+            rights_holders=it.holders,
         )
 
     def _look_up(self, keys: set[ObjectKey]) -> None:
@@ -142,6 +145,7 @@ class _Carried:
     isrc: str | None = None
     title: str | None = None
     artists: tuple[str, ...] = ()
+    holders: tuple[str, ...] = ()
 
 
 def _carried(key: int, start: int, end: int | None, row: dict[str, object]) -> _Carried:
@@ -153,6 +157,7 @@ def _carried(key: int, start: int, end: int | None, row: dict[str, object]) -> _
         str(row["isrc"]) if row.get("isrc") else None,
         str(row["title"]) if row.get("title") else None,
         tuple(artists) if isinstance(artists, list) else (),
+        (str(row["label"]),) if row.get("label") else (),
     )
 
 
