@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from functools import partial
 
 from fastapi import FastAPI
 from fastapi.responses import Response
@@ -15,6 +16,7 @@ from longplay.access.conditions import conditions
 from longplay.access.context import Context
 from longplay.access.listener import listener_of
 from longplay.access.streams import answering, asking
+from longplay.access.streams.recent import Recent, Seen
 from longplay.access.subsonic.rest import PREFIX, Rest
 from longplay.errors import InputError, LongplayError
 
@@ -55,7 +57,8 @@ class Doors:
         self.routes = [*map(Door, PATHS), *web.routes]
         """All paths that lead somewhere, for those who look whether each is guarded."""
         self._here = here
-        self._rest = Rest(here)
+        recent = self._recent = Recent(here)
+        self._rest = Rest(here, recent)
         self._proxies = here.archive.settings.access.proxies
         self._seeds = webseeds.Seeds(here)
 
@@ -127,17 +130,28 @@ class Doors:
         )
 
     async def _recording(self, scope: Scope) -> Response:
-        identity = scope["path"][len(RECORDINGS) : -len(STREAM)]
-        return await answers.in_thread(self._sound, scope, identity)
+        seen = self._recent.look(scope)
+        known = self._recent.answer(seen, scope) if seen else None
+        if known is not None:
+            return known
+        return await answers.in_thread(self._sound, scope, seen)
 
-    def _sound(self, scope: Scope, identity: str) -> Response:
+    def _sound(self, scope: Scope, seen: Seen | None) -> Response:
+        identity = scope["path"][len(RECORDINGS) : -len(STREAM)]
         try:
             wanted = asking.wanted(scope["query_string"])
         except InputError as error:
             return answers.refuse(400, error.code, str(error))
         listener = listener_of(scope["headers"], self._here)
-        asked = conditions(scope)
-        return answering.answer(self._here, listener, identity, wanted, asked, _address(scope))
+        return answering.answer(
+            self._here,
+            listener,
+            identity,
+            wanted,
+            conditions(scope),
+            _address(scope),
+            partial(self._recent.remember, seen, listener) if seen else None,
+        )
 
 
 def _address(scope: Scope) -> str:

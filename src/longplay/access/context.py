@@ -109,6 +109,11 @@ class Context:
         """What is held, as this listener may hear it. Cheap: ask for each request."""
         return self._library.view(listener.signed_in, self.standing())
 
+    def library_now(self) -> object | None:
+        """What names the library that is read now; None where `library` must be asked, which may
+        wait, or has to look whether another one is due."""
+        return self._library.now()
+
     def known(self) -> Known:
         """The catalogue, open for searching, and what is held of it. Raises ArchiveError."""
         return self._known.now()

@@ -91,6 +91,11 @@ class Library:
         with self._lock:
             return View(current.hearing(signed_in, standing.roots))
 
+    def now(self) -> Opened | None:
+        """The library that is read, unless it is time to look whether it still is to be."""
+        current, due = self._current, clock.monotonic() - self._looked >= LOOK_SECONDS
+        return None if due or current is None else current.opened
+
     def close(self) -> None:
         """Wait for what is being built, but not for ever."""
         self._building.close()

@@ -37,6 +37,8 @@ class People:
         self._lock = threading.Lock()
         self._writing = threading.Lock()
         self._closed = False
+        self._watch = threading.Lock()
+        self._watching: Connection | None = None
         _prepare(path)
 
     def __enter__(self) -> People:
@@ -68,6 +70,20 @@ class People:
             finally:
                 _roll_back(connection)
 
+    def changes(self) -> int | None:
+        """A number that is another one once anybody has committed anything since; None where that
+        cannot be told."""
+        try:
+            with self._watch:
+                if self._watching is None:
+                    # Its own connection: of what one itself writes it notices nothing.
+                    self._watching = None if self._closed else _connect(self.path)
+                if self._watching is None:
+                    return None
+                return int(self._watching.execute("PRAGMA data_version").fetchone()[0])
+        except sqlite3.Error:
+            return None  # who reads next tells what is wrong
+
     def forget_deleted(self) -> None:
         """Empty the log of changes, where pages of before still lie."""
         with self._writing, self._borrowed() as connection:
@@ -79,6 +95,10 @@ class People:
             self._closed = True
             while self._idle:
                 self._idle.pop().close()
+        with self._watch:
+            if self._watching is not None:
+                self._watching.close()
+                self._watching = None
 
     @contextmanager
     def _borrowed(self) -> Iterator[Connection]:

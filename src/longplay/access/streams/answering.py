@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 
@@ -39,6 +40,9 @@ MEDIA_TYPES = {
 }
 """What players go by; everything else is sent as bytes."""
 
+Keep = Callable[[Leave, Act, Content], None]
+"""Remembers by which leave an object is sent, and as what."""
+
 MADE = {"opus": "audio/ogg", "mp3": "audio/mpeg"}
 
 
@@ -49,9 +53,11 @@ def answer(
     wanted: Wanted,
     asked: Conditions,
     address: str = "",
+    keep: Keep | None = None,
 ) -> Response:
     """The sound of a track (`tr…`) or recording (`rec…`) for somebody who asks from `address`, or a
-    refusal. It looks into ledger and library: not to be called where nothing may wait."""
+    refusal. It looks into ledger and library: not to be called where nothing may wait. `keep` is
+    told what is sent as it is held, for those who ask the same again."""
     found = finding.find(here, identity, wanted.act, signed_in=listener.signed_in)
     if found is None:
         return answers.refuse(404, "unknown", "nothing of it is held")
@@ -74,7 +80,10 @@ def answer(
     )
     content = _content(here, found, wanted.act, listener.signed_in, heard)
     if recipe is None:
-        sound = answers.answer(asked, replace(content, accel=here.accel(leave)))
+        content = replace(content, accel=here.accel(leave))
+        if keep is not None:
+            keep(leave, wanted.act, content)
+        sound = answers.answer(asked, content)
     else:
         job = Job(leave.key.hex, leave.key.size, content.source, _left(stretch, wanted), recipe)
         sound = _made(here.maker, asked, content, job, estimate=wanted.estimate)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 import sqlite3
+from functools import partial
 
 from fastapi import Request
 from fastapi.responses import Response
@@ -17,6 +18,7 @@ from starlette.types import Receive, Scope, Send
 from longplay.access.answers import HEADERS
 from longplay.access.context import Context
 from longplay.access.log import Look
+from longplay.access.streams.recent import Recent, Seen
 from longplay.access.subsonic import (
     absent,
     annotation,
@@ -39,6 +41,7 @@ from longplay.access.subsonic.calls import Call, Handler, Sound
 from longplay.access.subsonic.failures import NEEDS_HELP, CallError, Code, by_guard
 from longplay.access.subsonic.parameters import MOST_BYTES, Asked, read
 from longplay.access.subsonic.rendering import Tree
+from longplay.access.subsonic.sound import Remember
 from longplay.errors import LongplayError
 
 PREFIX = "/rest"
@@ -92,24 +95,36 @@ ANYWHERE = {
 """Clients that are web pages of other hosts may call, too: who calls is said by the parameters of
 each call, never by a cookie."""
 
+RAW_ANYWHERE = [(name.lower().encode(), value.encode()) for name, value in ANYWHERE.items()]
+
+SOUNDS = ("/rest/stream", "/rest/stream.view", "/rest/download", "/rest/download.view")
+"""Calls that are made again and again with the same words, for one range after the other."""
+
 _NAME = re.compile(r"/rest/([A-Za-z0-9]{1,64}(?:\.m3u8)?)(?:\.view)?")
 
 
 class Rest:
     """The ASGI application for everything under /rest."""
 
-    def __init__(self, here: Context) -> None:
+    def __init__(self, here: Context, recent: Recent) -> None:
         self._here = here
+        self._recent = recent
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
+        seen = self._recent.look(scope) if scope["path"] in SOUNDS else None
+        known = self._recent.answer(seen, scope) if seen else None
+        if known is not None:
+            known.raw_headers += RAW_ANYWHERE
+            await known(scope, receive, send)
+            return
         request = Request(scope, receive)
-        response = await self._answer(request)
+        response = await self._answer(request, seen)
         for name, value in (ANYWHERE | HEADERS).items():
             response.headers.setdefault(name, value)
         await response(scope, receive, send)
 
-    async def _answer(self, request: Request) -> Response:
+    async def _answer(self, request: Request, seen: Seen | None) -> Response:
         if request.method not in METHODS:
             return Response(status_code=405, headers={"Allow": ", ".join(METHODS)})
         if request.method == "OPTIONS":
@@ -118,7 +133,8 @@ class Rest:
             body = await _body(request)
         except CallError as error:
             return failure(request, read(b""), error)
-        return await run_in_threadpool(answer, self._here, request, body)
+        remember = partial(self._recent.remember, seen) if seen else None
+        return await run_in_threadpool(answer, self._here, request, body, remember)
 
 
 async def _body(request: Request) -> bytes:
@@ -134,7 +150,9 @@ async def _body(request: Request) -> bytes:
     return b"".join(parts)
 
 
-def answer(here: Context, request: Request, body: bytes) -> Response:
+def answer(
+    here: Context, request: Request, body: bytes, remember: Remember | None = None
+) -> Response:
     """The answer to a request with all that it brought."""
     asked, name = read(b""), _NAME.fullmatch(request.scope["path"])
     try:
@@ -160,7 +178,7 @@ def answer(here: Context, request: Request, body: bytes) -> Response:
             here.log.looked(call.account, address, LOOKS[name[1]], f"rest/{name[1]}")
         found = handler(call)
         if isinstance(found, Sound):
-            return sound.answer(call, found)
+            return sound.answer(call, found, remember)
         return found if isinstance(found, Response) else success(asked, found)
     except CallError as error:
         by_status = name is not None and name[1] in BY_STATUS
