@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from longplay import clock
 from longplay.access.people import accounts
 from longplay.access.streams import answering
 from longplay.access.streams.recent import Recent
+from longplay.guard import record
+from longplay.guard.record import Act, Decision
 from tests.access.conftest import Served
 from tests.access.streams.test_streams import Piece, logged, member, piece
 
@@ -104,3 +108,23 @@ def test_proofs_and_addresses_are_told_apart(
     same = scope | {"method": "HEAD", "headers": [(b"range", b"bytes=0-9")], "client": ("::1", 2)}
     assert recent.look(same) == recent.look(scope)
     assert recent.look(scope | {"method": "POST"}) is None
+
+
+def test_whom_the_guard_shuts_out_hears_no_more(
+    served: Served, piece: Piece, member: dict[str, str], looked: list[str], tmp_path: Path
+) -> None:
+    here = served.web.app.state.context  # type: ignore[attr-defined]
+    who = f"account:{accounts.find(here.people, 'ann').id}"
+    elsewhere = tmp_path / "elsewhere"
+    with record.changing(elsewhere, here.archive.ledger) as decided:
+        now = clock.timestamp()
+        decided.decide(Decision(who, Act.DISABLE, now, "ann", "", 1.0, 9, 1.0, None, ("much",)))
+    params = member | {"id": piece.track}
+    for _ in range(2):
+        assert ask(served, "/rest/stream", 0, params=params).status_code == 206
+    assert len(looked) == 1
+    # The file alone, without the entry of the log that other things are told by.
+    path = record.path_of(served.longplay.archive)
+    path.parent.mkdir(exist_ok=True)
+    path.write_bytes(record.path_of(elsewhere).read_bytes())
+    assert "There is no sound for you here" in ask(served, "/rest/stream", 0, params=params).text
