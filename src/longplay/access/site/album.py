@@ -11,7 +11,7 @@ from fastapi.responses import Response
 from longplay.access.context import context
 from longplay.access.library.things import Album, Track
 from longplay.access.listener import listener
-from longplay.access.site import facts, identified, rendering, rows, structured
+from longplay.access.site import facts, favourites, identified, rendering, rows, structured
 from longplay.access.site.recording import find
 from longplay.access.site.rows import Row
 from longplay.catalogue.search.showing import Thing
@@ -44,6 +44,7 @@ def page(identity: str, request: Request) -> Response:
     values = {
         "album_id": identity,
         "album": album,
+        "liked": favourites.of(request, album.id if album else None),
         "title": album.title if album else told.title if told else rows.UNTITLED,
         "artists": album.artists if album and album.artists else told.artists if told else (),
         "told": told,

@@ -7,7 +7,7 @@ from fastapi.responses import Response
 
 from longplay.access.context import context
 from longplay.access.listener import listener
-from longplay.access.site import facts, identified, rendering, rows, structured
+from longplay.access.site import facts, favourites, identified, rendering, rows, structured
 from longplay.access.site.recording import find
 
 router = APIRouter()
@@ -42,6 +42,7 @@ def page(identity: str, request: Request) -> Response:
     values = {
         "artist_id": identity,
         "artist": artist,
+        "liked": favourites.of(request, artist.id if artist else None),
         "name": name,
         "albums": view.albums_of_artist(identity) if artist else [],
         "top": top,
