@@ -32,7 +32,7 @@ def served(
 def doors(served: Served) -> list[str]:
     """A file at each door."""
     line = next(line for line in served.manifest() if line["title"] == "Piece 1")
-    release = served.longplay.json("release", "list")[0]["release"]
+    release = served.listed()[0]["release"]
     return [
         path_of(served)[0],
         f"/api/recordings/{line['recording']}/stream",

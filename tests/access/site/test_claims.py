@@ -89,7 +89,7 @@ def test_no_other_page_and_no_flood_makes_claims(
 def test_stages_lead_to_their_torrents(served: Served) -> None:
     served.longplay.run("release", "publish")
     page = served.web.get("/stages").text
-    for release in served.longplay.json("release", "list"):
+    for release in served.listed():
         assert release["release"] in page
     for path in set(re.findall(r'href="(/releases/[^"]+)"', page)):
         assert served.web.get(path).status_code == 200, path
