@@ -232,11 +232,6 @@ class Guarding(Model):
     )
     logs: tuple[str, ...] = Field((), description="further access logs (JSON lines) to follow")
     baseline: str = Field("", description="what honest listening is here; empty: what is shipped")
-    keep_days: float = Field(90, gt=0, description="days after which an access log is deleted")
-    webhook: str = Field("", description="where decisions are sent (POST); empty: nowhere")
-    webhook_private: bool = Field(
-        False, description="whether that may be a private or loopback address"
-    )
 
 
 class Settings(Model):

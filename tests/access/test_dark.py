@@ -95,6 +95,8 @@ OTHERS = {
     "/account/delete": "a form",
     "/account/export": "what one keeps oneself; tracks by their ids",
     "/admin/accounts": "names of accounts, for admins",
+    "/admin/guard": "accounts and counts, for admins",
+    "/appeal": "what is decided about the one who asks",
     "/admin/accounts/{number}/{action}": "a form",
     "/search": "see `test_withdrawn_is_not_found`",
     "/albums/{identity}": "as above",

@@ -95,7 +95,7 @@ class Guarded:
         decisions = self.now().decisions
         if not decisions:
             return None
-        found = decisions.get(_who(account, address))
+        found = decisions.get(who(account, address))
         return None if found is None or found.act is Act.OBSERVE else found
 
     def refuses(self, account: int | None, address: str, track: str) -> Refused | None:
@@ -154,7 +154,8 @@ def _alone(folder: Path, name: str) -> Iterator[int]:
         os.close(file)
 
 
-def _who(account: int | None, address: str) -> str:
+def who(account: int | None, address: str) -> str:
+    """How decisions name somebody."""
     return f"address:{address}" if account is None else f"account:{account}"
 
 

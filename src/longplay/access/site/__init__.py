@@ -14,6 +14,7 @@ from longplay.access.site import (
     browse,
     claims,
     favourites,
+    guard,
     listening,
     playlists,
     recording,
@@ -36,6 +37,7 @@ ROOMS = (
     account,
     accounts,
     claims,
+    guard,
     stages,
     archive,
 )
