@@ -74,10 +74,11 @@ BY_STATUS = ("getTranscodeStream",)
 """Calls that fail with a status of HTTP, as the specification has it for these alone."""
 
 LOOKS: dict[str, Look] = {
-    **dict.fromkeys((*browsing.HANDLERS, *lists.HANDLERS, *lyrics.HANDLERS), "browse"),
+    **dict.fromkeys(lists.HANDLERS, "browse"),
     **dict.fromkeys(searching.HANDLERS, "search"),
 }
-"""Calls that look at the catalogue, as the access log has them."""
+"""Calls that look at the catalogue, as the access log has them. Players that keep a library in step
+ask for each album, folder and lyric of it in turn: that says nothing of who listens."""
 
 _STATUSES: dict[int, int] = {
     Code.NOT_AUTHORIZED: 403,
