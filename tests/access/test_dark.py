@@ -83,6 +83,10 @@ OTHERS = {
         ),
         "tracks of the library, others by the id that somebody wrote there",
     ),
+    **dict.fromkeys(
+        ("/favourites", "/favourites/star", "/favourites/rate"),
+        "what is in the library, by ids that are looked up there",
+    ),
     "/plays": "takes, and gives nothing",
     "/login": "a form",
     "/logout": "a form",
