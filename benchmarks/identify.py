@@ -4,10 +4,12 @@
 
 Real recordings of DATA/audio, each once, half of them indexed; clips of all of them are changed in
 the ways below and asked for: those of the other half must find nothing. Around them lie synthetic
-recordings: stretches of 10 s of the real ones' hashes, each hash with a new moment within them, so
-that hashes are as frequent and as bunched as in music, and nothing is where it was. Found means:
-the right recording is claimed; intervals are bootstraps over recordings. Chromaprint's fingerprint,
-compared at every offset of every recording (as AcoustID compares whole tracks), stands beside it.
+recordings: stretches of 10 s of the real ones' landmarks, which run backwards, a little faster or
+slower, a little higher or lower, so that hashes are as frequent and as bunched as in music, beats
+and chords are those of music, and nothing is what it was. Found means:
+the right recording is claimed; intervals are bootstraps over recordings. Chromaprint's
+fingerprint, compared at every offset of every recording (as AcoustID compares whole tracks),
+stands beside it.
 """
 
 from __future__ import annotations
@@ -34,7 +36,7 @@ from benchmarks.data import DATA
 from longplay.audio.decode import decode, decoder_name
 from longplay.audio.fingerprint import fingerprint
 from longplay.audio.resample import FINGERPRINT_RATE as RATE
-from longplay.identify import landmarks, matching, shard, voting
+from longplay.identify import landmarks, matching, shard
 from longplay.identify.listening import sparse
 from longplay.identify.shard import Printed, Shard
 from longplay.model import ObjectKey
@@ -50,12 +52,17 @@ PROGRAMS = {
     "Opus 32 kbit/s": ("opus", ["-c:a", "libopus", "-b:a", "32k"]),
     "telephone band": ("wav", ["-ar", "8000", "-c:a", "pcm_mulaw"]),
     "compressed": ("wav", ["-af", "acompressor=threshold=0.05:ratio=8:makeup=4"]),
-    "+1 % speed": ("wav", ["-af", "asetrate=11136,aresample=11025"]),
-    "-2 % speed": ("wav", ["-af", "asetrate=10805,aresample=11025"]),
-    "+5 % speed": ("wav", ["-af", "asetrate=11576,aresample=11025"]),
-    "-10 % speed": ("wav", ["-af", "asetrate=9923,aresample=11025"]),
+    **{
+        f"{step:+} % speed": (
+            "wav",
+            ["-af", f"asetrate={11025 + step * 110.25:.0f},aresample=11025"],
+        )
+        for step in (1, -1, 2, -2, 5, -5, 10, -10)
+    },
     "+10 % tempo": ("wav", ["-af", "atempo=1.1"]),
+    "-10 % tempo": ("wav", ["-af", "atempo=0.9"]),
     "+1 semitone": ("wav", ["-af", "rubberband=pitch=1.0594631"]),
+    "-1 semitone": ("wav", ["-af", "rubberband=pitch=0.9438743"]),
 }
 LENGTHS = (3, 5, 10)
 TAIL = 1.5
@@ -74,30 +81,33 @@ def heard(path: Path) -> Sound:
 
 def printed(name: str, sound: Sound) -> Printed:
     found = sparse(landmarks.landmarks(sound))
-    hashes, times = landmarks.pairs(found.frame, found.bin, landmarks.FAN_INDEXED)
     key = ObjectKey(hashlib.sha256(name.encode()).digest(), len(sound))
-    return Printed(key, len(sound) // landmarks.HOP, hashes, times)
+    return Printed(key, len(sound) // landmarks.HOP, found.frame, found.bin)
 
 
-def distractors(real: list[Printed], count: int, rng: np.random.Generator) -> list[Printed]:
-    """Synthetic recordings of 4 minutes, of stretches of real hashes with new moments."""
+def distractors(real: list[Printed], numbers: range, rng: np.random.Generator) -> list[Printed]:
+    """Synthetic recordings of 4 minutes: stretches of 10 s of real landmarks, which run backwards,
+    a little faster or slower, a few bins higher or lower."""
     stretch = round(10 * landmarks.FRAMES_PER_SECOND)
-    pool = [
-        one.hashes[np.searchsorted(one.times, at) : np.searchsorted(one.times, at + stretch)]
-        for one in real
-        for at in range(0, one.frames - stretch, stretch // 2)
-    ]
+    pool = []
+    for one in real:
+        for at in range(0, one.frames - stretch, stretch // 2):
+            low, high = np.searchsorted(one.frame, (at, at + stretch))
+            pool.append((at + stretch - 1 - one.frame[low:high][::-1], one.bin[low:high][::-1]))
     made = []
-    for number in range(count):
-        chosen = [pool[at] for at in rng.integers(0, len(pool), 24)]
-        times = [
-            np.sort(rng.integers(at * stretch, (at + 1) * stretch, len(one)))
-            for at, one in enumerate(chosen)
-        ]
+    for number in numbers:
+        frames, bins = [], []
+        begin = 0
+        for at in rng.integers(0, len(pool), 24):
+            frame, place = pool[at]
+            speed = rng.uniform(0.92, 1.08)
+            moved = place + rng.uniform(-8, 8)
+            kept = (moved >= landmarks.LOWEST) & (moved < landmarks.BINS - 1)
+            frames.append(np.round(frame[kept] / speed).astype(np.int32) + begin)
+            bins.append(moved[kept].astype(np.float32))
+            begin += int(stretch / speed)
         key = ObjectKey(hashlib.sha256(f"made {number}".encode()).digest(), number)
-        # Sorted moments for hashes in their order would leave the tune as it was, and find it.
-        hashes = np.concatenate([rng.permutation(one) for one in chosen])
-        made.append(Printed(key, 24 * stretch, hashes, np.concatenate(times).astype(np.int32)))
+        made.append(Printed(key, begin, np.concatenate(frames), np.concatenate(bins)))
     return made
 
 
@@ -111,11 +121,12 @@ def changed(clip: Sound, speech: list[Sound], rng: np.random.Generator, folder: 
     pink /= pink.std()
     for decibel in (10, 0):
         found[f"noise {decibel} dB"] = words(sound + pink * level * 10 ** (-decibel / 20))
-    fading = np.exp(-6.9 * np.arange(int(0.8 * RATE)) / (0.8 * RATE))
-    room = rng.standard_normal(len(fading)) * fading
-    room[0] = 4
-    wet = scipy.signal.fftconvolve(sound, room)[: len(sound)]
-    found["a room, 0.8 s"] = words(wet * level / wet.std())
+    for name, seconds, direct in (("a room, 0.5 s", 0.5, 1.0), ("far off in a hall", 0.8, 0.16)):
+        fading = np.exp(-6.9 * np.arange(int(seconds * RATE)) / (seconds * RATE))
+        room = rng.standard_normal(len(fading)) * fading
+        room[0] = direct * np.sqrt(np.square(room).sum())
+        wet = scipy.signal.fftconvolve(sound, room)[: len(sound)]
+        found[name] = words(wet * level / wet.std())
     talk = np.resize(speech[int(rng.integers(len(speech)))], len(sound)).astype(np.float64)
     found["10 dB under speech"] = words(talk + sound * talk.std() / level * 10 ** (-10 / 20))
     source = folder / "clip.wav"
@@ -199,7 +210,7 @@ class Tally:
     chroma: dict[str, dict[str, list[bool]]] = field(
         default_factory=lambda: defaultdict(lambda: defaultdict(list))
     )
-    excess: list[tuple[float, bool]] = field(default_factory=list)
+    evidence: list[tuple[float, bool]] = field(default_factory=list)
     spent: list[float] = field(default_factory=list)
 
 
@@ -215,11 +226,11 @@ def measure(asked: argparse.Namespace, work: Path, rng: np.random.Generator) -> 
         print(f"unknown clips of {length} s: {sum(rows)} claimed of {len(rows)}")
     figures["identify_ms"] = [1000 * float(np.percentile(seen.spent, q)) for q in (50, 95)]
     figures["one_question_ms"] = question(world.one, world.sounds[world.usable[0]])
-    figures["excess"] = {
-        "right": np.percentile([e for e, r in seen.excess if r], (1, 5, 25, 50)).tolist(),
-        "wrong": np.percentile([e for e, r in seen.excess if not r], (50, 95, 99, 100)).tolist(),
+    figures["evidence"] = {
+        "right": np.percentile([e for e, r in seen.evidence if r], (1, 5, 25, 50)).tolist(),
+        "wrong": np.percentile([e for e, r in seen.evidence if not r], (50, 95, 99, 100)).tolist(),
     }
-    print({key: figures[key] for key in ("identify_ms", "one_question_ms", "excess")})
+    print({key: figures[key] for key in ("identify_ms", "one_question_ms", "evidence")})
     figures["extract"] = extraction(world.sounds)
     print(figures["extract"])
     return figures
@@ -239,7 +250,7 @@ def made_world(
     prints = {name: printed(name, sounds[name]) for name in names}
     known = set(usable[::2])
     started = time.perf_counter()
-    made = distractors(list(prints.values()), asked.recordings, rng)
+    made = distractors(list(prints.values()), range(asked.recordings), rng)
     written = shard.write(work, [*(prints[name] for name in known), *made], decoder_name())
     one = Shard(work / written.name)
     figures: dict[str, Any] = {
@@ -286,12 +297,10 @@ def ask(world: World, name: str, how: tuple[str, int], part: Sound, seen: Tally)
         seen.wrong[how] += any(owner != name for owner in owners)
     else:
         seen.unknown[length].append(bool(claims))
-    if length == 10 and "speed" not in condition:
-        hashes, times = landmarks.pairs(found.frame, found.bin, landmarks.FAN_ASKED)
-        best = next(iter(voting.ask(world.one, hashes, times)), None)
-        if best is not None:
-            owner = world.one.key(world.one.object_at(best.place + best.last // 2))
-            seen.excess.append((best.score - best.chance, world.calls.get(owner) == name))
+    if length == 10 and not any(part in condition for part in ("speed", "tempo", "semitone")):
+        for best in matching.ask([world.one], found)[:1]:
+            owner = world.one.key(best.number)
+            seen.evidence.append((best.evidence, world.calls.get(owner) == name))
 
 
 def found_of(seen: Tally, rng: np.random.Generator) -> dict[str, Any]:
@@ -312,21 +321,23 @@ def histograms(prints: dict[str, Printed], one: Shard) -> tuple[list[float], lis
     """Shares of the postings that the 1, 10, 100, 1,000, 10,000 most frequent hashes have."""
 
     def shares(hashes: NDArray[np.int64]) -> list[float]:
-        counts = np.sort(np.bincount(hashes, minlength=1 << 22))[::-1]
+        counts = np.sort(np.unique(hashes, return_counts=True)[1])[::-1]
         return [round(float(counts[:n].sum() / counts.sum()), 4) for n in (1, 10, 100, 1000, 10000)]
 
-    real = np.concatenate([each.hashes for each in prints.values()]).astype(np.int64)
-    return shares(real), shares(one.all_postings() >> one.place_bits)
+    real = [
+        landmarks.triples(each.frame, each.bin, landmarks.FAN_INDEXED, landmarks.FIRSTS_INDEXED)[0]
+        for each in prints.values()
+    ]
+    return shares(np.concatenate(real)), shares(one.all_postings() >> one.place_bits)
 
 
 def question(one: Shard, sound: Sound) -> float:
     """Milliseconds that one clip of 10 s takes against the shard, once its pages are in memory."""
     found = landmarks.landmarks(sound[: 10 * RATE])
-    hashes, times = landmarks.pairs(found.frame, found.bin, landmarks.FAN_ASKED)
     spent = []
     for _ in range(9):
         began = time.perf_counter()
-        voting.ask(one, hashes, times)
+        matching.ask([one], found)
         spent.append(time.perf_counter() - began)
     return 1000 * float(np.median(spent))
 

@@ -48,5 +48,4 @@ def printed(seed: int, seconds: float = 30) -> Printed:
     """A tune as the index takes it."""
     samples = mono(tune(seed, seconds))
     found = sparse(landmarks.landmarks(samples))
-    hashes, times = landmarks.pairs(found.frame, found.bin, landmarks.FAN_INDEXED)
-    return Printed(key(seed), len(samples) // landmarks.HOP, hashes, times)
+    return Printed(key(seed), len(samples) // landmarks.HOP, found.frame, found.bin)

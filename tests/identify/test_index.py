@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from longplay.errors import StoreError
-from longplay.identify import index, shard
+from longplay.identify import index, landmarks, shard
 from longplay.identify.index import Manifest
+from longplay.identify.landmarks import FAN_INDEXED, FIRSTS_INDEXED
 from longplay.identify.shard import Printed, Shard
 from longplay.model import ObjectKey
 from tests.identify.made import key, printed
@@ -18,8 +20,8 @@ from tests.identify.made import key, printed
 
 def small(number: int, count: int = 40) -> Printed:
     rng = np.random.default_rng(number)
-    hashes = rng.integers(0, 2**22, count).astype(np.uint32)
-    return Printed(key(number), 1000, hashes, np.sort(rng.integers(0, 1000, count)).astype("i4"))
+    frame = np.sort(rng.integers(0, 1000, count)).astype("i4")
+    return Printed(key(number), 1000, frame, rng.integers(100, 150, count).astype("f4"))
 
 
 def built(folder: Path, numbers: range) -> Manifest:
@@ -29,23 +31,28 @@ def built(folder: Path, numbers: range) -> Manifest:
     return manifest
 
 
-def postings(folder: Path, manifest: Manifest) -> dict[ObjectKey, set[tuple[int, int]]]:
-    """(hash, frame) of every object, from the shards."""
-    found: dict[ObjectKey, set[tuple[int, int]]] = {}
+def held(folder: Path, manifest: Manifest) -> dict[ObjectKey, tuple[list, list]]:
+    """(hash, place) and landmarks of every object, from the shards."""
+    found: dict[ObjectKey, tuple[list, list]] = {}
     for one in index.open_shards(folder, manifest):
+        for number in range(len(one)):
+            assert one.key(number) not in found
+            found[one.key(number)] = ([], one.marks_of(number).tolist())
         for posting in one.all_postings().tolist():
             place = posting & ((1 << one.place_bits) - 1)
             number = one.object_at(place)
             entry = (posting >> one.place_bits, place - int(one.starts[number]))
-            mine = found.setdefault(one.key(number), set())
-            assert entry not in mine
-            mine.add(entry)
+            found[one.key(number)][0].append(entry)
     return found
 
 
-def expected(numbers: range) -> dict[ObjectKey, set[tuple[int, int]]]:
-    made = [small(number) for number in numbers]
-    return {one.key: set(zip(one.hashes.tolist(), one.times.tolist(), strict=True)) for one in made}
+def expected(numbers: Iterable[int]) -> dict[ObjectKey, tuple[list, list]]:
+    found = {}
+    for made in map(small, numbers):
+        hashes, times = landmarks.triples(made.frame, made.bin, FAN_INDEXED, FIRSTS_INDEXED)
+        entries = sorted(zip(hashes.tolist(), (times // shard.UNIT).tolist(), strict=True))
+        found[made.key] = (entries, shard.marked(made.frame, made.bin).tolist())
+    return found
 
 
 def test_merging_loses_and_doubles_nothing(tmp_path: Path) -> None:
@@ -54,16 +61,16 @@ def test_merging_loses_and_doubles_nothing(tmp_path: Path) -> None:
     merged = index.merge(tmp_path, manifest, set(expected(range(9))))
     assert len(merged.shards) < 9
     assert index.load(tmp_path) == merged
-    assert postings(tmp_path, merged) == expected(range(9))
+    assert held(tmp_path, merged) == expected(range(9))
     assert {path.name for path in tmp_path.glob("*.shard")} == {one.name for one in merged.shards}
 
 
 def test_what_is_not_held_any_more_leaves_the_index(tmp_path: Path) -> None:
     manifest = built(tmp_path, range(3))
     merged = index.merge(tmp_path, manifest, {key(0), key(2)})
-    assert postings(tmp_path, merged).keys() == {key(0), key(2)}
+    assert held(tmp_path, merged) == expected((0, 2))
     less = index.merge(tmp_path, merged, {key(2)})
-    assert postings(tmp_path, less).keys() == {key(2)}
+    assert held(tmp_path, less) == expected([2])
     assert index.merge(tmp_path, less, set()).shards == ()
 
 
@@ -73,6 +80,17 @@ def test_an_object_in_two_shards_is_kept_once(tmp_path: Path) -> None:
     merged = index.merge(tmp_path, double, {key(at) for at in (0, 1, 2, 3, 9)})
     assert merged.objects == 5
     assert merged.decoders == ["decoder 1", "decoder 2"]
+
+
+def test_merging_in_ranges_of_hashes_is_the_same(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    manifest = built(tmp_path, range(3))
+    monkeypatch.setattr(shard, "RANGE_POSTINGS", 20)
+    merged = index.merge(tmp_path, index.add(tmp_path, manifest, [small(3)], "decoder 1"),
+                         set(expected(range(4))))  # fmt: skip
+    assert len(merged.shards) == 1
+    assert held(tmp_path, merged) == expected(range(4))
 
 
 def test_leftovers_of_the_killed_do_not_count_and_are_swept(tmp_path: Path) -> None:
@@ -129,12 +147,12 @@ def test_manifests_of_others_are_refused(tmp_path: Path, change: dict, words: st
 
 def test_a_large_shard_keeps_to_its_bytes(tmp_path: Path) -> None:
     """Under 20 KB for 4 minutes, as soon as a shard has some hundred recordings."""
-    one = printed(1, 60)
-    rng = np.random.default_rng(0)
+    made = [printed(seed, 60) for seed in range(4)]
+    frame = np.concatenate([one.frame + one.frames * at for at, one in enumerate(made)])
+    place = np.concatenate([one.bin for one in made])
     many = [
-        Printed(key(at), 10_335, rng.permutation(np.tile(one.hashes, 4)), np.sort(
-            rng.integers(0, 10_335, 4 * len(one.hashes))).astype("i4"))
+        Printed(key(at), 10_335, frame, np.clip(place + at % 40, 8, 380).astype("f4"))
         for at in range(300)
-    ]  # fmt: skip
+    ]
     written = shard.write(tmp_path, many, "test")
     assert written.bytes / 300 < 20_000

@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 from longplay.catalogue.compiled import compiled, whole
 
 PADDING = 16
-"""Bytes after the last bucket, so that reading eight bytes at once never leaves the array."""
+"""Bytes after the last bucket, so that reading 64 bits at once never leaves the array, which is a
+whole number of 64 bits."""
 
 CODE_BITS = 80
 """Bits that a number of 64 bits takes at most on average within its bucket, count included."""
@@ -33,26 +34,30 @@ def _low_bits(width: int, count: int) -> int:
 
 @compiled
 def _put(data: NDArray[np.uint8], at: int, value: int, bits: int) -> int:
-    for one in range(bits):
-        if value >> one & 1:
-            data[(at + one) >> 3] |= np.uint8(1 << ((at + one) & 7))
+    byte, shift = at >> 3, at & 7
+    left = bits
+    while left > 0:
+        data[byte] |= np.uint8((value << shift) & 255)
+        value >>= 8 - shift
+        left -= 8 - shift
+        byte, shift = byte + 1, 0
     return at + bits
 
 
 @compiled
 def encode(
-    keys: NDArray[np.int64], width: int, buckets: int
-) -> tuple[NDArray[np.uint8], NDArray[np.uint32]]:
-    """Sorted keys below `buckets << width` as bytes, and the byte where each bucket begins; the
-    last entry is where the next would."""
-    starts = np.zeros(buckets + 1, np.uint32)
-    data = np.zeros(len(keys) * CODE_BITS // 8 + buckets + PADDING, np.uint8)
+    keys: NDArray[np.int64], width: int, buckets: int, origin: int
+) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
+    """Sorted keys of `buckets` buckets from number `origin` on, as bytes, and the byte where each
+    bucket begins; the last entry is where the next would. PADDING bytes follow."""
+    starts = np.zeros(buckets + 1, np.int64)
+    data = np.zeros(len(keys) * CODE_BITS // 8 + buckets + PADDING + 8, np.uint8)
     at = 0
     key = 0
     for bucket in range(buckets):
         starts[bucket] = at >> 3
         first = key
-        while key < len(keys) and keys[key] >> width == bucket:
+        while key < len(keys) and keys[key] >> width == bucket + origin:
             key += 1
         count = key - first
         if count == 0:
@@ -64,7 +69,7 @@ def encode(
         at = _put(data, at, 1, 1)
         at = _put(data, at, count - (whole(1) << bits), bits)
         low = _low_bits(width, count)
-        before = whole(bucket) << width
+        before = whole(bucket + origin) << width
         for one in range(first, key):
             step = keys[one] - before
             before = keys[one]
@@ -73,49 +78,37 @@ def encode(
             at = _put(data, at, step & ((whole(1) << low) - 1), low)
         at = (at + 7) >> 3 << 3
     starts[buckets] = at >> 3
-    return data[: (at >> 3) + PADDING].copy(), starts
+    return data[: ((at >> 3) + 7) // 8 * 8 + PADDING].copy(), starts
 
 
 @compiled
-def _zeros(data: NDArray[np.uint8], at: int) -> int:
-    """How many zero bits follow from bit `at`; at most what is left of the data."""
+def _bits_at(words: NDArray[np.uint64], at: int) -> np.uint64:
+    """The next 64 bits from bit `at` on; the caller knows that they are there."""
+    one, shift = at >> 6, np.uint64(at & 63)
+    found = np.uint64(words[one]) >> shift
+    if shift != 0:
+        found |= np.uint64(words[one + 1]) << (np.uint64(64) - shift)
+    return found
+
+
+@compiled
+def _zeros(words: NDArray[np.uint64], at: int, end: int) -> int:
+    """How many zero bits follow from bit `at`; -1 where none ends them before `end`."""
     count = 0
-    byte, bit = at >> 3, at & 7
-    value = data[byte] >> bit
-    if value == 0:
-        count = 8 - bit
-        byte += 1
-        while byte < len(data) and data[byte] == 0:
-            count += 8
-            byte += 1
-        if byte >= len(data):
+    while at + count < end:
+        seen = _bits_at(words, at + count)
+        if seen != 0:
+            while not seen & np.uint64(1):
+                seen >>= np.uint64(1)
+                count += 1
             return count
-        value = data[byte]
-    while not value & 1:
-        value >>= 1
-        count += 1
-    return count
-
-
-@compiled
-def _get(data: NDArray[np.uint8], at: int, bits: int) -> int:
-    value = whole(0)
-    byte, shift = at >> 3, at & 7
-    have = -shift
-    while have < bits:
-        if byte < len(data):
-            if have < 0:
-                value |= whole(data[byte]) >> shift
-            else:
-                value |= whole(data[byte]) << have
-        byte += 1
-        have += 8
-    return value & ((whole(1) << bits) - 1)
+        count += 64
+    return -1
 
 
 @compiled
 def decode_bucket(
-    data: NDArray[np.uint8],
+    words: NDArray[np.uint64],
     starts: NDArray[np.uint32],
     bucket: int,
     width: int,
@@ -126,39 +119,48 @@ def decode_bucket(
     begin, end = whole(starts[bucket]), whole(starts[bucket + 1])
     if begin == end:
         return 0
-    if begin > end or end > len(data) - PADDING:
+    if begin > end or end > len(words) * 8 - PADDING:
         return -1
     at, last = begin << 3, end << 3
-    bits = _zeros(data, at)
-    if bits > 32:
+    bits = _zeros(words, at, last)
+    if bits < 0 or bits > 32:
         return -1
     at += bits + 1
-    count = (whole(1) << bits) + _get(data, at, bits)
+    count = (whole(1) << bits) + whole(_bits_at(words, at) & np.uint64((1 << bits) - 1))
     at += bits
     if count > len(out) or count > last - begin * 8:
         return -1
     low = _low_bits(width, count)
+    mask = np.uint64((whole(1) << low) - 1)
     key = whole(bucket) << width
     for one in range(count):
-        high = _zeros(data, at)
+        high = _zeros(words, at, last)
+        if high < 0:
+            return -1
         at += high + 1
-        key += (whole(high) << low) + _get(data, at, low)
-        at += low
         if at > last:
             return -1
+        key += (whole(high) << low) + whole(_bits_at(words, at) & mask)
+        at += low
         out[one] = key
-    return count
+    return count if at <= last else -1
 
 
 @compiled
 def decode(
-    data: NDArray[np.uint8], starts: NDArray[np.uint32], width: int, total: int
+    words: NDArray[np.uint64],
+    starts: NDArray[np.uint32],
+    width: int,
+    first: int,
+    last: int,
+    total: int,
 ) -> NDArray[np.int64]:
-    """All `total` keys; fewer where the bytes are not what `encode` writes."""
+    """The keys of buckets from `first` to before `last`, `total` at most; fewer where the bytes
+    are not what `encode` writes."""
     out = np.empty(total, np.int64)
     found = 0
-    for bucket in range(len(starts) - 1):
-        count = decode_bucket(data, starts, bucket, width, out[found:])
+    for bucket in range(first, last):
+        count = decode_bucket(words, starts, bucket, width, out[found:])
         if count < 0:
             break
         found += count

@@ -31,9 +31,9 @@ MAX_MANIFEST = 256 * 2**20
 MERGE_AT = 4
 """Shards of one size class that become one; a class is four times the one before."""
 
-MERGED_POSTINGS = 1 << 27
-"""Postings of a shard that is not merged any more: 400 MB on disk, 4 GB of memory to make it, and
-23,000 recordings of 4 minutes."""
+MERGED_POSTINGS = 1 << 30
+"""Postings of a shard that is not merged any more: 5 GB on disk and of memory to make it, and
+320,000 recordings of 4 minutes. A question is asked of each shard, so few large ones are quick."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,10 +1,11 @@
 """Landmarks: places of a spectrogram that stay when sound is compressed, filtered, talked over.
 
-A landmark is a local maximum of the spectrogram; two of them a short time apart, written as (lower
-time's frequency, difference of frequency, difference of time), are a hash of A. Wang, "An
-Industrial-Strength Audio Search Algorithm" (ISMIR 2003). What is indexed keeps few landmarks a
-second, the most prominent; what is asked keeps many, so that those of the index are among them
-even where noise has added others. A question may be heard slower, faster, higher or lower: that
+A landmark is a local maximum of the spectrogram. Two of them a short time apart are the hash of A.
+Wang, "An Industrial-Strength Audio Search Algorithm" (ISMIR 2003); here it is three, written as
+(the first one's frequency, differences of frequency, differences of time), because among a million
+recordings a pair is everywhere. What is indexed keeps few landmarks a second, the most prominent;
+what is asked keeps many, so that those of the index are among them even where noise has added
+others. A question may be heard slower, faster, higher or lower: that
 moves its landmarks, and needs no second spectrogram.
 """
 
@@ -20,7 +21,7 @@ from numpy.typing import NDArray
 from longplay.audio.resample import FINGERPRINT_RATE
 from longplay.catalogue.compiled import compiled
 
-METHOD = "landmarks-1"
+METHOD = "landmarks-2"
 """Name of everything below that a hash depends on; another gives another index."""
 
 FRAME = 1024
@@ -49,18 +50,24 @@ ASKED = 56
 """Landmarks kept of each block in the index, and in a question."""
 
 FAN_INDEXED = 3
-FAN_ASKED = 14
-"""Followers that each landmark is paired with."""
+FIRSTS_INDEXED = 1
+"""Followers of a landmark, and how many of them are in a hash with it as the second."""
 
 MIN_STEP = 2
 MAX_STEP = 63
-"""Frames between the two landmarks of a pair."""
+"""Frames between the first landmark of a hash and each other."""
+
+STEP = 2
+"""Frames that are one step in a hash: a maximum is often found a frame early or late."""
 
 MAX_LEAP = 63
-"""Bins between them."""
+"""Bins between the first and each other."""
 
-HASH_BITS = 22
-"""Bits of a hash: 9 of the bin, 7 of the leap, 6 of the step."""
+HASH_BITS = 28
+"""Bits of a hash: what is left of 33 (9 of the bin, 7 and 5 of each leap and step), mixed."""
+
+MIXER = 0x9E3779B97F4A7C15
+"""An odd number whose product with those 33 bits spreads them over the highest."""
 
 BATCH = 512
 FLOOR = 1e-3
@@ -199,27 +206,33 @@ def _is_highest(rows: NDArray[np.float32], at: int, b: int) -> bool:
 
 
 @compiled
-def pairs(
-    frame: NDArray[np.int32], place: NDArray[np.float32], fan: int
+def triples(
+    frame: NDArray[np.int32], place: NDArray[np.float32], fan: int, firsts: int
 ) -> tuple[NDArray[np.uint32], NDArray[np.int32]]:
-    """Hashes of landmarks in order of time, each paired with its next `fan` in reach, and the
-    frames that they begin at."""
-    count = len(frame)
-    hashes = np.empty(count * fan, np.uint32)
-    times = np.empty(count * fan, np.int32)
+    """Hashes of landmarks in order of time, each with every two of its next `fan` in reach, of
+    which one is of the next `firsts`; and the frames that they begin at."""
+    most = len(frame) * (fan * (fan - 1) // 2)
+    hashes = np.empty(most, np.uint32)
+    times = np.empty(most, np.int32)
+    near = np.empty(fan, np.uint64)
     total = 0
-    for one in range(count):
+    for one in range(len(frame)):
         taken = 0
         low = int(np.floor(place[one] + np.float32(0.5)))
-        for two in range(one + 1, count):
+        for two in range(one + 1, len(frame)):
             step = frame[two] - frame[one]
             if step > MAX_STEP or taken == fan:
                 break
             leap = int(np.floor(place[two] + np.float32(0.5))) - low
             if step < MIN_STEP or leap > MAX_LEAP or leap < -MAX_LEAP:
                 continue
-            hashes[total] = (low << 13) | ((leap + 64) << 6) | step
-            times[total] = frame[one]
-            total += 1
+            near[taken] = ((leap + 64) << 5) | (step // STEP)
             taken += 1
+        for first in range(min(taken, firsts)):
+            for second in range(first + 1, taken):
+                said = (np.uint64(low) << np.uint64(24)) | (near[first] << np.uint64(12))
+                mixed = (said | near[second]) * np.uint64(MIXER)
+                hashes[total] = np.uint32(mixed >> np.uint64(64 - HASH_BITS))
+                times[total] = frame[one]
+                total += 1
     return hashes[:total], times[:total]

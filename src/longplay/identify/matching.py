@@ -1,5 +1,9 @@
 """From landmarks of a file to what it is: windows are asked, and what agrees becomes a passage.
 
+A window is asked in two steps: few hashes of its most prominent landmarks find most of what is
+there, and only where none of that is certain, many more are asked. What the votes of a shard point
+at is judged by its landmarks.
+
 A file is asked in overlapping windows. A window's best places are chained with those of the next
 one where they lie on one straight line, so a weak place counts when its neighbours say the same.
 What is claimed is never claimed twice for the same seconds: the strongest passage comes first.
@@ -9,13 +13,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from longplay.identify import landmarks, voting
-from longplay.identify.landmarks import FAN_ASKED, FRAMES_PER_SECOND, Landmarks
-from longplay.identify.shard import Shard
+from longplay.identify.aligning import align
+from longplay.identify.landmarks import FRAMES_PER_SECOND, Landmarks
+from longplay.identify.shard import UNIT, Shard
 from longplay.model import ObjectKey
 
 WINDOW = 430
@@ -23,6 +28,16 @@ WINDOW = 430
 
 STRIDE = 215
 """Frames from one window to the next."""
+
+STEPS = ((20, 6), (40, 10))
+"""What is asked of a window, one after another: landmarks of up to that rank in their block, each
+with two of so many followers."""
+
+CERTAIN = 25.0
+"""Evidence at which no more is asked: twice what a wrong place was ever seen to have."""
+
+WEAK = 2.0
+"""Evidence below which a place is not looked at any more."""
 
 DRIFT = 4
 """Frames that two neighbouring windows may disagree by."""
@@ -33,9 +48,10 @@ MISSING = 3
 CLEAR = 0.9
 """Confidence from which something is claimed."""
 
-MIDDLE, SPREAD = 6.0, 1.2
-"""Excess of hashes over chance at which a claim is as likely right as wrong, and how fast that
-changes. Set by hand between known and unknown clips, not fitted; docs/identify.md."""
+MIDDLE, SPREAD = 9.0, 0.6
+"""Evidence, beyond that needed to tell one of so many recordings, at which a claim is as likely
+right as wrong, and how fast that changes. Set by hand between what known and unknown clips get, not
+fitted; docs/identify.md."""
 
 RESPEED_STRIDE = 6
 """Of windows that nothing is known of, each such one is also asked at other speeds and pitches."""
@@ -65,7 +81,7 @@ OTHERWISE = (
 @dataclass(frozen=True, slots=True)
 class Passage:
     """A stretch of the file, in seconds, that is a stretch of an object, which begins there at
-    `offset_s`. `score` counts the hashes beyond chance that say so."""
+    `offset_s`. `score` is the evidence."""
 
     object: ObjectKey
     start_s: float
@@ -77,7 +93,7 @@ class Passage:
 
 
 @dataclass(frozen=True, slots=True)
-class _Step:
+class Step:
     """What one window says: at file frame `at`, frame `there` of object `number` of a shard."""
 
     window: int
@@ -85,14 +101,15 @@ class _Step:
     number: int
     at: int
     there: float
-    excess: float
+    evidence: float
     first: int
     last: int
 
 
-def confidence(excess: float) -> float:
-    """How likely a claim is right, of which so many hashes speak beyond what chance would give."""
-    return 1 / (1 + math.exp(-max(-50.0, min(50.0, (excess - MIDDLE) / SPREAD))))
+def confidence(evidence: float, objects: int) -> float:
+    """How likely a claim is right for which there is so much evidence, among so many objects."""
+    excess = evidence - math.log10(max(1, objects)) - MIDDLE
+    return 1 / (1 + math.exp(-max(-50.0, min(50.0, excess / SPREAD))))
 
 
 def identify(shards: Sequence[Shard], found: Landmarks, frames: int) -> list[Passage]:
@@ -131,30 +148,56 @@ def _asked(
     hearing: Hearing,
 ) -> list[Passage]:
     """What the windows say together, the file being heard in that way."""
-    steps: list[_Step] = []
+    steps: list[Step] = []
     for at, (first, end) in enumerate(windows):
         low, high = np.searchsorted(found.frame, (first, end))
-        frame = np.round((found.frame[low:high] - first) * hearing.speed).astype(np.int32)
-        place = (found.bin[low:high] / hearing.pitch).astype(np.float32)
-        hashes, times = landmarks.pairs(frame, place, FAN_ASKED)
-        for number, shard in enumerate(shards):
-            for one in voting.ask(shard, hashes, times):
-                owner = shard.object_at(one.place + (one.first + one.last) // 2)
-                there = float(one.place - int(shard.starts[owner]))
-                span = (
-                    first + round(one.first / hearing.speed),
-                    first + round(one.last / hearing.speed),
-                )
-                excess = one.score - one.chance
-                steps.append(_Step(at, number, owner, first, there, excess, *span))
+        heard = Landmarks(
+            np.round((found.frame[low:high] - first) * hearing.speed).astype(np.int32),
+            (found.bin[low:high] / hearing.pitch).astype(np.float32),
+            found.rank[low:high],
+        )
+        steps += [
+            replace(one, window=at, at=first,
+                    first=first + round(one.first / hearing.speed),
+                    last=first + round(one.last / hearing.speed))
+            for one in ask(shards, heard)
+        ]  # fmt: skip
     chains = _chained(steps, hearing)
-    return [_passage(shards, chain, hearing) for chain in chains if _claims(chain)]
+    passages = [_passage(shards, chain, hearing) for chain in chains]
+    return [one for one in passages if one.confidence >= CLEAR]
 
 
-def _chained(steps: Iterable[_Step], hearing: Hearing) -> list[list[_Step]]:
+def ask(shards: Sequence[Shard], heard: Landmarks) -> list[Step]:
+    """What is likely to be what was heard, as it is: the strongest first."""
+    steps: list[Step] = []
+    if not len(heard.frame):
+        return steps
+    for rank, fan in STEPS:
+        asked = heard.rank < rank
+        hashes, times = landmarks.triples(heard.frame[asked], heard.bin[asked], fan, fan)
+        steps = []
+        for number, shard in enumerate(shards):
+            for place in voting.ask(shard, hashes, times)[0].tolist():
+                steps += _judged(shard, number, place, heard)
+        steps.sort(key=lambda one: -one.evidence)
+        if steps and steps[0].evidence >= CERTAIN:
+            break
+    return steps
+
+
+def _judged(shard: Shard, number: int, place: int, heard: Landmarks) -> list[Step]:
+    owner = shard.object_at(place + int(heard.frame[-1]) // UNIT // 2)
+    there = (place - int(shard.starts[owner])) * UNIT
+    found = align(heard.frame, heard.bin, shard.marks_of(owner), there)
+    if found.evidence < WEAK:
+        return []
+    return [Step(0, number, owner, 0, found.there, found.evidence, found.first, found.last)]
+
+
+def _chained(steps: Iterable[Step], hearing: Hearing) -> list[list[Step]]:
     """Steps of neighbouring windows that lie on one line, as chains."""
-    open_: dict[tuple[int, int], list[list[_Step]]] = {}
-    done: list[list[_Step]] = []
+    open_: dict[tuple[int, int], list[list[Step]]] = {}
+    done: list[list[Step]] = []
     for step in steps:  # in order of windows
         mine = open_.setdefault((step.shard, step.number), [])
         for chain in mine:
@@ -171,18 +214,13 @@ def _chained(steps: Iterable[_Step], hearing: Hearing) -> list[list[_Step]]:
     return done
 
 
-def _weight(chain: Sequence[_Step]) -> float:
-    """The hashes beyond chance of a chain. Windows overlap by half, so each counts half but the
-    strongest; one that has fewer than chance would give says nothing."""
-    excesses = sorted((max(0.0, one.excess + 1) for one in chain), reverse=True)
-    return excesses[0] - 1 + sum(excesses[1:]) / 2
+def _weight(chain: Sequence[Step]) -> float:
+    """The evidence of a chain. Windows overlap by half, so each counts half but the strongest."""
+    found = sorted((one.evidence for one in chain), reverse=True)
+    return found[0] + sum(found[1:]) / 2
 
 
-def _claims(chain: Sequence[_Step]) -> bool:
-    return confidence(_weight(chain)) >= CLEAR
-
-
-def _passage(shards: Sequence[Shard], chain: Sequence[_Step], hearing: Hearing) -> Passage:
+def _passage(shards: Sequence[Shard], chain: Sequence[Step], hearing: Hearing) -> Passage:
     first = min(one.first for one in chain)
     last = max(one.last for one in chain)
     start = chain[0]
@@ -194,7 +232,7 @@ def _passage(shards: Sequence[Shard], chain: Sequence[_Step], hearing: Hearing) 
         end_s=round(last / FRAMES_PER_SECOND, 2),
         offset_s=round(max(0.0, there) / FRAMES_PER_SECOND, 2),
         score=round(score, 1),
-        confidence=round(confidence(score), 4),
+        confidence=round(confidence(score, sum(map(len, shards))), 4),
         hearing=hearing,
     )
 

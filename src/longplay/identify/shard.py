@@ -1,8 +1,9 @@
-"""A shard: the hashes of some recordings, written once, read through a memory map.
+"""A shard: the landmarks and hashes of some recordings, written once, read through a memory map.
 
-The recordings lie one after another on one line of time, in frames, with gaps between them; a
-posting is (hash, place on that line) as one number, and the shard is all of them, sorted and coded.
-So a question needs no table but the directory until it knows where on the line it lies.
+The recordings lie one after another on one line of time, in units of UNIT frames, with gaps between
+them; a posting is (hash, place on that line) as one number, and the shard has all of them, sorted
+and coded. So a question needs no table but the directory until it knows where on the line it lies.
+Then the landmarks of the recording that lies there, one after another, say whether it is that.
 Format: docs/formats/fingerprint-index.md
 """
 
@@ -12,7 +13,7 @@ import hashlib
 import json
 import mmap
 import struct
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,34 +21,44 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from longplay.catalogue.compiled import compiled, whole
 from longplay.errors import StoreError
 from longplay.files import durable
 from longplay.identify import coding
-from longplay.identify.landmarks import HASH_BITS, METHOD
+from longplay.identify.landmarks import FAN_INDEXED, FIRSTS_INDEXED, HASH_BITS, METHOD, triples
 from longplay.model import ObjectKey
 
 MAGIC = b"LPFPIDX1"
 ALIGNED = 64
-VERSION = 1
+VERSION = 2
 
-GAP = 2_048
-"""Frames between two recordings: longer than any question reaches out of one."""
+UNIT = 8
+"""Frames, 186 ms, that are one place on the line: the landmarks tell where exactly."""
 
-PER_BUCKET = 16
+GAP = 256
+"""Places between two recordings: more than any question reaches out of one."""
+
+PER_BUCKET = 24
 """Postings that a bucket has on average: a look-up reads half a line of the cache."""
 
+RANGE_POSTINGS = 1 << 24
+"""Postings that are sorted at once when shards are merged: 400 MB of memory."""
+
 MAX_HEADER = 2**20
+
+SKIP = 127
+"""A mark that is no landmark, but so many frames in which there is none."""
 
 
 @dataclass(frozen=True, slots=True)
 class Printed:
-    """What is to be indexed of one object: its length in frames, and its hashes with the frames
-    that they begin at."""
+    """What is to be indexed of one object: its length in frames, and its landmarks in order of
+    time, as frames and bins."""
 
     key: ObjectKey
     frames: int
-    hashes: NDArray[np.uint32]
-    times: NDArray[np.int32]
+    frame: NDArray[np.int32]
+    bin: NDArray[np.float32]
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,21 +92,16 @@ class Shard:
         self.sizes = self._section("sizes", np.int64)
         self.starts = self._section("starts", np.int64)
         self.directory = self._section("directory", np.uint32)
-        self.data = self._section("data", np.uint8)
-        self._widest: int | None = None
-        whole = len(self.roots) == len(self.sizes) == len(self.starts) - 1
-        if not whole or len(self.directory) != self.facts["buckets"] + 1:
+        self.words = self._section("data", np.uint64)
+        self.mark_starts = self._section("mark_starts", np.int64)
+        self.marks = self._section("marks", np.uint16)
+        fits = len(self.roots) == len(self.sizes) == len(self.starts) - 1
+        fits = fits and len(self.mark_starts) == len(self.starts)
+        if not fits or len(self.directory) != self.facts["buckets"] + 1:
             raise _broken(path, "its sections do not fit each other")
 
     def __len__(self) -> int:
         return len(self.roots)
-
-    @property
-    def widest(self) -> int:
-        """Bytes of the largest bucket."""
-        if self._widest is None:
-            self._widest = int(np.diff(self.directory).max())
-        return self._widest
 
     def key(self, number: int) -> ObjectKey:
         """The object of that number in the shard."""
@@ -112,10 +118,25 @@ class Shard:
 
     def all_postings(self) -> NDArray[np.int64]:
         """Every posting, sorted. Raises StoreError where the bytes have rotted."""
-        found = coding.decode(self.data, self.directory, self.width, self.postings)
+        found = self.some_postings(0, 0)
         if len(found) != self.postings:
             raise _broken(self.path, "its postings cannot be decoded")
         return found
+
+    def some_postings(self, part: int, bits: int) -> NDArray[np.int64]:
+        """The postings whose hashes begin with the `bits` bits of `part`."""
+        each = (len(self.directory) - 1) >> bits
+        first, last = part * each, (part + 1) * each
+        # A posting takes one bit at least.
+        room = min(self.postings, 8 * int(self.directory[last] - self.directory[first]))
+        return coding.decode(self.words, self.directory, self.width, first, last, room)
+
+    def marks_of(self, number: int) -> NDArray[np.uint16]:
+        """The landmarks of an object, as `marked` writes them."""
+        first, last = (int(one) for one in self.mark_starts[number : number + 2])
+        if not 0 <= first <= last <= len(self.marks):
+            raise _broken(self.path, "its landmarks lie outside of it")
+        return self.marks[first:last]
 
     def _section(self, name: str, form: Any) -> NDArray[Any]:
         start, length = self.facts["sections"][name]
@@ -124,108 +145,208 @@ class Shard:
         return np.frombuffer(self._map, form, length // np.dtype(form).itemsize, start)
 
 
+@compiled
+def marked(frame: NDArray[np.int32], place: NDArray[np.float32]) -> NDArray[np.uint16]:
+    """Landmarks in order of time as marks: 9 bits of the bin, 7 of the frames since the last one;
+    bin 0 is a skip of SKIP frames."""
+    most = len(frame) + (int(frame[-1]) // SKIP if len(frame) else 0)
+    out = np.empty(most, np.uint16)
+    total, at = 0, 0
+    for one in range(len(frame)):
+        while frame[one] - at >= SKIP:
+            out[total] = SKIP
+            total, at = total + 1, at + SKIP
+        step = frame[one] - at
+        out[total] = np.uint16((int(np.floor(place[one] + np.float32(0.5))) << 7) | step)
+        total, at = total + 1, int(frame[one])
+    return out[:total]
+
+
+@dataclass(slots=True)
+class _Content:
+    """What a shard has beside its postings."""
+
+    keys: list[ObjectKey]
+    starts: NDArray[np.int64]
+    mark_starts: NDArray[np.int64]
+    marks: list[NDArray[np.uint16]]
+    decoder: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Coded:
+    """Postings as bytes: of each range of hashes its words, and all its directory."""
+
+    parts: list[NDArray[np.uint8]]
+    directory: NDArray[np.uint32]
+    width: int
+    postings: int
+
+
 def write(folder: Path, printed: Sequence[Printed], decoder: str) -> Written:
-    """Write the objects' hashes as a new shard, durably."""
-    starts = _line([one.frames for one in printed])
+    """Write the objects' landmarks and hashes as a new shard, durably."""
+    starts = _line([-(-one.frames // UNIT) for one in printed])
     bits = _place_bits(starts)
-    parts = [
-        one.hashes.astype(np.int64) << bits | (one.times + start)
-        for one, start in zip(printed, starts, strict=False)
-    ]
-    postings = np.sort(np.concatenate([np.empty(0, np.int64), *parts]))
-    return _write(folder, [one.key for one in printed], starts, postings, decoder)
+    parts = [np.empty(0, np.int64)]
+    for one, start in zip(printed, starts, strict=False):
+        hashes, times = triples(one.frame, one.bin, FAN_INDEXED, FIRSTS_INDEXED)
+        parts.append(hashes.astype(np.int64) << bits | (times // UNIT + start))
+    postings = np.sort(np.concatenate(parts))
+    marks = [marked(one.frame, one.bin) for one in printed]
+    content = _Content([one.key for one in printed], starts, _ends(map(len, marks)), marks, decoder)
+    return _write(folder, content, _coded([postings], bits, len(postings)))
 
 
 def merge(
     folder: Path, shards: Sequence[Shard], keep: Sequence[set[ObjectKey]], decoder: str
 ) -> Written:
-    """Write what each shard has of its objects to keep as one shard, durably. Raises StoreError."""
+    """Write what each shard has of its objects to keep as one shard, durably, range by range of
+    hashes: the memory is that of the new shard. Raises StoreError."""
     keys: list[ObjectKey] = []
-    frames: list[int] = []
+    places: list[int] = []
+    marks: list[NDArray[np.uint16]] = []
     wanted = []
     for shard, kept in zip(shards, keep, strict=True):
         chosen = np.array([shard.key(at) in kept for at in range(len(shard))], bool)
         wanted.append(chosen)
-        keys += [shard.key(int(at)) for at in np.flatnonzero(chosen)]
-        frames += (np.diff(shard.starts) - GAP)[chosen].tolist()
-    starts = _line(frames)
+        numbers = np.flatnonzero(chosen).tolist()
+        keys += [shard.key(at) for at in numbers]
+        marks += [shard.marks_of(at) for at in numbers]
+        places += (np.diff(shard.starts) - GAP)[chosen].tolist()
+    starts = _line(places)
     bits = _place_bits(starts)
-    parts = [np.empty(0, np.int64)]
+    shifts = []
     done = 0
     for shard, chosen in zip(shards, wanted, strict=True):
+        shift = np.full(len(shard), -1, np.int64)
         count = int(chosen.sum())
-        shift = np.zeros(len(shard), np.int64)
-        shift[chosen] = starts[done : done + count] - shard.starts[:-1][chosen]
-        postings = shard.all_postings()
-        place = postings & ((1 << shard.place_bits) - 1)
-        owner = np.searchsorted(shard.starts, place, side="right") - 1
-        moved = (postings >> shard.place_bits) << bits | (place + shift[owner])
-        parts.append(moved[chosen[owner]])
+        shift[chosen] = starts[done : done + count]
+        shifts.append(shift)
         done += count
-    return _write(folder, keys, starts, np.sort(np.concatenate(parts)), decoder)
+    total = sum(one.postings for one in shards)
+    deep = min((len(one.directory) - 1).bit_length() - 1 for one in shards)
+    cut = min(deep, max(0, (total // RANGE_POSTINGS).bit_length()))
+
+    def merged() -> Iterator[NDArray[np.int64]]:
+        seen = [0] * len(shards)
+        for part in range(1 << cut):
+            found = [np.empty(0, np.int64)]
+            for at, shard in enumerate(shards):
+                postings = shard.some_postings(part, cut)
+                seen[at] += len(postings)
+                moved = _moved(postings, shard.place_bits, shard.starts, shifts[at], bits)
+                found.append(moved)
+            yield np.sort(np.concatenate(found))
+        for count, shard in zip(seen, shards, strict=True):
+            if count != shard.postings:
+                raise _broken(shard.path, "its postings cannot be decoded")
+
+    content = _Content(keys, starts, _ends(map(len, marks)), marks, decoder)
+    return _write(folder, content, _coded(merged(), bits, total, cut))
+
+
+@compiled
+def _moved(
+    postings: NDArray[np.int64],
+    place_bits: int,
+    starts: NDArray[np.int64],
+    shift: NDArray[np.int64],
+    bits: int,
+) -> NDArray[np.int64]:
+    """Postings on another line, on which each object begins at `shift`, or is not where -1."""
+    out = np.empty(len(postings), np.int64)
+    total = 0
+    mask = (whole(1) << place_bits) - 1
+    for posting in postings:
+        place = posting & mask
+        owner = np.searchsorted(starts, place, side="right") - 1
+        if 0 <= owner < len(shift) and shift[owner] >= 0:
+            out[total] = (posting >> place_bits) << bits | (place - starts[owner] + shift[owner])
+            total += 1
+    return out[:total]
 
 
 def _place_bits(starts: NDArray[np.int64]) -> int:
     return max(1, int(starts[-1]).bit_length())
 
 
-def _line(frames: Sequence[int]) -> NDArray[np.int64]:
+def _line(places: Sequence[int]) -> NDArray[np.int64]:
     """Where each object begins on the line, and where a next one would."""
-    return np.concatenate([[0], np.cumsum(np.array(frames, np.int64) + GAP)]).astype(np.int64)
+    return np.concatenate([[0], np.cumsum(np.array(places, np.int64) + GAP)]).astype(np.int64)
 
 
-def _write(
-    folder: Path,
-    keys: Sequence[ObjectKey],
-    starts: NDArray[np.int64],
-    postings: NDArray[np.int64],
-    decoder: str,
-) -> Written:
-    bits = HASH_BITS + _place_bits(starts)
-    leading = max(1, min(HASH_BITS + 6, (len(postings) // PER_BUCKET).bit_length()))
-    width = bits - leading
-    data, directory = coding.encode(postings, width, 1 << leading)
-    sections: dict[str, NDArray[Any]] = {
-        "roots": np.frombuffer(b"".join(key.root for key in keys), np.uint8),
-        "sizes": np.array([key.size for key in keys], np.int64),
-        "starts": starts,
-        "directory": directory,
-        "data": data,
+def _ends(lengths: Iterable[int]) -> NDArray[np.int64]:
+    return np.concatenate([[0], np.cumsum(np.fromiter(lengths, np.int64))]).astype(np.int64)
+
+
+def _coded(
+    ranges: Iterable[NDArray[np.int64]], place_bits: int, about: int, cut: int = 0
+) -> _Coded:
+    """Sorted postings, which come in 2^cut ranges of hashes, as bytes."""
+    leading = max(1, cut, min(HASH_BITS + 6, (about // PER_BUCKET).bit_length()))
+    width = HASH_BITS + place_bits - leading
+    each = 1 << (leading - cut)
+    directory = np.zeros((1 << leading) + 1, np.uint32)
+    parts = []
+    length, count = 0, 0
+    for number, postings in enumerate(ranges):
+        data, starts = coding.encode(postings, width, each, number * each)
+        parts.append(data[: starts[-1]])
+        directory[number * each : (number + 1) * each + 1] = starts + length
+        length += int(starts[-1])
+        count += len(postings)
+    parts.append(np.zeros(-length % 8 + coding.PADDING, np.uint8))
+    return _Coded(parts, directory, width, count)
+
+
+def _write(folder: Path, content: _Content, coded: _Coded) -> Written:
+    sections: dict[str, list[NDArray[Any]]] = {
+        "roots": [np.frombuffer(b"".join(key.root for key in content.keys), np.uint8)],
+        "sizes": [np.array([key.size for key in content.keys], np.int64)],
+        "starts": [content.starts],
+        "mark_starts": [content.mark_starts],
+        "marks": content.marks,
+        "directory": [coded.directory],
+        "data": [*coded.parts],
     }
     facts = {
         "version": VERSION,
         "method": METHOD,
-        "decoder": decoder,
-        "objects": len(keys),
-        "postings": len(postings),
-        "width": width,
-        "place_bits": _place_bits(starts),
-        "buckets": 1 << leading,
+        "decoder": content.decoder,
+        "objects": len(content.keys),
+        "postings": coded.postings,
+        "width": coded.width,
+        "place_bits": _place_bits(content.starts),
+        "buckets": len(coded.directory) - 1,
     }
-    content, count = _laid_out(facts, sections)
+    parts, count = _laid_out(facts, sections)
     digest = hashlib.sha256()
-    for part in content:
+    for part in parts:
         digest.update(part)
     name = f"{METHOD}-{digest.hexdigest()[:32]}.shard"
     with durable(folder / name) as out:
-        for part in content:
+        for part in parts:
             out.write(part)
-    return Written(name, len(keys), len(postings), count, digest.hexdigest(), decoder)
+    return Written(
+        name, len(content.keys), coded.postings, count, digest.hexdigest(), content.decoder
+    )
 
 
-def _laid_out(facts: dict[str, Any], sections: dict[str, NDArray[Any]]) -> tuple[list[bytes], int]:
+def _laid_out(
+    facts: dict[str, Any], sections: dict[str, list[NDArray[Any]]]
+) -> tuple[list[bytes | memoryview], int]:
     """The bytes of a shard: magic, length of the header, header, sections at whole lines."""
     places: dict[str, tuple[int, int]] = {}
-    room = 1024
-    at = room
-    for name, array in sections.items():
-        places[name] = (at, array.nbytes)
-        at += -(-array.nbytes // ALIGNED) * ALIGNED
+    parts: list[bytes | memoryview] = [b""]
+    at = 1024
+    for name, arrays in sections.items():
+        length = sum(one.nbytes for one in arrays)
+        places[name] = (at, length)
+        parts += [one.data.cast("B") for one in arrays if one.nbytes]
+        parts.append(bytes(-length % ALIGNED))
+        at += length + -length % ALIGNED
     header = json.dumps({**facts, "sections": places}, sort_keys=True).encode()
-    head = (MAGIC + struct.pack("<I", len(header)) + header).ljust(room, b"\0")
-    parts = [head]
-    for array in sections.values():
-        parts.append(array.tobytes().ljust(-(-array.nbytes // ALIGNED) * ALIGNED, b"\0"))
+    parts[0] = (MAGIC + struct.pack("<I", len(header)) + header).ljust(1024, b"\0")
     return parts, at
 
 
@@ -235,7 +356,7 @@ def _header(data: mmap.mmap, path: Path) -> dict[str, Any]:
     (length,) = struct.unpack("<I", data[len(MAGIC) : len(MAGIC) + 4])
     try:
         facts = json.loads(data[len(MAGIC) + 4 : len(MAGIC) + 4 + min(length, MAX_HEADER)])
-        if facts["version"] > VERSION or facts["method"] != METHOD:
+        if facts["version"] != VERSION or facts["method"] != METHOD:
             raise StoreError(
                 "was made by another version of Longplay",
                 where=str(path),

@@ -10,7 +10,7 @@ from longplay import clock, engine
 from longplay.archive import Archive
 from longplay.errors import StoreError
 from longplay.files import writer_lock
-from longplay.identify import index, landmarks
+from longplay.identify import index
 from longplay.identify.index import Manifest
 from longplay.identify.listening import Heard, Sound, listen
 from longplay.identify.shard import Printed
@@ -152,10 +152,8 @@ def _publish(
 
 
 def printed(key: ObjectKey, heard: Heard) -> Printed:
-    """An object's hashes for the index, of the landmarks that it keeps."""
-    found = heard.landmarks
-    hashes, times = landmarks.pairs(found.frame, found.bin, landmarks.FAN_INDEXED)
-    return Printed(key, heard.frames, hashes, times)
+    """An object as the index takes it, of the landmarks that this keeps."""
+    return Printed(key, heard.frames, heard.landmarks.frame, heard.landmarks.bin)
 
 
 def _sounds(archive: Archive, wanted: Held) -> Iterator[Sound]:
