@@ -6,12 +6,13 @@ import asyncio
 import math
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
+from functools import partial
 from pathlib import Path
 
 from fastapi import FastAPI, Request
 from fastapi.responses import Response
 
-from longplay.access import answers, ark, lookup, recordings, site, tdm, tracker
+from longplay.access import answers, ark, feeding, lookup, recordings, site, tdm, tracker
 from longplay.access.answers import HEADERS
 from longplay.access.api import catalogue, description, documents, library, published
 from longplay.access.bare import Doors
@@ -32,6 +33,10 @@ RENEW_SECONDS = 60.0
 """How often a served archive looks whether its feed is about to expire, or lacks a decision."""
 
 
+COUNT_SECONDS = 3600.0
+"""How often what was played is counted: an import, which makes another snapshot."""
+
+
 def create_app(folder: Path) -> Doors:
     """The application that serves the archive in `folder`. Raises ArchiveError."""
     archive = open_archive(folder)
@@ -40,9 +45,10 @@ def create_app(folder: Path) -> Doors:
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
-        renewing = asyncio.create_task(_keep_feed_fresh(archive))
+        tasks = [asyncio.create_task(one) for one in (_keep_feed_fresh(archive), _count(here))]
         yield
-        renewing.cancel()
+        for task in tasks:
+            task.cancel()
         await asyncio.to_thread(here.close)
         archive.ledger.close()
 
@@ -66,6 +72,19 @@ async def _keep_feed_fresh(archive: Archive) -> None:
         with suppress(LongplayError, OSError):
             await asyncio.to_thread(publishing.renew_due, archive)
         await asyncio.sleep(RENEW_SECONDS)
+
+
+async def _count(here: Context) -> None:
+    """Take what was played here into the catalogue's listens, from time to time. Of several
+    workers one does."""
+    while True:
+        await asyncio.sleep(COUNT_SECONDS)
+        here.counting_plays.begin(partial(_count_now, here))
+
+
+def _count_now(here: Context) -> None:
+    with suppress(LongplayError, OSError):
+        feeding.feed_apart(here.archive, here.people)
 
 
 async def _with_headers(

@@ -80,6 +80,7 @@ class Context:
     _counting: Counting = field(init=False)
     beside: Beside = field(default_factory=lambda: Beside("warming"))
     """Where a server gets ready."""
+    counting_plays: Beside = field(default_factory=lambda: Beside("plays"))
 
     log: AccessLog = field(init=False)
     guarded: Guarded = field(init=False)
@@ -99,7 +100,14 @@ class Context:
     def close(self) -> None:
         """Stop what is under way, and write down what waits to be."""
         self.maker.close()
-        for working in (self._library, self._known, self._counting, self.oai, self.beside):
+        for working in (
+            self._library,
+            self._known,
+            self._counting,
+            self.oai,
+            self.beside,
+            self.counting_plays,
+        ):
             if working is not None:
                 working.close()
         self.log.close()

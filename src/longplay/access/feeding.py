@@ -8,14 +8,20 @@ more. Accounts become numbers by chance before anything leaves their file.
 from __future__ import annotations
 
 import json
+import multiprocessing
+import os
+import signal
 import tempfile
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from longplay.access.people import plays
+from longplay.access.people import opening, plays
 from longplay.access.people.store import People
-from longplay.archive import Archive
+from longplay.archive import Archive, open_archive
+from longplay.engine.confinement import die_with_parent
+from longplay.errors import LongplayError
 from longplay.workflows import importing
 from longplay.workflows.importing import ImportReport
 
@@ -55,3 +61,28 @@ def feed(archive: Archive, people: People, progress: Callable[[int, int, str], N
         report = importing.import_paths(archive, request, progress=progress)
     plays.set_fed(people, new.last)
     return Fed(new.plays, report)
+
+
+NICE = 10
+
+
+def feed_apart(archive: Archive, people: People) -> None:
+    """`feed`, in a process of low priority, whose memory is given back. While somebody else
+    writes to the catalogue nothing is done: the plays wait for the next time."""
+    if not plays.unfed(people).plays:
+        return
+    context = multiprocessing.get_context("spawn")
+    process = context.Process(target=_feed, args=(archive.folder,), daemon=True)
+    process.start()
+    process.join()
+
+
+def _feed(folder: Path) -> None:
+    die_with_parent(signal.SIGTERM)
+    os.nice(NICE)
+    with (
+        suppress(LongplayError),
+        open_archive(folder) as archive,
+        opening.open_people(archive) as people,
+    ):
+        feed(archive, people, lambda *_: None)

@@ -12,6 +12,7 @@ from longplay.access import feeding
 from longplay.access.people import accounts, plays
 from longplay.access.people.opening import open_people
 from longplay.archive import open_archive
+from longplay.catalogue import layout
 from tests.system.conftest import Longplay
 
 TABLE = """id,title,artists,album,isrc,popularity
@@ -71,3 +72,15 @@ def test_scrobbles_feed_popularity_once_and_again(catalogued: Longplay) -> None:
     assert said == "nothing was scrobbled since the last time\n"
     everything = [one for one in (catalogued.archive / "catalogue").rglob("*") if one.is_file()]
     assert not [one for one in everything if b"Unmistakable" in one.read_bytes()]
+
+
+def test_a_server_counts_in_a_process_of_its_own(catalogued: Longplay) -> None:
+    track = catalogued.json("catalogue", "search", "first song")["hits"][0]["id"]
+    with open_archive(catalogued.archive) as archive, open_people(archive) as people:
+        account = accounts.add(people, "Third", "member").account.id
+        plays.scrobble(people, account, track, clock.now() - timedelta(hours=3))
+        with layout.writing(archive.catalogue):
+            feeding.feed_apart(archive, people)
+            assert plays.unfed(people).plays
+        feeding.feed_apart(archive, people)
+        assert not plays.unfed(people).plays

@@ -57,6 +57,10 @@ _decoding = threading.Lock()
 """One at a time, for the memory that it takes."""
 
 
+_fetching = threading.BoundedSemaphore(4)
+"""Pictures that are fetched from other machines at a time, each with up to MAX_BYTES."""
+
+
 class Hears(Protocol):
     """A listener, as far as the library needs to know one."""
 
@@ -90,11 +94,9 @@ def picture(
     kept = here.archive.folder / "cache" / "covers" / root.hex()[:2] / f"{root.hex()}-{side}.jpg"
     data = _kept(kept)
     if data is None:
-        with _decoding:
-            data = _kept(kept) or _make(here, leave, side)
-            if data is None:
-                return None
-            _keep(kept, data)
+        data = _made(here, leave, side, kept)
+        if data is None:
+            return None
     return None if data == NOTHING else Picture(data, MEDIA_TYPE, f"{root.hex()}-{side}")
 
 
@@ -152,16 +154,25 @@ def sweep(folder: Path, most: int) -> None:
         total -= size
 
 
-def _make(here: Context, leave: Leave, side: int) -> bytes | None:
-    """The picture of this size, or NOTHING; None when its file cannot be had now."""
-    if leave.key.size > MAX_BYTES:
-        return NOTHING
-    source = here.source(leave)
+def _made(here: Context, leave: Leave, side: int, kept: Path) -> bytes | None:
+    """The picture of this size, or NOTHING, kept ready from now on; None when its file cannot be
+    had now. What is fetched from elsewhere holds up no picture whose file is here."""
+    source, data = here.source(leave), b""
     try:
-        data = source.read_bytes() if isinstance(source, Path) else source(0, leave.key.size)
+        if leave.key.size <= MAX_BYTES and not isinstance(source, Path):
+            with _fetching:
+                data = source(0, leave.key.size)
+        with _decoding:
+            known = _kept(kept)
+            if known is not None:
+                return known
+            if leave.key.size <= MAX_BYTES and isinstance(source, Path):
+                data = source.read_bytes()
+            made = (shrink(data, side) if data else None) or NOTHING
+            _keep(kept, made)
+            return made
     except (OSError, StoreError):
         return None
-    return shrink(data, side) or NOTHING
 
 
 def shrink(data: bytes, side: int) -> bytes | None:
