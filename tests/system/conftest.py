@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +14,7 @@ import pytest
 
 from longplay.audio.encode import Codec, encode
 from longplay.model import Tags
+from tests import warm
 
 RATE = 22_050
 
@@ -33,26 +33,20 @@ class Answer:
 
 
 class Longplay:
-    """Runs the installed command on one archive."""
+    """Runs the command on one archive."""
 
     def __init__(self, archive: Path) -> None:
         self.archive = archive
 
     def arguments(self, *words: object) -> list[str]:
+        """What starts the command in a process that nothing was imported into."""
         return [sys.executable, "-m", "longplay", *map(str, words)]
 
     def environment(self) -> dict[str, str]:
         return {**os.environ, "LONGPLAY_ARCHIVE": str(self.archive)}
 
     def run(self, *words: object, expect: int | None = 0) -> Answer:
-        done = subprocess.run(
-            self.arguments(*words),
-            capture_output=True,
-            text=True,
-            timeout=300,
-            check=False,
-            env=self.environment(),
-        )
+        done = warm.run([*map(str, words)], self.environment())
         assert "Traceback" not in done.stderr, done.stderr
         if expect is not None:
             assert done.returncode == expect, done.stderr + done.stdout
