@@ -45,7 +45,7 @@ def run(words: list[str], environment: dict[str, str]) -> subprocess.CompletedPr
         with link.makefile() as answer:
             status = answer.readline()
         if not status:
-            raise TimeoutError(f"longplay {words} has not ended in {SECONDS} s")
+            raise TimeoutError(f"longplay {words} gave no status in {SECONDS} s, or was killed")
         out.seek(0)
         err.seek(0)
         return subprocess.CompletedProcess(words, int(status), out.read(), err.read())

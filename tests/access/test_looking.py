@@ -52,6 +52,7 @@ def test_searches_pages_and_calls_are_written_down(served: Served) -> None:
     served.web.get("/api/tracks", headers=bearer)
     served.web.get("/api/tracks", headers={"Authorization": "Bearer nobody's"})
     key = f"apiKey={made.api_key}&v=1.16.1&c=test"
+    # The last two are no looks: players ask for them whenever they keep a library in step.
     for call in ("search3?query=secret&", "getAlbumList2?type=newest&", "getArtists?", "ping?"):
         served.web.get(f"/rest/{call}{key}")
     served.web.get("/rest/getArtists?apiKey=wrong&v=1.16.1&c=test")
@@ -68,7 +69,6 @@ def test_searches_pages_and_calls_are_written_down(served: Served) -> None:
         (None, "browse", "api/tracks"),
         (made.account.id, "search", "rest/search3"),
         (made.account.id, "browse", "rest/getAlbumList2"),
-        (made.account.id, "browse", "rest/getArtists"),
     ]
     assert "secret" not in (served.longplay.archive / FILE).read_text()
 

@@ -280,6 +280,7 @@ def test_hostile_dumps_are_read_as_far_as_they_go(tmp_path: Path) -> None:
         b"PAR1" + bytes(40),
         b"SQLite format 3\0" + bytes(90),
         b"\x1f\x8b\x08" + bytes(9),
+        gzip.compress(bytes(1000))[:10] + b"\xff" * 40,
     ):
         file.write_bytes(damaged)
         with pytest.raises(InputError, match="cannot be read"):

@@ -322,6 +322,40 @@ def test_a_group_is_met_at_once(tmp_path: Path, ledger: Ledger) -> None:
         policy.members(now(tmp_path), 5)
 
 
+def test_logs_of_one_name_in_two_folders_are_each_read_once(tmp_path: Path, ledger: Ledger) -> None:
+    (tmp_path / "other").mkdir()
+    write(tmp_path, list(listener("1")))
+    write(tmp_path / "other", list(listener("2")))
+    settings = Guarding(logs=[str(tmp_path / "other" / LOG)])
+    with running.opened(tmp_path, settings, ledger) as guard:
+        assert guard.step().events
+    with running.opened(tmp_path, settings, ledger) as again:
+        assert again.step().events == 0
+        assert again.watching.counts == guard.watching.counts
+
+
+def test_a_full_record_takes_graver_decisions_about_those_in_it(
+    tmp_path: Path, ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write(tmp_path, traffic())
+    with running.opened(tmp_path, Guarding(), ledger) as guard:
+        guard.step()
+    assert now(tmp_path).decisions["account:9"].act is Act.OBSERVE
+    monkeypatch.setattr(record, "MOST_DECISIONS", 1)
+    write(tmp_path, list(copier("9", [f"more{at}" for at in range(400)], gap=210)))
+    write(tmp_path, list(copier("8", [f"tr{at}x" for at in range(900)], gap=210)))
+    with running.opened(tmp_path, SLOW, ledger) as guard:
+        guard.step()
+    assert {who: one.act for who, one in now(tmp_path).decisions.items()} == {"account:9": Act.SLOW}
+
+
+def test_a_salt_that_is_none_hides_nobody(tmp_path: Path) -> None:
+    assert record.pseudonyms(tmp_path)("account:7") == record.pseudonyms(tmp_path)("account:7")
+    (tmp_path / record.FOLDER / record.SALT).write_bytes(b"")
+    with pytest.raises(ArchiveError, match="salt of pseudonyms"):
+        record.pseudonyms(tmp_path)
+
+
 def test_places_of_logs_are_compared_by_content(tmp_path: Path) -> None:
     path = tmp_path / LOG
     path.write_bytes(b"old line\n")

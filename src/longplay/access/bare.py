@@ -67,8 +67,7 @@ class Doors:
         if scope["type"] != "http":
             await self.web(scope, receive, send)
             return
-        if self._proxies:
-            scope["client"] = (visitor.address(scope, self._proxies), 0)
+        scope["client"] = (visitor.address(scope, self._proxies), 0)
         path = scope["path"]
         door = self._door(path)
         if door is None:

@@ -77,8 +77,10 @@ class Guarded:
         path = record.path_of(self.folder)
         try:
             facts = os.stat(path)  # noqa: PTH116 - faster, and asked for with every request
-        except OSError:
+        except FileNotFoundError:
             self._record, self._seen = Record(), None
+            return self._record
+        except OSError:
             return self._record
         seen = facts.st_ino, facts.st_mtime_ns, facts.st_size
         if seen != self._seen:

@@ -125,11 +125,11 @@ def appeal(folder: Path, ledger: Ledger, who: str, words: str) -> Appeal:
 
 def answer(folder: Path, ledger: Ledger, who: str, words: str) -> Appeal:
     """Answer an appeal; the accused reads it where he wrote. Raises UsageError."""
-    found = appeal_of(folder, who)
-    if found is None:
-        raise UsageError(f"{who} has not appealed")
-    made = replace(found, answer=words.strip()[:LONGEST_APPEAL], answered=clock.timestamp())
     with record.changing(folder, ledger) as now:
+        found = appeal_of(folder, who)
+        if found is None:
+            raise UsageError(f"{who} has not appealed")
+        made = replace(found, answer=words.strip()[:LONGEST_APPEAL], answered=clock.timestamp())
         write_json(_path(folder, who), asdict(made))
         now.note("guard answer", who, {})
     return made

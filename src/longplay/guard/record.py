@@ -23,12 +23,14 @@ import sqlalchemy as sa
 
 from longplay import clock
 from longplay.errors import ArchiveError
-from longplay.files import write_durably
+from longplay.files import make_secret, write_durably
 from longplay.ledger import log
 from longplay.ledger.database import Ledger
 from longplay.ledger.tables import log as log_table
 
 FOLDER, FILE, LOCK, SALT = "guard", "decisions.json", "decisions.lock", "salt"
+
+SALT_BYTES = 32
 
 VERSION = 1
 
@@ -248,17 +250,18 @@ def pseudonyms(folder: Path) -> Callable[[str], str]:
     """What somebody is called where he must not be known: in the ledger's log, which is for ever,
     and in exports. The same name each time; who has the salt of this archive can tell them."""
     path = folder / FOLDER / SALT
+    if not path.exists():
+        make_secret(path)
     try:
-        salt = path.read_bytes()
-    except FileNotFoundError:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        salt = os.urandom(32)
-        try:
-            number = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        except FileExistsError:
-            return pseudonyms(folder)
-        with os.fdopen(number, "wb") as file:
-            file.write(salt)
+        salt = bytes.fromhex(path.read_text("ascii"))
+    except ValueError:
+        salt = b""
+    if len(salt) != SALT_BYTES:
+        raise ArchiveError(
+            "does not hold the salt of pseudonyms",
+            where=str(path),
+            hint="restore it from a backup, or delete it: names in the log are then told no more",
+        )
 
     def called(who: str) -> str:
         kind = who.partition(":")[0]

@@ -67,7 +67,7 @@ class Guard:
         self.followers = []
         for log in (folder / LOG, *map(Path, settings.logs)):
             one = Follower(folder / log)
-            one.place = self.watching.places.get(str(log.name), one.place)
+            one.place = self.watching.places.get(str(one.path), one.place)
             self.followers.append(one)
         self._saved = self._grouped = self._pictured = clock.monotonic()
         self._changes = -1
@@ -84,7 +84,9 @@ class Guard:
                     break
                 events += self.watching.take(block, now)
         if self._due("_grouped", GROUP_SECONDS):
-            self.watching.look_for_groups()
+            standing = record.load(record.path_of(self._folder))
+            taken = max((one.group or 0 for one in standing.decisions.values()), default=0)
+            self.watching.look_for_groups(taken)
             events = events or -1  # something may follow from it
         decided = self._decide(self.watching.suspects()) if events else ()
         if self._due("_pictured", PICTURE_SECONDS):
@@ -95,7 +97,7 @@ class Guard:
 
     def save(self) -> None:
         """Write down what is remembered, and how far the logs were read."""
-        self.watching.places = {one.path.name: replace(one.place) for one in self.followers}
+        self.watching.places = {str(one.path): replace(one.place) for one in self.followers}
         self.watching.save(self._state_path)
         self._draw()
 
@@ -126,9 +128,10 @@ class Guard:
                 decision = self._wanted(one, now)
                 if decision is None:
                     continue
-                if len(now.decisions) >= record.MOST_DECISIONS:
+                full = len(now.decisions) >= record.MOST_DECISIONS
+                if full and decision.who not in now.decisions:
                     logs.event("guard holds too many decisions", logs.WARNING)
-                    break
+                    continue
                 now.decide(decision)
                 made.append(decision)
         return tuple(made)

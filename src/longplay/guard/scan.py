@@ -238,10 +238,13 @@ def grouped(kept: Kept) -> dict[int, Member]:
     return members
 
 
-def enter(members: dict[int, Member], candidates: Accounts, group: coordination.Group) -> None:
-    """Note the members of a group that was found; who is in one already stays as he is."""
+def enter(
+    members: dict[int, Member], candidates: Accounts, group: coordination.Group, taken: int = 0
+) -> None:
+    """Note the members of a group that was found, under a number above those `taken`; who is in one
+    already stays as he is."""
     known = [members[h].group for h in candidates.hashes[group.rows].tolist() if h in members]
-    number = known[0] if known else 1 + max((one.group for one in members.values()), default=0)
+    number = known[0] if known else 1 + max(taken, *(one.group for one in members.values()), 0)
     for at_row, row in enumerate(group.rows.tolist()):
         member = _member(candidates, row, group, at_row, number)
         if member is not None:

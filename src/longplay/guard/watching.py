@@ -27,7 +27,7 @@ from longplay.guard.judging import Accounts, take
 from longplay.guard.reading.mapping import FIELDS, Format, Mapping
 from longplay.guard.reading.reader import SEEN_ACCOUNTS, Plan, parse
 from longplay.guard.scan import CROWD, Member, enter, told
-from longplay.guard.state import FILTER_WORDS, LAST, NEW
+from longplay.guard.state import FILTER_WORDS, FIRST, LAST, NEW
 from longplay.guard.verdict import WATCH, Judged
 
 VERSION = 1
@@ -114,8 +114,9 @@ class Watching:
             hashes = self.accounts.hashes
             self._keep(np.flatnonzero(~np.isin(hashes, np.array(gone, np.uint64))))
 
-    def look_for_groups(self) -> None:
-        """Look for accounts that divide the tracks among themselves."""
+    def look_for_groups(self, taken: int = 0) -> None:
+        """Look for accounts that divide the tracks among themselves. A new group's number is above
+        `taken`, since decisions about groups of old may name those up to it."""
         accounts = self.accounts
         rows = np.flatnonzero(accounts.candidate >= 0)
         if len(rows) > CANDIDATES:
@@ -127,7 +128,7 @@ class Watching:
         at = int(candidates.numbers[:, LAST].max())
         group = coordination.find(candidates, drawn, at)
         if group is not None:
-            enter(self.members, candidates, group)
+            enter(self.members, candidates, group, taken)
 
     def suspects(self) -> list[Judged]:
         """Everybody who is to be watched, or more."""
@@ -146,7 +147,7 @@ class Watching:
         return [
             (
                 self.names.get(int(hashes[row]), ""),
-                float(self.accounts.numbers[row, 0]),
+                float(self.accounts.numbers[row, FIRST]),
                 float(self.accounts.numbers[row, LAST]),
                 float(tracks[row]),
             )

@@ -294,6 +294,8 @@ def _coded(
         parts.append(data[: starts[-1]])
         directory[number * each : (number + 1) * each + 1] = starts + length
         length += int(starts[-1])
+        if length >= 1 << 32:
+            raise OverflowError("the postings of a shard take 4 GiB or more")
         count += len(postings)
     parts.append(np.zeros(-length % 8 + coding.PADDING, np.uint8))
     return _Coded(parts, directory, width, count)

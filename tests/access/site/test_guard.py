@@ -52,7 +52,7 @@ def test_an_operator_sees_evidence_and_acts(served: Served) -> None:
     decide(served, f"account:{other}", Act.OBSERVE, f"900 tracks {NASTY}")
     archive = here(served).archive
     (archive.folder / "access.log.jsonl").write_text(
-        f'{{"time":1793491200,"account":{other},"track":"tr1","listened_s":99}}\n'
+        f'{{"time":1750032000,"account":{other},"track":"tr1","listened_s":99}}\n'
     )
     with running.opened(archive.folder, archive.settings.guard, archive.ledger) as guard:
         guard.step()

@@ -34,8 +34,9 @@ class Between:
     """Passes connections on, and notes what was called and what came of it: `ok` or a code."""
 
     target: int
-    calls: dict[str, set[str]] = field(default_factory=dict)
     port: int = 0
+    _calls: dict[str, set[str]] = field(default_factory=dict)
+    _open: list[Exchange] = field(default_factory=list)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     @contextmanager
@@ -54,6 +55,8 @@ class Between:
 
     def _pass_on(self, client: socket.socket) -> None:
         exchange = Exchange()
+        with self._lock:
+            self._open.append(exchange)
         with client, socket.create_connection(("127.0.0.1", self.target)) as target:
             back = threading.Thread(target=_bring_back, args=(target, client, exchange))
             back.start()
@@ -67,14 +70,25 @@ class Between:
                 target.shutdown(socket.SHUT_WR)
             back.join()
         self._note(exchange)
+        with self._lock:
+            self._open.remove(exchange)
+
+    @property
+    def calls(self) -> dict[str, set[str]]:
+        """What was called, by what came of it: of connections that are still open, too."""
+        with self._lock:
+            still = list(self._open)
+        for exchange in still:
+            self._note(exchange)
+        return self._calls
 
     def _note(self, exchange: Exchange) -> None:
         if exchange.call:
             with self._lock:
-                self.calls.setdefault(exchange.call, set()).add(exchange.code or "ok")
+                self._calls.setdefault(exchange.call, set()).add(exchange.code or "ok")
 
 
-@dataclass
+@dataclass(eq=False)
 class Exchange:
     """The call that a connection is about, and the code with which it failed."""
 

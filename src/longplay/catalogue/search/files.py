@@ -136,5 +136,13 @@ def open_arrays(path: Path, scanned: Sequence[str] = ()) -> Arrays:
                 source = _read(file, begin, end) if small else content[begin:end]
                 parts[name] = source.view(kind)
         return Arrays(path, parts, document["facts"])
-    except (OSError, ValueError, TypeError, KeyError, AttributeError, OverflowError) as error:
+    except (
+        OSError,
+        ValueError,
+        TypeError,
+        KeyError,
+        AttributeError,
+        OverflowError,
+        SyntaxError,
+    ) as error:
         raise damaged(path) from error

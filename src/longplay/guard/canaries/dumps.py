@@ -1,7 +1,7 @@
 """The texts of a leaked copy, whatever it was made into: Parquet, SQLite, CSV, JSON, or lines.
 
 Bounded, as leaks come from anywhere: a file is read in pieces, long cells are passed over, and what
-cannot be read any further is as the end of the file.
+cannot be read is told.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import io
 import json
 import re
 import sqlite3
+import zlib
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
@@ -53,7 +54,7 @@ def texts(path: Path) -> Iterator[str]:
             with path.open("rb") as file:
                 unpacked = gzip.GzipFile(fileobj=file) if head[:2] == b"\x1f\x8b" else file
                 yield from _lines(cast(IO[bytes], unpacked), head)
-    except (OSError, EOFError, pa.ArrowException, sqlite3.Error) as error:
+    except (OSError, EOFError, zlib.error, UnicodeError, pa.ArrowException, sqlite3.Error) as error:
         raise InputError(
             f"cannot be read: {error}", where=str(path), hint="take an undamaged copy of it"
         ) from error
