@@ -72,14 +72,35 @@ def write_json(path: Path, document: Any) -> None:
     write_durably(path, text.encode() + b"\n")
 
 
-def make_secret(path: Path) -> None:
-    """Write 32 random bytes as hexadecimal digits, for the owner alone, unless the file is there or
-    another process is first."""
+SECRET_BYTES = 32
+
+
+def secret(path: Path, what: str, *, hint: str, make: bool = True) -> bytes:
+    """The secret bytes in a file, made unless they are there or `make` is not. `what` they are and
+    what helps where they are none stand in the ArchiveError that is raised then."""
+    try:
+        if make and not path.exists():
+            _make_secret(path)
+        text = read_bounded(path, 1000).decode("ascii", "replace").strip()
+    except (OSError, InputError) as error:
+        raise ArchiveError(
+            f"{what} cannot be kept: {error}",
+            where=str(path),
+            hint="name a folder that can be written as `keys` in the settings",
+        ) from error
+    if not re.fullmatch(rf"[0-9a-f]{{{2 * SECRET_BYTES}}}", text):
+        raise ArchiveError(f"does not hold {what}", where=str(path), hint=hint)
+    return bytes.fromhex(text)
+
+
+def _make_secret(path: Path) -> None:
+    """Write random bytes as hexadecimal digits, for the owner alone, unless another process is
+    first."""
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     fresh = path.with_name(f"{path.name}.{os.getpid()}.{secrets.token_hex(4)}{TEMPORARY}")
     descriptor = os.open(fresh, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
     try:
-        os.write(descriptor, f"{secrets.token_hex(32)}\n".encode())
+        os.write(descriptor, f"{secrets.token_hex(SECRET_BYTES)}\n".encode())
         os.fsync(descriptor)
         with suppress(FileExistsError):
             os.link(fresh, path)
@@ -169,6 +190,20 @@ def writer_lock(path: Path, what: str) -> Iterator[None]:
         os.pwrite(descriptor, text.encode(), 0)
         yield
         os.ftruncate(descriptor, 0)
+    finally:
+        os.close(descriptor)
+
+
+@contextmanager
+def turns(path: Path) -> Iterator[int]:
+    """Be the only one at work on something small, after waiting for those who were first; with the
+    open file, for whoever keeps in it what the work is on. The kernel ends the turn of a process
+    that dies."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o640)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield descriptor
     finally:
         os.close(descriptor)
 

@@ -349,6 +349,41 @@ def test_a_full_record_takes_graver_decisions_about_those_in_it(
     assert {who: one.act for who, one in now(tmp_path).decisions.items()} == {"account:9": Act.SLOW}
 
 
+def test_a_single_look_reads_a_log_that_has_turned_to_its_end(
+    tmp_path: Path, ledger: Ledger
+) -> None:
+    rows = sorted(traffic(), key=lambda one: one["time"])
+    write(tmp_path, rows[:700])
+    with running.opened(tmp_path, SLOW, ledger) as guard:
+        running.run(guard, lambda: True, lambda _: None)
+    (tmp_path / LOG).rename(tmp_path / f"{LOG}.1")
+    write(tmp_path, rows[700:])
+    with running.opened(tmp_path, SLOW, ledger) as guard:
+        running.run(guard, lambda: True, lambda _: None)
+        assert guard.watching.counts.events == len(rows)
+
+
+def test_what_capped_listeners_had_is_forgotten_after_their_day(
+    tmp_path: Path, ledger: Ledger
+) -> None:
+    taken = tmp_path / record.FOLDER / record.TAKEN
+    today = clock.timestamp()[:10]
+    for day in ("2025-01-01", today):
+        (taken / day).mkdir(parents=True)
+    with running.opened(tmp_path, SLOW, ledger):
+        pass
+    assert [one.name for one in taken.iterdir()] == [today]
+
+
+def test_nothing_is_kept_of_an_account_that_is_erased(tmp_path: Path, ledger: Ledger) -> None:
+    policy.act_on(tmp_path, ledger, ["account:3"], Act.HOLD, "operator", "odd")
+    policy.appeal(tmp_path, ledger, "account:3", "a party")
+    policy.erase(tmp_path, ledger, "account:3")
+    assert not now(tmp_path).decisions
+    assert not policy.appeals(tmp_path)
+    assert [one[0] for one in events(ledger)] == ["guard hold", "guard appeal", "guard release"]
+
+
 def test_a_salt_that_is_none_hides_nobody(tmp_path: Path) -> None:
     assert record.pseudonyms(tmp_path)("account:7") == record.pseudonyms(tmp_path)("account:7")
     (tmp_path / record.FOLDER / record.SALT).write_bytes(b"")

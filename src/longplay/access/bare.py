@@ -88,7 +88,7 @@ class Doors:
         if not self._here.guarded.now().decisions:
             return None
         listener = await answers.in_thread(listener_of, scope["headers"], self._here)
-        refused = self._here.guarded.bars(listener.account, _address(scope))
+        refused = self._here.guarded.bars(listener.account, visitor.address(scope))
         return None if refused is None else answers.refused(refused)
 
     async def _written(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -148,13 +148,9 @@ class Doors:
             identity,
             wanted,
             conditions(scope),
-            _address(scope),
+            visitor.address(scope),
             partial(self._recent.remember, seen, listener) if seen else None,
         )
-
-
-def _address(scope: Scope) -> str:
-    return str(scope["client"][0]) if scope.get("client") else ""
 
 
 def _headers_alone(send: Send) -> Send:

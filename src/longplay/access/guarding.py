@@ -5,12 +5,9 @@ which he is told."""
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import fcntl
 import hashlib
 import os
 import threading
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
@@ -20,15 +17,13 @@ from starlette.types import Message, Receive, Scope, Send
 
 from longplay import clock, logs
 from longplay.errors import ArchiveError
+from longplay.files import turns
 from longplay.guard import record
 from longplay.guard.record import Act, Decision, Record
 from longplay.settings import Guarding
 
 APPEAL = "/appeal"
 """The page where an accused listener reads why, and answers."""
-
-TAKEN = "taken"
-"""The folder of what capped accounts had today: a file each, of eight bytes a track."""
 
 MOST_SLOWED = 8
 """Answers that somebody who is slowed down may be given at a time, by one worker."""
@@ -119,10 +114,15 @@ class Guarded:
             return None
         return Refused(403, words(found, self.settings))
 
+    def slows(self, account: int | None, address: str) -> bool:
+        """Whether somebody is held to a pace: then no other server may send the bytes."""
+        found = self.decision(account, address)
+        return found is not None and found.act in (Act.SLOW, Act.HOLD)
+
     def slowed(self, account: int | None, address: str, answer: Response) -> Response | Refused:
         """The answer, at the pace that somebody is held to."""
         found = self.decision(account, address)
-        if found is None or found.act not in (Act.SLOW, Act.HOLD):
+        if found is None or not self.slows(account, address):
             return answer
         pace = self._paces.setdefault(found.who, _Pace())
         if pace.running >= MOST_SLOWED:
@@ -132,9 +132,9 @@ class Guarded:
     def _counted(self, who: str, track: str) -> bool:
         """Whether a track is among those that a capped listener may have today; a new one is
         counted as one of them, for all workers."""
-        today = self.folder / record.FOLDER / TAKEN / clock.timestamp()[:10]
+        today = self.folder / record.FOLDER / record.TAKEN / clock.timestamp()[:10]
         mark = hashlib.blake2b(track.encode(), digest_size=8).digest()
-        with _alone(today, hashlib.blake2b(who.encode(), digest_size=12).hexdigest()) as file:
+        with turns(today / hashlib.blake2b(who.encode(), digest_size=12).hexdigest()) as file:
             data = os.pread(file, 8 * self.settings.cap_tracks, 0)
             known = {data[at : at + 8] for at in range(0, len(data), 8)}
             if mark in known:
@@ -143,17 +143,6 @@ class Guarded:
                 return False
             os.pwrite(file, mark, len(data) // 8 * 8)
             return True
-
-
-@contextlib.contextmanager
-def _alone(folder: Path, name: str) -> Iterator[int]:
-    folder.mkdir(parents=True, exist_ok=True)
-    file = os.open(folder / name, os.O_RDWR | os.O_CREAT, 0o640)
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX)
-        yield file
-    finally:
-        os.close(file)
 
 
 def who(account: int | None, address: str) -> str:
@@ -192,9 +181,6 @@ class Slowed(Response):
         self.status_code = answer.status_code
         self.raw_headers = answer.raw_headers
         self.background = None
-        # Where nginx sends the file, it is nginx that keeps the pace.
-        if any(name == b"x-accel-redirect" for name, _ in self.raw_headers):
-            self.raw_headers.append((b"x-accel-limit-rate", b"%d" % rate))
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Send the answer, slowly."""

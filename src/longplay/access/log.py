@@ -9,7 +9,6 @@ by its name.
 from __future__ import annotations
 
 import atexit
-import fcntl
 import json
 import os
 import queue
@@ -22,6 +21,7 @@ from pathlib import Path
 from typing import Literal
 
 from longplay import clock, logs
+from longplay.files import turns
 from longplay.settings import Serving
 
 FILE = "access.log.jsonl"
@@ -208,9 +208,7 @@ class AccessLog:
     def _turn(self) -> None:
         """Begin a new file; of several processes one does. Older ones are called `….1` (the
         newest), `….2` and so on, and the oldest goes."""
-        lock = os.open(self._lock_path, os.O_WRONLY | os.O_CREAT, 0o640)
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX)
+        with turns(self._lock_path):
             if self._path.stat().st_size < self._most:
                 return  # another process was first
             older = [self._path.with_name(f"{FILE}.{at}") for at in range(1, self._files + 1)]
@@ -221,8 +219,6 @@ class AccessLog:
                 with suppress(FileNotFoundError):
                     older[at - 1].replace(older[at])
             self._path.replace(older[0])
-        finally:
-            os.close(lock)
 
 
 def _line(

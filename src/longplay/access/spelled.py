@@ -45,7 +45,7 @@ class Spelled:
             if found is None:
                 if len(self._markers) >= REMEMBERED:
                     self._markers.clear()
-                found = marked_copies.for_account(self.archive, listener.name)
+                found = marked_copies.for_account(self.archive, listener.account)
                 self._markers[listener.account] = found
             return found
 

@@ -147,25 +147,12 @@ def write(
         sink.write("redirects", batch, batch)
     listed = sink.close()
     states = {} if sqlite else digests(folder)
-    return copies.seal(
-        folder,
-        Copy(
-            "full" if sample is None else "sample",
-            snapshot.number,
-            clock.timestamp(),
-            terms,
-            tuple(
-                _origin(
-                    layers[name],
-                    permitted[name],
-                    states.get(name, dict.fromkeys(copies.ROWS, copies.NONE)),
-                )
-                for name in sources
-            ),
-            withheld,
-            listed,
-        ),
-    )
+    none = dict.fromkeys(copies.ROWS, copies.NONE)
+    origins = [_origin(layers[name], permitted[name], states.get(name, none)) for name in sources]
+    kind = "full" if sample is None else "sample"
+    now = clock.timestamp()
+    copy = Copy(kind, snapshot.number, now, terms, tuple(origins), withheld, listed)
+    return copies.seal(folder, copy)
 
 
 def _marked(

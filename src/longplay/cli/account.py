@@ -222,10 +222,11 @@ def revoke(
 @app.command()
 def remove(name: NameArgument, archive: ArchiveOption = None) -> None:
     """Erase an account with its playlists, stars and all else that is its own."""
-    from longplay.access.people import accounts
+    from longplay.access import leaving
+    from longplay.access.people.opening import open_people
 
-    with _people(archive) as people:
-        accounts.remove(people, name)
+    with opened(archive) as it, open_people(it) as people:
+        leaving.erase(it, people, name)
     output.line(f"{name} is erased")
 
 

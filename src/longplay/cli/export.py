@@ -8,6 +8,7 @@ import shutil
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -142,21 +143,11 @@ def export_catalogue(
         def progress(done: int, total: int) -> None:
             update(done, total, "tracks")
 
-        if since is None:
-            copy = export.export(
-                snapshot,
-                folder,
-                sqlite=sqlite,
-                sample=sample,
-                terms=terms,
-                marker=marker,
-                progress=progress,
-            )
-        else:
+        made = partial(export.export, snapshot, folder, sqlite=sqlite, sample=sample)
+        if since is not None:
             old = open_number(it.catalogue, int(since)) if since.isdigit() else Path(since)
-            copy = differences.difference(
-                old, snapshot, folder, terms=terms, marker=marker, progress=progress
-            )
+            made = partial(differences.difference, old, snapshot, folder)
+        copy = made(terms=terms, marker=marker, progress=progress)
     if as_json:
         output.document(_copied(copy, folder))
         return

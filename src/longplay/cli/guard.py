@@ -87,11 +87,11 @@ def trace(
     from longplay.workflows import marked_copies
 
     with opened(archive) as it:
-        names: list[str] = []
+        known: dict[int, str] = {}
         if (it.folder / PEOPLE).exists():
             with open_people(it) as people:
-                names = [one.name for one in accounts.list_all(people)]
-        found = marked_copies.trace(it, leaked, names)
+                known = {one.id: one.name for one in accounts.list_all(people)}
+        found = marked_copies.trace(it, leaked, known)
     if as_json:
         output.document({"file": str(leaked), **asdict(found)})
         return

@@ -39,13 +39,15 @@ class Place:
 
 @dataclass(slots=True)
 class Follower:
-    """Reads a log on. `lost` counts logs that went before they were read to their end."""
+    """Reads a log on. `lost` counts logs that went before they were read to their end;
+    `ended` says that a log has turned and seems to be read, so that the next comes with the next
+    look."""
 
     path: Path
     place: Place = field(default_factory=Place)
     damage: Damage = field(default_factory=Damage)
     lost: int = 0
-    _ended: bool = False
+    ended: bool = False
 
     def read(self) -> bytes:
         """Whole lines that were not read yet, about BLOCK bytes; nothing: there are none now."""
@@ -60,13 +62,13 @@ class Follower:
             at = 0
         data = self._more(files[at])
         if data or at == len(files) - 1:
-            self._ended = False
+            self.ended = False
             return data
         # A writer that had the file open when it was renamed may add a line: look once more.
-        if not self._ended:
-            self._ended = True
+        if not self.ended:
+            self.ended = True
             return b""
-        self._ended = False
+        self.ended = False
         rest = self._rest(files[at])
         self._begin(files[at + 1])
         return rest or self.read()

@@ -135,6 +135,16 @@ def answer(folder: Path, ledger: Ledger, who: str, words: str) -> Appeal:
     return made
 
 
+def erase(folder: Path, ledger: Ledger, who: str) -> None:
+    """Forget what was decided about somebody who is erased, and what he wrote."""
+    if not (folder / record.FOLDER).exists():
+        return
+    with record.changing(folder, ledger) as now:
+        now.release(who, BY_HAND, "erased")
+        now.include(who, BY_HAND)
+        _path(folder, who).unlink(missing_ok=True)
+
+
 def appeal_of(folder: Path, who: str) -> Appeal | None:
     """What somebody wrote, if he did."""
     path = _path(folder, who)
@@ -156,9 +166,5 @@ def _read(path: Path) -> Appeal:
 
 
 def _path(folder: Path, who: str) -> Path:
-    return (
-        folder
-        / record.FOLDER
-        / APPEALS
-        / f"{record.pseudonyms(folder)(who)}.json".replace(":", "-")
-    )
+    name = record.pseudonyms(folder)(who).replace(":", "-")
+    return folder / record.FOLDER / APPEALS / f"{name}.json"

@@ -8,10 +8,8 @@ writes enters it: each change has a number, and no number is entered twice.
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
 import json
-import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
@@ -23,14 +21,15 @@ import sqlalchemy as sa
 
 from longplay import clock
 from longplay.errors import ArchiveError
-from longplay.files import make_secret, write_durably
+from longplay.files import secret, turns, write_durably
 from longplay.ledger import log
 from longplay.ledger.database import Ledger
 from longplay.ledger.tables import log as log_table
 
 FOLDER, FILE, LOCK, SALT = "guard", "decisions.json", "decisions.lock", "salt"
 
-SALT_BYTES = 32
+TAKEN = "taken"
+"""The folder of what capped accounts had, a folder a day: a file each, of eight bytes a track."""
 
 VERSION = 1
 
@@ -208,7 +207,7 @@ def changing(folder: Path, ledger: Ledger) -> Iterator[Record]:
     """Change what is decided in the archive at `folder`; others wait. What changed is in the file,
     and in the ledger's log, when the block ends. Raises ArchiveError, LedgerError."""
     path = path_of(folder)
-    with _alone(path.parent):
+    with turns(path.with_name(LOCK)):
         record = load(path)
         before = record.changes
         yield record
@@ -220,28 +219,22 @@ def changing(folder: Path, ledger: Ledger) -> Iterator[Record]:
             write_durably(path, _text(record))
 
 
-@contextmanager
-def _alone(folder: Path) -> Iterator[None]:
-    folder.mkdir(parents=True, exist_ok=True)
-    lock = os.open(folder / LOCK, os.O_WRONLY | os.O_CREAT, 0o640)
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        yield
-    finally:
-        os.close(lock)
-
-
 def _enter(folder: Path, ledger: Ledger, changes: list[dict[str, Any]]) -> None:
     """Enter changes into the log, each once."""
     called = pseudonyms(folder)
+    first = min(one["time"] for one in changes)
+    table = log_table.c
+    query = sa.select(table.subject, table.time, table.detail).where(
+        table.event.like("guard %"), table.time >= first
+    )
     with ledger.write() as connection:
+        known = {
+            (row.subject, row.time, json.loads(row.detail).get("change"))
+            for row in connection.execute(query)
+        }
         for one in changes:
             subject = called(one["who"])
-            query = sa.select(log_table.c.detail).where(
-                log_table.c.event == one["event"], log_table.c.subject == subject
-            )
-            known = {json.loads(row.detail).get("change") for row in connection.execute(query)}
-            if one["number"] not in known:
+            if (subject, one["time"], one["number"]) not in known:
                 detail = one["detail"] | {"change": one["number"]}
                 log.append(connection, one["event"], subject, detail, time=one["time"])
 
@@ -249,19 +242,8 @@ def _enter(folder: Path, ledger: Ledger, changes: list[dict[str, Any]]) -> None:
 def pseudonyms(folder: Path) -> Callable[[str], str]:
     """What somebody is called where he must not be known: in the ledger's log, which is for ever,
     and in exports. The same name each time; who has the salt of this archive can tell them."""
-    path = folder / FOLDER / SALT
-    if not path.exists():
-        make_secret(path)
-    try:
-        salt = bytes.fromhex(path.read_text("ascii"))
-    except ValueError:
-        salt = b""
-    if len(salt) != SALT_BYTES:
-        raise ArchiveError(
-            "does not hold the salt of pseudonyms",
-            where=str(path),
-            hint="restore it from a backup, or delete it: names in the log are then told no more",
-        )
+    hint = "restore it from a backup, or delete it: names in the log are then told no more"
+    salt = secret(folder / FOLDER / SALT, "the salt of pseudonyms", hint=hint)
 
     def called(who: str) -> str:
         kind = who.partition(":")[0]

@@ -8,9 +8,11 @@ only to something graver.
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
+from datetime import timedelta
 from pathlib import Path
 
 from longplay import clock, logs
@@ -74,7 +76,7 @@ class Guard:
 
     def step(self) -> Step:
         """Read what is new, and decide what follows from it."""
-        self._apply()
+        standing = self._apply()
         now = int(clock.now().timestamp())
         events = 0
         for follower in self.followers:
@@ -83,23 +85,40 @@ class Guard:
                 if not block:
                     break
                 events += self.watching.take(block, now)
-        if self._due("_grouped", GROUP_SECONDS):
-            standing = record.load(record.path_of(self._folder))
-            taken = max((one.group or 0 for one in standing.decisions.values()), default=0)
-            self.watching.look_for_groups(taken)
-            events = events or -1  # something may follow from it
-        decided = self._decide(self.watching.suspects()) if events else ()
+        grouped = self._due("_grouped", GROUP_SECONDS)
+        if grouped:
+            self._group(standing)
+        decided = self._decide(standing) if events or grouped else ()
         if self._due("_pictured", PICTURE_SECONDS):
             self._draw()
         if self._due("_saved", SAVE_SECONDS):
             self.save()
-        return Step(max(events, 0), decided)
+        return Step(events, decided)
+
+    def conclude(self) -> tuple[Decision, ...]:
+        """Look for groups now, when no more is to be read."""
+        standing = self._apply()
+        self._group(standing)
+        return self._decide(standing)
+
+    @property
+    def reads_on(self) -> bool:
+        """Whether a log has turned whose followers are not read yet, though nothing came last."""
+        return any(one.ended for one in self.followers)
+
+    def _group(self, standing: Record) -> None:
+        taken = max((one.group or 0 for one in standing.decisions.values()), default=0)
+        self.watching.look_for_groups(taken)
 
     def save(self) -> None:
         """Write down what is remembered, and how far the logs were read."""
         self.watching.places = {str(one.path): replace(one.place) for one in self.followers}
         self.watching.save(self._state_path)
         self._draw()
+        yesterday = (clock.now() - timedelta(days=1)).date().isoformat()
+        for day in (self._folder / record.FOLDER / record.TAKEN).glob("*"):
+            if day.name < yesterday:
+                shutil.rmtree(day, ignore_errors=True)
 
     def _due(self, name: str, seconds: float) -> bool:
         now = clock.monotonic()
@@ -108,18 +127,21 @@ class Guard:
         setattr(self, name, now)
         return True
 
-    def _apply(self) -> None:
-        """Take into account what persons decided since: whom they released begins anew."""
+    def _apply(self) -> Record:
+        """What is decided. Takes into account what persons did since: whom they released begins
+        anew."""
         now = record.load(record.path_of(self._folder))
         if now.changes == self._changes:
-            return
-        after = self.watching.applied
+            return now
+        # Changes are counted from the beginning again where the record was deleted.
+        after = self.watching.applied if self.watching.applied <= now.changes else 0
         cleared = {who for who, number in now.cleared.items() if number > after}
         self.watching.forget({who.partition(":")[2] for who in cleared})
         self.watching.applied = self._changes = now.changes
+        return now
 
-    def _decide(self, suspects: list[Judged]) -> tuple[Decision, ...]:
-        standing = record.load(record.path_of(self._folder))
+    def _decide(self, standing: Record) -> tuple[Decision, ...]:
+        suspects = self.watching.suspects()
         if not any(self._wanted(one, standing) for one in suspects):
             return ()
         made = []
@@ -205,5 +227,7 @@ def run(guard: Guard, pause: Callable[[], bool], tell: Callable[[Decision], None
         step = guard.step()
         for decision in step.decided:
             tell(decision)
-        if not step.events and pause():
-            return
+        if not step.events and not guard.reads_on and pause():
+            break
+    for decision in guard.conclude():
+        tell(decision)

@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import base64
 import json
-import re
 import secrets
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Mapping
+from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -20,12 +20,12 @@ from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from longplay import archive as archives
-from longplay import clock
+from longplay import clock, files
 from longplay.archive import Archive
 from longplay.errors import ArchiveError, UsageError
-from longplay.files import make_secret, read_bounded, write_json, writer_lock
+from longplay.files import read_bounded, write_json, writer_lock
 from longplay.guard.canaries import dumps, tracing
-from longplay.guard.canaries.code import SECRET_BYTES, Secret
+from longplay.guard.canaries.code import Secret
 from longplay.guard.canaries.marking import Marker
 from longplay.guard.canaries.tracing import Traced
 from longplay.release import keys, minisign
@@ -60,28 +60,26 @@ class Recipient:
 
 
 def secret(archive: Archive, *, make: bool) -> Secret:
-    """What this archive's copies are marked by; made where there is none, if `make`. Raises
-    ArchiveError."""
+    """What this archive's copies are marked by; made where there is none, if `make`, together with
+    an empty list of recipients, by which a lost one is noticed. Raises ArchiveError."""
     path = _folder(archive) / KEY
-    try:
-        if not path.exists():
-            if not make or (archive.folder / RECIPIENTS).exists():
-                raise _lost(path)
-            make_secret(path)
-        text = read_bounded(path, 1000).decode("ascii", "replace").strip()
-    except OSError as error:
-        raise ArchiveError(
-            f"the secret of marked copies cannot be kept: {error.strerror}",
-            where=str(path),
-            hint="name a folder that can be written as `keys` in the settings",
-        ) from error
-    if not re.fullmatch(rf"[0-9a-f]{{{2 * SECRET_BYTES}}}", text):
-        raise ArchiveError(
-            "is no secret of marked copies",
-            where=str(path),
-            hint="bring it back from a backup of the keys",
+    listed = archive.folder / RECIPIENTS
+    if not path.exists() and (listed.exists() or not make):
+        raise _lost(path)
+    found = Secret(
+        files.secret(
+            path, "the secret of marked copies", hint="bring it back from a backup of the keys"
         )
-    return Secret(bytes.fromhex(text))
+    )
+    if make and not listed.exists():
+        with _listing(archive):
+            if not listed.exists():
+                _write(archive, found, [])
+    return found
+
+
+def _listing(archive: Archive) -> AbstractContextManager[None]:
+    return writer_lock(archive.folder / f"{RECIPIENTS}.lock", "list of recipients")
 
 
 def _lost(path: Path) -> ArchiveError:
@@ -107,7 +105,7 @@ def for_recipient(archive: Archive, name: str) -> Marker:
         )
     found = secret(archive, make=True)
     now = clock.timestamp()
-    with writer_lock(archive.folder / f"{RECIPIENTS}.lock", "list of recipients"):
+    with _listing(archive):
         listed = {one.name: one for one in recipients(archive)}
         one = listed.get(name, Recipient(name, 0, now, now))
         listed[name] = replace(one, copies=one.copies + 1, last=now)
@@ -115,8 +113,9 @@ def for_recipient(archive: Archive, name: str) -> Marker:
     return Marker.of(found, f"{COPY}\0{name}")
 
 
-def for_account(archive: Archive, account: str) -> Marker:
-    """The marker of what an account gets through the API."""
+def for_account(archive: Archive, account: int) -> Marker:
+    """The marker of what an account gets through the API, by its number: a name may be given
+    again."""
     return Marker.of(secret(archive, make=True), f"{API}\0{account}")
 
 
@@ -156,17 +155,19 @@ def _write(archive: Archive, found: Secret, listed: list[Recipient]) -> None:
     write_json(archive.folder / RECIPIENTS, document)
 
 
-def trace(archive: Archive, path: Path, accounts: Iterable[str]) -> Traced:
+def trace(archive: Archive, path: Path, accounts: Mapping[int, str]) -> Traced:
     """Whose copy a leaked file, or a folder of files, was made from: of everybody in the list, and
-    of these accounts, which may have asked the API. Raises InputError, ArchiveError."""
+    of these accounts (numbers and names), which may have asked the API. Raises InputError,
+    ArchiveError."""
     listed = recipients(archive)
     found = secret(archive, make=False)
-    names = [*(f"{COPY}\0{one.name}" for one in listed), *(f"{API}\0{one}" for one in accounts)]
-    told = tracing.trace(dumps.texts(path), found, names)
-    return replace(told, named=tuple(_named(told)))
+    known = {f"{COPY}\0{one.name}": (COPY, one.name) for one in listed}
+    known |= {f"{API}\0{number}": (API, name) for number, name in accounts.items()}
+    told = tracing.trace(dumps.texts(path), found, known)
+    return replace(told, named=tuple(_named(told, known)))
 
 
-def _named(told: Traced) -> Iterator[tracing.Named]:
+def _named(told: Traced, known: Mapping[str, tuple[str, str]]) -> Iterator[tracing.Named]:
     for one in told.named:
-        kind, _, name = one.recipient.partition("\0")
+        kind, name = known[one.recipient]
         yield replace(one, recipient=name, kind=kind)

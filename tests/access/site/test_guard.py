@@ -86,3 +86,18 @@ def test_an_accused_listener_appeals_and_is_answered(served: Served) -> None:
     archive = here(served).archive
     policy.answer(archive.folder, archive.ledger, f"account:{number}", "Sorry.")
     assert "Sorry." in served.web.get("/appeal").text
+    page = send(served, "/account/delete", password=PASSWORD).text
+    assert "Your account and all of it is gone" in page
+    assert not here(served).guarded.now().decisions
+    assert not policy.appeals(archive.folder)
+
+
+def test_an_appeal_is_answered_though_its_decision_was_taken_back(served: Served) -> None:
+    log_in(served, "root", "admin")
+    other = accounts.add(here(served).people, "bob", "member").account.id
+    who, archive = f"account:{other}", here(served).archive
+    decide(served, who, Act.HOLD, "odd")
+    policy.appeal(archive.folder, archive.ledger, who, "A party.")
+    policy.release(archive.folder, archive.ledger, [who], "root", "")
+    assert send(served, "/admin/guard", who=who, act="answer", reason="Sorry.").status_code == 200
+    assert policy.appeals(archive.folder)[0].answer == "Sorry."

@@ -157,22 +157,25 @@ def sweep(folder: Path, most: int) -> None:
 def _made(here: Context, leave: Leave, side: int, kept: Path) -> bytes | None:
     """The picture of this size, or NOTHING, kept ready from now on; None when its file cannot be
     had now. What is fetched from elsewhere holds up no picture whose file is here."""
-    source, data = here.source(leave), b""
+    source = here.source(leave)
     try:
-        if leave.key.size <= MAX_BYTES and not isinstance(source, Path):
-            with _fetching:
-                data = source(0, leave.key.size)
-        with _decoding:
-            known = _kept(kept)
-            if known is not None:
-                return known
-            if leave.key.size <= MAX_BYTES and isinstance(source, Path):
-                data = source.read_bytes()
-            made = (shrink(data, side) if data else None) or NOTHING
-            _keep(kept, made)
-            return made
+        if leave.key.size > MAX_BYTES:
+            return _shrunk(b"", side, kept)
+        if isinstance(source, Path):
+            with _decoding:
+                return _kept(kept) or _shrunk(source.read_bytes(), side, kept)
+        with _fetching:
+            data = source(0, leave.key.size)
+            with _decoding:
+                return _kept(kept) or _shrunk(data, side, kept)
     except (OSError, StoreError):
         return None
+
+
+def _shrunk(data: bytes, side: int, kept: Path) -> bytes:
+    made = (shrink(data, side) if data else None) or NOTHING
+    _keep(kept, made)
+    return made
 
 
 def shrink(data: bytes, side: int) -> bytes | None:

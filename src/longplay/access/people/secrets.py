@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-import re
 import secrets
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,8 +15,7 @@ from pathlib import Path
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-from longplay.errors import ArchiveError
-from longplay.files import make_secret, read_bounded
+from longplay.files import secret
 
 FILE = "people.key"
 
@@ -53,21 +51,5 @@ class Secrets:
 
 def load(folder: Path) -> Secrets:
     """The secret in a folder of secret keys; made if there is none. Raises ArchiveError."""
-    path = folder / FILE
-    try:
-        if not path.exists():
-            make_secret(path)
-        text = read_bounded(path, 1000).decode("ascii", "replace").strip()
-    except OSError as error:
-        raise ArchiveError(
-            f"the secret of the accounts cannot be kept: {error.strerror}",
-            where=str(path),
-            hint="name a folder that can be written as `keys` in the settings",
-        ) from error
-    if not re.fullmatch(r"[0-9a-f]{64}", text):
-        raise ArchiveError(
-            "is no secret of accounts",
-            where=str(path),
-            hint="bring it back from a backup, or remove it: sessions and app passwords end",
-        )
-    return Secrets(bytes.fromhex(text))
+    hint = "bring it back from a backup, or remove it: sessions and app passwords end"
+    return Secrets(secret(folder / FILE, "the secret of the accounts", hint=hint))

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Depends, Request
 from fastapi.responses import JSONResponse, RedirectResponse, Response
 
-from longplay.access import bringing, visitor
+from longplay.access import bringing, leaving, visitor
 from longplay.access.bringing import Brought
 from longplay.access.context import context
 from longplay.access.forms import Checked, Fields, Number
@@ -212,7 +212,8 @@ def delete(request: Request, said: Checked, found: Owner) -> Response:
     """Erase one's own account with all that belongs to it."""
     try:
         _prove(request, found, said)
-        accounts.remove(context(request).people, found.name)
+        here = context(request)
+        leaving.erase(here.archive, here.people, found.name)
     except (UsageError, AccessError) as error:
         return _own(request, found, error=error)
     gone = rendering.refused(request, 200, "Erased", "Your account and all of it is gone.")

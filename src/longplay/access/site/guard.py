@@ -100,16 +100,17 @@ def act(request: Request, said: Checked) -> Response:
     here, by = context(request), listener(request).name
     folder, ledger = here.archive.folder, here.archive.ledger
     try:
-        whom = _whom(here.guarded.now(), said.text("who"), said.text("group"))
         wanted, why = said.text("act"), said.text("reason")
+        if wanted == "answer":
+            policy.answer(folder, ledger, said.text("who"), why)
+            return RedirectResponse(PAGE, SEE_OTHER)
+        whom = _whom(here.guarded.now(), said.text("who"), said.text("group"))
         if wanted == "release":
             policy.release(folder, ledger, whom, by, why)
         elif wanted == "exclude":
             policy.exclude(folder, ledger, whom, by, why)
         elif wanted == "include":
             policy.include(folder, ledger, whom, by)
-        elif wanted == "answer":
-            policy.answer(folder, ledger, whom[0], why)
         elif wanted in set(Act):
             policy.act_on(folder, ledger, whom, Act(wanted), by, why)
         else:

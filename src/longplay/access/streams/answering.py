@@ -54,10 +54,12 @@ def answer(
     asked: Conditions,
     address: str = "",
     keep: Keep | None = None,
+    refuse: Callable[[Refused], Response] = answers.refused,
 ) -> Response:
     """The sound of a track (`tr…`) or recording (`rec…`) for somebody who asks from `address`, or a
     refusal. It looks into ledger and library: not to be called where nothing may wait. `keep` is
-    told what is sent as it is held, for those who ask the same again."""
+    told what is sent as it is held, for those who ask the same again; `refuse` words what the guard
+    has against it."""
     found = finding.find(here, identity, wanted.act, signed_in=listener.signed_in)
     if found is None:
         return answers.refuse(404, "unknown", "nothing of it is held")
@@ -66,7 +68,7 @@ def answer(
     leave, stretch = found.leave, found.stretch
     refused = here.guarded.refuses(listener.account, address, stretch.track or identity)
     if refused is not None:
-        return answers.refused(refused)
+        return refuse(refused)
     held = Held(leave.suffix, stretch.kbit, stretch.start_ms, stretch.end_ms)
     recipe = deciding.decide(held, wanted)
     heard = Heard(
@@ -80,7 +82,8 @@ def answer(
     )
     content = _content(here, found, wanted.act, listener.signed_in, heard)
     if recipe is None:
-        content = replace(content, accel=here.accel(leave))
+        if not here.guarded.slows(listener.account, address):
+            content = replace(content, accel=here.accel(leave))
         if keep is not None:
             keep(leave, wanted.act, content)
         sound = answers.answer(asked, content)
@@ -88,7 +91,7 @@ def answer(
         job = Job(leave.key.hex, leave.key.size, content.source, _left(stretch, wanted), recipe)
         sound = _made(here.maker, asked, content, job, estimate=wanted.estimate)
     slowed = here.guarded.slowed(listener.account, address, sound)
-    return answers.refused(slowed) if isinstance(slowed, Refused) else slowed
+    return refuse(slowed) if isinstance(slowed, Refused) else slowed
 
 
 def _content(here: Context, found: Found, act: Act, signed_in: bool, heard: Heard) -> Content:

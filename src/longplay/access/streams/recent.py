@@ -16,7 +16,7 @@ from typing import Any
 
 from fastapi.responses import Response
 
-from longplay.access import answers
+from longplay.access import answers, visitor
 from longplay.access.answers import Content
 from longplay.access.conditions import conditions
 from longplay.access.context import Context, Leave
@@ -67,8 +67,7 @@ class Recent:
         people, library = self.here.people.changes(), self.here.library_now()
         if scope["method"] not in METHODS or people is None or library is None:
             return None
-        client = scope.get("client")
-        address = str(client[0]) if client else ""
+        address = visitor.address(scope)
         return Seen(self._digest(scope, address), address, people, library)
 
     def answer(self, seen: Seen, scope: Any) -> Response | None:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
+from typing import NoReturn
 
 from fastapi.responses import Response
 
 from longplay.access.answers import Content
 from longplay.access.conditions import conditions
 from longplay.access.context import Leave
+from longplay.access.guarding import Refused
 from longplay.access.listener import Listener
 from longplay.access.streams import answering
 from longplay.access.streams.deciding import Wanted
@@ -33,9 +35,6 @@ def answer(call: Call, sound: Sound, remember: Remember | None = None) -> Respon
     if isinstance(leave.answer, Refusal):
         raise CallError(Code.NOT_AUTHORIZED, leave.answer.words)
     address = call.request.client.host if call.request.client else ""
-    refused = here.guarded.refuses(call.account, address, track.id)
-    if refused is not None:
-        raise by_guard(refused)
     estimate = call.asked.text_or_none("estimateContentLength") == "true"
     wanted = Wanted(sound.act, sound.form, sound.kbit, round(sound.offset * 1000), estimate)
     return answering.answer(
@@ -46,4 +45,9 @@ def answer(call: Call, sound: Sound, remember: Remember | None = None) -> Respon
         conditions(call.request.scope),
         address,
         partial(remember, call.listener) if remember else None,
+        _refuse,
     )
+
+
+def _refuse(why: Refused) -> NoReturn:
+    raise by_guard(why)

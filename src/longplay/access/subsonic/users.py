@@ -7,6 +7,7 @@ an administrator, a member, a guest.
 
 from __future__ import annotations
 
+from longplay.access import leaving
 from longplay.access.people import accounts
 from longplay.access.people.accounts import Account
 from longplay.access.people.listeners import Role
@@ -91,7 +92,7 @@ def delete_user(call: Call) -> Tree:
     """Erase an account and all that is its own."""
     _require_password(call)
     call.require_admin("delete users")
-    accounts.remove(call.people, _named(call, "delete users").name)
+    leaving.erase(call.here.archive, call.people, _named(call, "delete users").name)
     return {}
 
 

@@ -22,8 +22,6 @@ import numpy as np
 import numpy.typing as npt
 from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 
-SECRET_BYTES = 32
-
 PLACE_BYTES = 16
 """One block of AES."""
 
