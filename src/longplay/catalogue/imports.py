@@ -76,16 +76,10 @@ def run(
     When the layer turns out to be the one that is there already, the snapshot stays as it is.
     Raises UsageError for a source's name that cannot name a folder.
     """
-    if not SOURCE_NAME.fullmatch(source) or source == corrections.SOURCE:
-        raise UsageError(
-            "is no name for a source",
-            where=source[:80],
-            hint="use up to 63 of a-z, 0-9, '.', '_' and '-'",
-        )
+    _require_name(source)
     started = clock.monotonic()
     with layout.writing(folder) as (current, scratch), database.opened(scratch) as connection:
         number, made = layout.following(current)
-        home = f"{layout.LAYERS}/{source}-{number:06d}"
         inline.begin(connection, source)
         stage = Staging(connection, source, scratch)
         staged = fill(stage)
@@ -100,21 +94,12 @@ def run(
         for table, refs in written.absent.items():
             stage.absent(table, refs)
         small = _write_small(connection, target)
-        index = [*written.lookups, *_build_index(target, source, scratch)]
-        with ThreadPoolExecutor(layers.THREADS) as pool:
-            parts = {
-                table: [
-                    pool.submit(layout.publish_part, folder, path, f"{home}/{path.name}", rows)
-                    for path, rows in files
-                ]
-                for table, files in {**written.files, **small}.items()
-            }
-            indexes = [
-                pool.submit(
-                    layout.publish_part, folder, path, f"{home}/{layout.INDEX}/{path.name}", 0
-                )
-                for path in index
-            ]
+        parts, index = _publish(
+            folder,
+            f"{layout.LAYERS}/{source}-{number:06d}",
+            {**written.files, **small},
+            [*written.lookups, *_build_index(target, source, scratch)],
+        )
         layer = layout.Layer(
             source,
             kind,
@@ -123,28 +108,70 @@ def run(
             repeats + written.duplicates + staged.duplicates,
             small["rejects"][0][1],
             {**staged.declared, **(declared or {})},
-            {table: tuple(part.result() for part in found) for table, found in parts.items()},
-            tuple(part.result() for part in indexes),
+            parts,
+            index,
             dict(licences or {}),
             tuple(str(each.resolve()) if isinstance(each, Path) else each for each in origin),
             written.isrcs,
         )
+        following = current
         if not same(current.layers.get(source), layer):
-            sources = dict(sorted({**current.layers, source: layer}.items()))
-            runs = dict(current.joins)
-            if pair.found:
-                runs = joins.update(
-                    connection, folder, scratch, current, sources, source, pair.found
-                )
-            popularity = heard.update(
-                connection, folder, scratch, sources, runs, current.joins["popularity"], number
-            )
-            following = layout.Manifest(number, made, sources, {**runs, "popularity": popularity})
+            following = _join(connection, folder, scratch, current, layer, pair.found, number, made)
             layout.commit(folder, following)
-        else:
-            number, following = current.number, current
         matched = heard.share(connection, folder, layer, following.joins["popularity"])
-    return summary(layer, number, clock.monotonic() - started, matched)
+    return summary(layer, following.number, clock.monotonic() - started, matched)
+
+
+def _require_name(source: str) -> None:
+    if not SOURCE_NAME.fullmatch(source) or source == corrections.SOURCE:
+        raise UsageError(
+            "is no name for a source",
+            where=source[:80],
+            hint="use up to 63 of a-z, 0-9, '.', '_' and '-'",
+        )
+
+
+def _publish(
+    folder: Path, home: str, files: Mapping[str, Iterable[tuple[Path, int]]], index: list[Path]
+) -> tuple[dict[str, tuple[layout.Part, ...]], tuple[layout.Part, ...]]:
+    """Move a layer's files of each table, with their rows, and its index to where they stay."""
+    with ThreadPoolExecutor(layers.THREADS) as pool:
+        parts = {
+            table: [
+                pool.submit(layout.publish_part, folder, path, f"{home}/{path.name}", rows)
+                for path, rows in each
+            ]
+            for table, each in files.items()
+        }
+        indexes = [
+            pool.submit(layout.publish_part, folder, path, f"{home}/{layout.INDEX}/{path.name}", 0)
+            for path in index
+        ]
+    return (
+        {table: tuple(part.result() for part in found) for table, found in parts.items()},
+        tuple(part.result() for part in indexes),
+    )
+
+
+def _join(
+    connection: Connection,
+    folder: Path,
+    scratch: Path,
+    current: layout.Manifest,
+    layer: layout.Layer,
+    pair: previous.Pair | None,
+    number: int,
+    made: str,
+) -> layout.Manifest:
+    """The snapshot that follows `current` once this layer is in it, joined with the others."""
+    sources = dict(sorted({**current.layers, layer.source: layer}.items()))
+    runs = dict(current.joins)
+    if pair:
+        runs = joins.update(connection, folder, scratch, current, sources, layer.source, pair)
+    popularity = heard.update(
+        connection, folder, scratch, sources, runs, current.joins["popularity"], number
+    )
+    return layout.Manifest(number, made, sources, {**runs, "popularity": popularity})
 
 
 def _build_index(target: Path, source: str, scratch: Path) -> list[Path]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 import duckdb
@@ -54,54 +55,48 @@ def import_table(
     LockedError; then nothing changes. Rows that cannot be used are kept in `rejects` with reasons.
     """
 
-    def fill_relations(stage: Staging) -> imports.Staged:
-        assert isinstance(table_map, RelationMap)
-        return relations.fill(stage, paths, table_map, check_rights, progress)
-
-    def fill(stage: Staging) -> imports.Staged:
-        assert not isinstance(table_map, RelationMap)
-        connection, scratch = stage.connection, stage.scratch
-        connection.execute("CREATE TABLE inputs (ordinal BIGINT, name VARCHAR)")
-        connection.execute("CREATE TABLE lines (record BIGINT, line BIGINT)")
-        refused = 0
-        for ordinal, path in enumerate(paths):
-            progress(ordinal, len(paths), path.name)
-            found = readers.recognise(path, ordinal, table_map.format if table_map else None)
-            connection.execute("INSERT INTO inputs VALUES (?, ?)", [ordinal, path.name])
-            with _told(path):
-                refused += _stage_any(connection, found, table_map, scratch)
-        count = database.one(connection, "SELECT count(*) FROM staged") + refused
-        _reject(connection)
-        _require_rows(connection, paths, count)
-        _keep_rights(connection, check_rights)
-        progress(len(paths), len(paths), "")
-        return imports.Staged(count, {"tracks": count})
-
     if not paths:
         raise InputError("no file to import", where=source)
+    run = partial(imports.run, folder, source, licence=licence, declared=declared, origin=paths)
     if isinstance(table_map, RelationMap):
-        return imports.run(
-            folder,
-            source,
-            fill_relations,
+        return run(
+            lambda stage: relations.fill(stage, paths, table_map, check_rights, progress),
             kind="table",
-            licence=licence,
-            declared=declared,
-            origin=paths,
         )
     counted = table_map is not None and table_map.count_listens
-    form = licences.COUNTED if counted else "table"
-    return imports.run(
-        folder,
-        source,
-        fill,
-        kind=form,
-        licence=licence,
-        licences=licences.exceptions(licence, form),
-        declared=declared,
-        origin=paths,
+    kind = licences.COUNTED if counted else "table"
+    return run(
+        lambda stage: _fill(stage, paths, table_map, check_rights, progress),
+        kind=kind,
+        licences=licences.exceptions(licence, kind),
         count_listens=counted,
     )
+
+
+def _fill(
+    stage: Staging,
+    paths: Sequence[Path],
+    table_map: TableMap | None,
+    check_rights: Check,
+    progress: Progress,
+) -> imports.Staged:
+    """Stage the rows of tables that have a track each."""
+    connection, scratch = stage.connection, stage.scratch
+    connection.execute("CREATE TABLE inputs (ordinal BIGINT, name VARCHAR)")
+    connection.execute("CREATE TABLE lines (record BIGINT, line BIGINT)")
+    refused = 0
+    for ordinal, path in enumerate(paths):
+        progress(ordinal, len(paths), path.name)
+        found = readers.recognise(path, ordinal, table_map.format if table_map else None)
+        connection.execute("INSERT INTO inputs VALUES (?, ?)", [ordinal, path.name])
+        with _told(path):
+            refused += _stage_any(connection, found, table_map, scratch)
+    count = database.one(connection, "SELECT count(*) FROM staged") + refused
+    _reject(connection)
+    _require_rows(connection, paths, count)
+    _keep_rights(connection, check_rights)
+    progress(len(paths), len(paths), "")
+    return imports.Staged(count, {"tracks": count})
 
 
 @contextmanager
