@@ -89,6 +89,7 @@ class DemoStory:
                 for _, volumes in self.cut.fresh()
                 for volume in volumes
             ),
+            ("see and hear it", f"longplay serve --archive {self.folder / 'archive'}"),
         ]
 
 
