@@ -19,6 +19,7 @@ import pytest
 from fastapi.testclient import TestClient
 from mutagen.flac import FLAC
 from mutagen.id3 import ID3, USLT
+from PIL import Image
 
 from longplay.access.app import create_app
 from longplay.access.context import Context
@@ -111,6 +112,7 @@ def _label(folder: Path) -> None:
             date="1971-03-09",
             isrcs=(f"QZLP02600{number:03}",),
         )
+    Image.new("RGB", (40, 40), "teal").save(folder / "Ann" / "cover.png")
     words = FLAC(folder / "Ann" / "1.flac")
     words["LYRICS"] = LRC
     words.save()

@@ -6,7 +6,7 @@ const { default: SubsonicAPI } = await import(pathToFileURL(module).href);
 const walk = async (post) => {
   const api = new SubsonicAPI({ url, auth: { username, password }, post });
   const { song } = (await api.search3({ query: "" })).searchResult3;
-  const { id, albumId, artistId, artist, title } = song.find((one) => one.title === "Piece");
+  const { id, albumId, artistId, artist, title, coverArt } = song.find((one) => one.title === "Piece");
   const made = await api.createPlaylist({ name: "From Node", songId: [id, song[0].id] });
   const playlist = made.playlist.id;
   const arguments_ = {
@@ -19,7 +19,7 @@ const walk = async (post) => {
     createPlaylist: { playlistId: playlist, songId: [id] }, updatePlaylist: { playlistId: playlist, public: true },
     deletePlaylist: { id: playlist }, stream: { id }, download: { id }, hls: { id }, getAvatar: { username },
     reportPlayback: { mediaId: id, mediaType: "song", positionMs: 1, state: "playing" }, getLyrics: { artist, title },
-    getLyricsBySongId: { id }, star: { id }, unstar: { id }, setRating: { id, rating: 3 },
+    getLyricsBySongId: { id }, getCoverArt: { id: coverArt }, star: { id }, unstar: { id }, setRating: { id, rating: 3 },
     scrobble: { id }, createBookmark: { id, position: 1 }, deleteBookmark: { id },
     savePlayQueue: { id: [id], current: id }, getUser: { username },
     createUser: { username: "node", password: "a long password", email: "a@b.example" },

@@ -73,7 +73,7 @@ class Walk:
         self.songs = {one.title: one for one in found.song}
         piece = self.songs["Piece"]
         self.song, self.album, self.artist = piece.id, piece.album_id, piece.artist_id
-        self.other = self.songs["Zug"].id
+        self.other, self.cover = self.songs["Zug"].id, piece.cover_art
         self.folder = client.get_indexes().shortcut[0].id
 
     def steps(self) -> dict[str, Callable[[Connection], Any]]:
@@ -125,6 +125,7 @@ class Walk:
             "get_play_queue": lambda c: c.get_play_queue().current == other,
             "save_play_queue_by_index": lambda c: c.save_play_queue_by_index([song, song], 1, 5),
             "get_play_queue_by_index": lambda c: c.get_play_queue_by_index().current_index == 1,
+            "get_cover_art": lambda c: c.get_cover_art(self.cover, 20).status == 200,
             "get_lyrics": lambda c: "First" in c.get_lyrics("The Ann", "Piece").value,
             "get_lyrics_by_song_id": lambda c: c.get_lyrics_by_song_id(song)[0].synced,
             "get_transcode_decision": lambda c: (
@@ -176,7 +177,6 @@ REFUSED: dict[str, Callable[[Connection], Any]] = {
     "get_video_info": lambda c: c.get_video_info("1"),
     "get_captions": lambda c: c.get_captions(1),
     "get_avatar": lambda c: c.get_avatar("client"),
-    "get_cover_art": lambda c: c.get_cover_art("co-none"),
 }
 """What is refused, as it should be: by an error that the client understands."""
 
