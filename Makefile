@@ -31,6 +31,7 @@ lint: $(VENV)/.ready
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
+	$(BIN)/bandit -q -ll -r src -c pyproject.toml
 	$(BIN)/lint-imports
 
 test: lint schemas

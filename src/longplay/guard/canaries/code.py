@@ -87,7 +87,7 @@ def chances(where: Places) -> npt.NDArray[np.float64]:
 
 def _drawn(key: bytes, where: Places) -> npt.NDArray[np.uint64]:
     # A block is used as what AES permutes, so ECB is what is meant: a function of place and key.
-    cipher = Cipher(algorithms.AES(key), modes.ECB()).encryptor()
+    cipher = Cipher(algorithms.AES(key), modes.ECB()).encryptor()  # nosec B305
     blocks = np.frombuffer(cipher.update(where.tobytes()), "<u8")
     return blocks[::2].astype(np.uint64)
 
