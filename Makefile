@@ -32,6 +32,7 @@ lint: $(VENV)/.ready
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/bandit -q -ll -r src -c pyproject.toml
+	$(BIN)/pip check --quiet --disable-pip-version-check
 	$(BIN)/lint-imports
 
 test: lint schemas

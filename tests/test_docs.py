@@ -76,3 +76,11 @@ def test_every_table_and_every_kind_of_evidence_is_documented() -> None:
         assert f"`{kind}`" in facts, kind
         for name in schema.names:
             assert f"`{name}`" in facts, (kind, name)
+
+
+def test_tests_that_attack_are_there() -> None:
+    text = (ROOT / "docs" / "security.md").read_text()
+    named = re.findall(r"`([a-z_/]+/(?:test_[a-z_*]+\.py)?)`", text)
+    assert len(named) > 15
+    for name in named:
+        assert any((ROOT / "tests").glob(name)), name
