@@ -64,6 +64,18 @@ def _once(**asked: Any) -> Asks:
     return lambda _: [asked]
 
 
+def _lists(of: Things) -> list[dict[str, Any]]:
+    own = ("random", "newest", "highest", "frequent", "recent", "starred")
+    alphabetical = ("alphabeticalByName", "alphabeticalByArtist")
+    return [
+        *({"type": one} for one in (*own, *alphabetical)),
+        {"type": "byYear", "fromYear": 1960, "toYear": 2030},
+        {"type": "byYear", "fromYear": 2030, "toYear": 1960},
+        {"type": "byGenre", "genre": "Folk", "size": 1, "offset": 1},
+        {"type": "newest", "musicFolderId": of.number},
+    ]
+
+
 ASKED: dict[str, Asks] = {
     "ping": _once(),
     "getLicense": _once(),
@@ -87,16 +99,25 @@ ASKED: dict[str, Asks] = {
     "getSimilarSongs": lambda of: [{"id": of.artist, "count": 3}],
     "getSimilarSongs2": lambda of: [{"id": of.song}],
     "getTopSongs": lambda of: [{"artist": of.name}, {"id": of.artist, "count": 1}],
-    "getAlbumList": lambda _: _lists(),
-    "getAlbumList2": lambda _: _lists(),
-    "getRandomSongs": lambda _: [{}, {"genre": "Folk", "fromYear": 1970, "toYear": 1980}],
-    "getSongsByGenre": _once(genre="Rock & Roll"),
+    "getAlbumList": _lists,
+    "getAlbumList2": _lists,
+    "getRandomSongs": lambda of: [
+        {}, {"genre": "Folk", "fromYear": 1970, "toYear": 1980}, {"musicFolderId": of.number},
+    ],
+    "getSongsByGenre": lambda of: [
+        {"genre": "Rock & Roll"}, {"genre": "Rock & Roll", "musicFolderId": of.number},
+    ],
     "getNowPlaying": _once(),
-    "getStarred": _once(),
-    "getStarred2": _once(),
+    "getStarred": lambda of: [{}, {"musicFolderId": of.number}],
+    "getStarred2": lambda of: [{}, {"musicFolderId": of.number}],
     "search": _once(any="piece"),
-    "search2": lambda _: [{"query": "ann"}, {"query": ""}],
-    "search3": lambda _: [{"query": "ann"}, {"query": ""}, {"query": '""', "songOffset": 2}],
+    "search2": lambda of: [
+        {"query": "ann"}, {"query": ""}, {"query": "ann", "musicFolderId": of.number},
+    ],
+    "search3": lambda of: [
+        {"query": "ann"}, {"query": ""}, {"query": '""', "songOffset": 2},
+        {"query": "", "musicFolderId": of.number},
+    ],
     "getPlaylists": _once(),
     "getPlaylist": lambda of: [{"id": of.playlist}],
     "createPlaylist": lambda of: [{"name": "Another", "songId": of.song}],
@@ -128,17 +149,6 @@ ASKED: dict[str, Asks] = {
     "deletePlaylist": lambda of: [{"id": of.playlist}],
     **{name: _once() for name in absent.EMPTY},
 }  # fmt: skip
-
-
-def _lists() -> list[dict[str, Any]]:
-    own = ("random", "newest", "highest", "frequent", "recent", "starred")
-    alphabetical = ("alphabeticalByName", "alphabeticalByArtist")
-    return [
-        *({"type": one} for one in (*own, *alphabetical)),
-        {"type": "byYear", "fromYear": 1960, "toYear": 2030},
-        {"type": "byYear", "fromYear": 2030, "toYear": 1960},
-        {"type": "byGenre", "genre": "Folk", "size": 1, "offset": 1},
-    ]
 
 
 def test_all_calls_of_the_specification_are_there(specification: Specification) -> None:

@@ -134,4 +134,17 @@ CREATE TABLE artist_rows AS SELECT o.n, {ids.text_sql("ar", "o.artist")} AS id, 
         JOIN track_rows t ON t.n = x.track GROUP BY x.artist) h ON h.artist = o.n;
 """
 
-STEPS = (_GENRES, _COVERS, _ORDERED, _FOLDERS, _COUNTED)
+_SOURCES = f"""
+CREATE TABLE sources AS SELECT source, {ids.text_sql("fo-", "folder_key(source, [])")} AS id
+    FROM (SELECT DISTINCT source FROM facts);
+CREATE TABLE track_sources AS SELECT t.n, s.id AS source FROM track_rows t JOIN sources s
+    USING (source);
+CREATE TABLE album_sources AS SELECT DISTINCT t.album_n AS n, s.source FROM track_rows t
+    JOIN track_sources s USING (n);
+CREATE TABLE artist_sources AS SELECT x.artist AS n, s.source, bit_or(x.roles) AS roles,
+    coalesce(bit_or(x.roles) FILTER (x.access = 0), 0) AS open_roles
+    FROM artist_tracks x JOIN track_sources s ON s.n = x.track GROUP BY ALL;
+"""
+"""Of which sources things are; a source is called as its folder is."""
+
+STEPS = (_GENRES, _COVERS, _ORDERED, _FOLDERS, _COUNTED, _SOURCES)

@@ -26,7 +26,8 @@ def gather(
     connection: Connection, snapshot: Snapshot, held: Holdings, sounds: Sequence[Path]
 ) -> None:
     """Make the tables `track_rows`, `album_rows`, `artist_rows`, `credits`, `folder_rows`,
-    `genre_rows`, `track_genres` and `recording_ids` in a connection with the snapshot's views."""
+    `genre_rows`, `track_genres`, `recording_ids` and, for each kind of thing, its sources, such as
+    `track_sources`, in a connection with the snapshot's views."""
     _register(connection, held)
     sources = _items(connection, snapshot)
     told = said.read(snapshot)

@@ -23,17 +23,28 @@ ASKED = 500
 MADE_BYTES = 64 * 2**20
 """Of answers that are kept ready."""
 
+MOST_WITHIN = 8
+"""Sources whose part of a library is kept ready: of a million tracks each takes a megabyte, and the
+orders that are asked for."""
+
 _NAMES = ("artists", "album_artists", "composers", "conductors")
 
 
 class Hearing:
     """One library for one kind of listener, by what is withdrawn: shared by all requests until one
-    of these changes. What is made for it is made once."""
+    of these changes. What is made for it is made once. `within` makes the part of it that is from
+    one source, which is named by its folder."""
 
     def __init__(
-        self, opened: Opened, signed_in: bool, withdrawn: Numbers, modified: datetime
+        self,
+        opened: Opened,
+        signed_in: bool,
+        withdrawn: Numbers,
+        modified: datetime,
+        part: tuple[Hearing, str] | None = None,
     ) -> None:
         self.opened = opened
+        self.part = part
         self.signed_in = signed_in
         if not signed_in:  # what guests never heard changes nothing for them
             withdrawn = withdrawn[opened.numbers("track/open")[withdrawn] != 0]
@@ -43,15 +54,38 @@ class Hearing:
         self._made: dict[str, bytes] = {}
         self._making = threading.RLock()
         self._orders: dict[str, Numbers] = {}
+        self._parts: dict[str, Hearing] = {}
+        self._parting = threading.Lock()
+
+    @property
+    def source(self) -> str | None:
+        """The folder of the source that this is confined to; None for all."""
+        return None if self.part is None else self.part[1]
+
+    def within(self, source: str) -> Hearing:
+        """The part of this that is from one source: nothing, for what is no source's folder. An
+        album or artist of several sources is in each."""
+        with self._parting:
+            found = self._parts.pop(source, None) or Hearing(
+                self.opened, self.signed_in, self.withdrawn, self.modified, (self, source)
+            )
+            self._parts[source] = found
+            if len(self._parts) > MOST_WITHIN:  # the one that was asked for longest ago
+                del self._parts[next(iter(self._parts))]
+            return found
 
     @property
     def version(self) -> str:
         """Tells this from every other."""
         who = "members" if self.signed_in else "guests"
-        return f"{self.opened.path.stem}-{who}-{crc32(self.withdrawn.tobytes()):08x}"
+        whole = f"{self.opened.path.stem}-{who}-{crc32(self.withdrawn.tobytes()):08x}"
+        return whole if self.source is None else f"{whole}-{self.source}"
 
     def cached(self, key: str, make: Callable[[Hearing], bytes]) -> bytes:
         """What `make` makes of this, made once; not kept where there is too much already."""
+        if self.part is not None:
+            whole, source = self.part
+            return whole.cached(f"{key} of {source}", lambda heard: make(heard.within(source)))
         found = self._made.get(key)
         if found is None:
             with self._making:
@@ -65,20 +99,24 @@ class Hearing:
 
     @property
     def _everything(self) -> bool:
-        return self.signed_in and not len(self.withdrawn)
+        return self.signed_in and not len(self.withdrawn) and self.part is None
 
     @cached_property
     def tracks(self) -> Mask:
         """Which tracks may be heard."""
         is_open = self.opened.numbers("track/open")
         mask = np.ones(len(is_open), np.bool_) if self.signed_in else is_open != 0
+        if self.source is not None:
+            inside = self.opened.numbers(f"track/of/{self.source}")
+            mask, every = np.zeros(len(is_open), np.bool_), mask
+            mask[inside] = every[inside]
         mask[self.withdrawn] = False
         return mask
 
     @cached_property
     def albums(self) -> Mask:
         """Which albums have tracks that may be heard."""
-        if not len(self.withdrawn):
+        if not len(self.withdrawn) and self.part is None:
             is_open = self.opened.numbers("album/open")
             return np.ones(len(is_open), np.bool_) if self.signed_in else is_open != 0
         mask = np.zeros(self.opened.count("album"), np.bool_)
@@ -89,6 +127,11 @@ class Hearing:
     def roles(self) -> Numbers:
         """What each artist does for music that may be heard, as `layout.ROLES` has it."""
         roles = self.opened.numbers("artist/roles" if self.signed_in else "artist/open")
+        if self.source is not None:
+            inside = self.opened.numbers(f"artist/of/{self.source}")
+            of = "roles" if self.signed_in else "open"
+            roles = np.zeros(len(roles), np.int32)
+            roles[inside] = self.opened.numbers(f"artist/of/{of}/{self.source}")
         if len(self.withdrawn):
             roles = roles.copy()
             roles[self._silenced(np.flatnonzero(roles))] = 0

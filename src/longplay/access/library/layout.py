@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from longplay.access.library.things import Role
 
-VERSION = 1
+VERSION = 2
 """Version of this file; one of another version is built again."""
 
 ROLES: dict[Role, int] = {"album": 1, "artist": 2, "composer": 4, "conductor": 8}
@@ -73,5 +73,12 @@ TEXTS = "".join(
     for kind in KINDS
 )
 
-OPEN = "may:open"
-"""The word of what anybody may hear. No word of a name has a colon."""
+OPEN = ":open"
+"""The word of what anybody may hear. No word of a name has a colon, so that none begins like it."""
+
+EXACT = ":is:"
+"""What the word begins with that is a whole name."""
+
+INSIDE = ":in:"
+"""What the words begin with that say from which sources something is; the ids of their folders
+follow."""

@@ -93,23 +93,34 @@ class View:
         of the request."""
         return self._heard.cached(key, lambda heard: make(View(heard)))
 
+    def within(self, folder: str) -> View:
+        """The part of this that is from one source, which is named by its topmost folder. What is
+        in it is told as it is everywhere: an album of two sources has the tracks of both. Of
+        `counts` and `genres` there are those of everything alone."""
+        return View(self._heard.within(folder))
+
     # By id
 
     def track(self, identity: str) -> Track | None:
         """A track by its id."""
         return next(iter(self.tracks([identity])), None)
 
-    def tracks(self, identities: Iterable[str]) -> list[Track]:
-        """Tracks by their ids, in that order; unknown ones are left out."""
-        return shown.tracks(self._heard, self._numbered("track", "tr", identities))
+    def tracks(self, identities: Iterable[str], count: int | None = None) -> list[Track]:
+        """Tracks by their ids, in that order, or the first so many; unknown ones are left out."""
+        return shown.tracks(self._heard, self._numbered("track", "tr", identities)[:count])
 
     def album(self, identity: str) -> Album | None:
         """An album by its id."""
         return next(iter(self.albums_by([identity])), None)
 
-    def albums_by(self, identities: Iterable[str]) -> list[Album]:
-        """Albums by their ids, in that order; unknown ones are left out."""
-        return shown.albums(self._heard, self._numbered("album", "al", identities))
+    def albums_by(
+        self, identities: Iterable[str], count: int | None = None, offset: int = 0
+    ) -> list[Album]:
+        """Albums by their ids, in that order, or so many after so many; unknown ones are left
+        out."""
+        last = None if count is None else offset + count
+        numbers = self._numbered("album", "al", identities)[offset:last]
+        return shown.albums(self._heard, numbers)
 
     def artist(self, identity: str) -> Artist | None:
         """An artist by id."""
@@ -307,7 +318,8 @@ class View:
     def _search(self, kind: str, text: str, span: Span) -> list[int]:
         if not text.strip(NO_TEXT + " "):
             return _page(self._heard.order(kind), *span)
-        question = texts.asked(text, everybody=self._heard.signed_in)
+        heard = self._heard
+        question = texts.asked(text, everybody=heard.signed_in, source=heard.source)
         if question is None:
             return []
         count, offset = max(span[0], 0), max(span[1], 0)

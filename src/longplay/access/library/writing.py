@@ -143,22 +143,38 @@ _LISTS = {
 
 
 def _lists(connection: Connection) -> list[tuple[str, np.ndarray[tuple[int], np.dtype[np.int32]]]]:
-    """Every list by its name; those of genres are called `track/genre/NAME`."""
+    """Every list by its name; those of genres are called `track/genre/NAME`, those of sources
+    `track/of/FOLDER`, and so on."""
     found = [
         (name, _column(connection.sql(f"SELECT * FROM ({query})").to_arrow_table()))
         for name, query in _LISTS.items()
     ]
-    table = connection.sql(
-        "SELECT genre, n FROM track_genres JOIN track_rows USING (track) ORDER BY genre, n"
-    ).to_arrow_table()
-    if table.num_rows:
-        genres = table["genre"].combine_chunks().dictionary_encode()
-        codes = genres.indices.to_numpy()
-        bounds = np.flatnonzero(np.diff(codes)) + 1
-        names = genres.dictionary.to_pylist()
-        numbers = np.split(table["n"].to_numpy().astype("<i4"), bounds)
-        found += [(f"track/genre/{name}", part) for name, part in zip(names, numbers, strict=True)]
+    for prefix, query in _PARTED.items():
+        found += _parted(prefix, connection.sql(query).to_arrow_table())
     return found
+
+
+_PARTED = {
+    "track/genre": "SELECT genre, n FROM track_genres JOIN track_rows USING (track)"
+    " ORDER BY genre, n",
+    "track/of": "SELECT source, n FROM track_sources ORDER BY source, n",
+    "artist/of": "SELECT source, n FROM artist_sources ORDER BY source, n",
+    "artist/of/roles": "SELECT source, roles::INTEGER FROM artist_sources ORDER BY source, n",
+    "artist/of/open": "SELECT source, open_roles::INTEGER FROM artist_sources ORDER BY source, n",
+}
+"""Lists in parts, one for each genre or source, whose rows stand together."""
+
+
+def _parted(
+    prefix: str, table: pa.Table
+) -> list[tuple[str, np.ndarray[tuple[int], np.dtype[np.int32]]]]:
+    if not table.num_rows:
+        return []
+    parts = table[0].combine_chunks().dictionary_encode()
+    bounds = np.flatnonzero(np.diff(parts.indices.to_numpy())) + 1
+    numbers = np.split(table[1].to_numpy().astype("<i4"), bounds)
+    names = parts.dictionary.to_pylist()
+    return [(f"{prefix}/{name}", part) for name, part in zip(names, numbers, strict=True)]
 
 
 def _column(table: pa.Table) -> np.ndarray[tuple[int], np.dtype[np.int32]]:
@@ -166,10 +182,12 @@ def _column(table: pa.Table) -> np.ndarray[tuple[int], np.dtype[np.int32]]:
 
 
 _SEARCHED = {
-    "track": "SELECT title AS name, concat_ws(' ', everybody, album_artist, album_title) AS others,"
-    " access = 0 AS open FROM track_rows",
-    "album": "SELECT title AS name, artist AS others, open_tracks > 0 AS open FROM album_rows",
-    "artist": "SELECT name, '' AS others, open_tracks > 0 AS open FROM artist_rows",
+    "track": "SELECT n, title AS name, concat_ws(' ', everybody, album_artist, album_title)"
+    " AS others, access = 0 AS open, popularity, listens AS weight FROM track_rows",
+    "album": "SELECT n, title AS name, artist AS others, open_tracks > 0 AS open, popularity,"
+    " tracks AS weight FROM album_rows",
+    "artist": "SELECT n, name, '' AS others, open_tracks > 0 AS open, popularity, tracks AS weight"
+    " FROM artist_rows",
 }
 
 
@@ -177,16 +195,19 @@ def _index(connection: Connection, file: sqlite3.Connection, path: Path, kind: s
     """Fill the full-text index of a kind, the most popular first."""
     scratch = path.with_name(f"{path.name}-texts")
     scratch.unlink(missing_ok=True)
-    order = "popularity DESC NULLS LAST, " + (
-        "listens DESC NULLS LAST, n" if kind == "track" else "tracks DESC, n"
-    )
-    reader = connection.sql(f"{_SEARCHED[kind]} ORDER BY {order}").to_arrow_reader(BATCH)
+    reader = connection.sql(
+        f"SELECT name, others, open, sources FROM ({_SEARCHED[kind]}) JOIN (SELECT n,"
+        f" list(source ORDER BY source) AS sources FROM {kind}_sources GROUP BY n) USING (n)"
+        " ORDER BY popularity DESC NULLS LAST, weight DESC NULLS LAST, n"
+    ).to_arrow_reader(BATCH)
     first = 1
 
     def batches() -> pa.RecordBatchReader:
         nonlocal first
         for batch in reader:
-            words = texts.texts(batch["name"], batch["others"], batch["open"])
+            words = texts.texts(
+                *(batch[column] for column in ("name", "others", "open", "sources"))
+            )
             rows = pa.array(np.arange(first, first + len(words)))
             first += len(words)
             yield pa.record_batch({"place": rows, "words": words})

@@ -33,12 +33,12 @@ _HERE = "\0here"
 """What stands where the letters come when the answer around them is written."""
 
 
-def indexed(call: Call, listing: Listing) -> Response:
-    """`getArtists` or `getIndexes` for the listener."""
+def indexed(call: Call, view: View, listing: Listing) -> Response:
+    """`getArtists` or `getIndexes` for the listener, of a view or of a part of it."""
     form = call.asked.format
     written = "xml" if form == "xml" else "json"
-    stored = call.view.cached(
-        f"subsonic-{listing}-{written}", lambda view: _write(view, listing, written)
+    stored = view.cached(
+        f"subsonic-{listing}-{written}", lambda some: _write(some, listing, written)
     )
     body = _with_marks(stored, _insertions(call.marks, listing, written))
     if form == "jsonp":

@@ -26,9 +26,8 @@ def get_music_folders(call: Call) -> Tree:
 
 
 def get_artists(call: Call) -> Tree | Response:
-    """All album artists under their letters, of whatever source: a source has folders, and what is
-    browsed by its tags is of all."""
-    return indexed(call, "artists")
+    """All album artists under their letters, or those of one source."""
+    return indexed(call, things.confined(call), "artists")
 
 
 def get_indexes(call: Call) -> Tree | Response:
@@ -40,7 +39,7 @@ def get_indexes(call: Call) -> Tree | Response:
         return {"indexes": {"lastModified": modified, "ignoredArticles": ARTICLES}}
     source = things.chosen_folder(call)
     if source is None:
-        return indexed(call, "indexes")
+        return indexed(call, call.view, "indexes")
     return {"indexes": _indexes_of(call, source, modified)}
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from longplay.access.library.things import Album, Order
+from longplay.access.library.view import View
 from longplay.access.subsonic import shapes, things
 from longplay.access.subsonic.calls import Call, Handler
 from longplay.access.subsonic.failures import malformed
@@ -29,20 +30,20 @@ LATEST_YEAR = 9_999
 
 
 def _albums(call: Call) -> list[Album]:
-    kind = call.asked.text("type")
+    kind, view = call.asked.text("type"), things.confined(call)
     size, offset = call.asked.count("size", 10), call.asked.whole("offset", 0)
     if kind in ORDERS:
-        return call.view.albums(ORDERS[kind], size, offset)
+        return view.albums(ORDERS[kind], size, offset)
     if kind == "byYear":
         first, last = _year(call, "fromYear"), _year(call, "toYear")
         order: Order = "byYear" if first <= last else "byYearDescending"
         low, high = min(first, last), max(first, last)
-        return call.view.albums(order, size, offset, from_year=low, to_year=high)
+        return view.albums(order, size, offset, from_year=low, to_year=high)
     if kind == "byGenre":
         genre = call.asked.text("genre")
-        return call.view.albums("alphabeticalByName", size, offset, genre=genre)
+        return view.albums("alphabeticalByName", size, offset, genre=genre)
     if kind in _OWN:
-        return call.view.albums_by(_OWN[kind](call)[offset : offset + size])
+        return view.albums_by(_OWN[kind](call.marks, view), size, offset)
     raise malformed("type", "is no kind of list")
 
 
@@ -50,30 +51,30 @@ def _year(call: Call, name: str) -> int:
     return min(call.asked.whole(name), LATEST_YEAR)
 
 
-def _highest(call: Call) -> list[str]:
-    ratings = {key: stars for key, stars in call.marks.ratings.items() if things.kind(key) == "al"}
+def _highest(marks: Marks, _: View) -> list[str]:
+    ratings = {key: stars for key, stars in marks.ratings.items() if things.kind(key) == "al"}
     return sorted(ratings, key=lambda key: (-ratings[key], key))
 
 
-def _starred(call: Call) -> list[str]:
-    return _by_star(call.marks, "al")
+def _starred(marks: Marks, _: View) -> list[str]:
+    return _by_star(marks, "al")
 
 
-def _frequent(call: Call) -> list[str]:
+def _frequent(marks: Marks, view: View) -> list[str]:
     often: dict[str, int] = {}
-    plays = call.marks.plays
-    for track in call.view.tracks(sorted(plays, key=lambda key: -plays[key][0])[:MOST_PLAYED]):
+    plays = marks.plays
+    for track in view.tracks(sorted(plays, key=lambda key: -plays[key][0]), MOST_PLAYED):
         often[track.album_id] = often.get(track.album_id, 0) + plays[track.id][0]
     return sorted(often, key=lambda key: (-often[key], key))
 
 
-def _recent(call: Call) -> list[str]:
-    plays = call.marks.plays
-    latest = sorted(plays, key=lambda key: plays[key][1], reverse=True)[:MOST_PLAYED]
-    return list(dict.fromkeys(track.album_id for track in call.view.tracks(latest)))
+def _recent(marks: Marks, view: View) -> list[str]:
+    plays = marks.plays
+    latest = sorted(plays, key=lambda key: plays[key][1], reverse=True)
+    return list(dict.fromkeys(track.album_id for track in view.tracks(latest, MOST_PLAYED)))
 
 
-_OWN: dict[str, Callable[[Call], list[str]]] = {
+_OWN: dict[str, Callable[[Marks, View], list[str]]] = {
     "highest": _highest,
     "starred": _starred,
     "frequent": _frequent,
@@ -100,7 +101,7 @@ def get_album_list2(call: Call) -> Tree:
 
 def get_random_songs(call: Call) -> Tree:
     """Songs by chance."""
-    found = call.view.random(
+    found = things.confined(call).random(
         call.asked.count("size", 10),
         call.asked.text_or_none("genre") or None,
         call.asked.whole_or_none("fromYear"),
@@ -111,7 +112,7 @@ def get_random_songs(call: Call) -> Tree:
 
 def get_songs_by_genre(call: Call) -> Tree:
     """Songs of a genre."""
-    found = call.view.tracks_by_genre(
+    found = things.confined(call).tracks_by_genre(
         call.asked.text("genre"), call.asked.count("count", 10), call.asked.whole("offset", 0)
     )
     return {"songsByGenre": {"song": [shapes.song(one, call.marks) for one in found]}}
@@ -120,7 +121,7 @@ def get_songs_by_genre(call: Call) -> Tree:
 def _stars(call: Call, by_tags: bool) -> Shape:
     artist = shapes.artist if by_tags else shapes.artist_folder
     album = shapes.album if by_tags else shapes.album_folder
-    marks, view = call.marks, call.view
+    marks, view = call.marks, things.confined(call)
     artists = view.artists_by(_by_star(marks, "ar"))
     albums = view.albums_by(_by_star(marks, "al"))
     songs = view.tracks(_by_star(marks, "tr"))

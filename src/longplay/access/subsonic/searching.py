@@ -6,7 +6,7 @@ https://opensubsonic.netlify.app/categories/searching
 from __future__ import annotations
 
 from longplay.access.library.things import Found
-from longplay.access.subsonic import shapes
+from longplay.access.subsonic import shapes, things
 from longplay.access.subsonic.calls import Call, Handler
 from longplay.access.subsonic.rendering import Tree
 
@@ -34,7 +34,7 @@ def _found(call: Call) -> Found:
         for what in ("artist", "album", "song")
     ]
     text = asked.text("query").strip()
-    return call.view.search("" if text == '""' else text, *spans)
+    return things.confined(call).search("" if text == '""' else text, *spans)
 
 
 def search2(call: Call) -> Tree:

@@ -95,3 +95,10 @@ def chosen_folder(call: Call) -> Folder | None:
     if not re.fullmatch(r"[0-9]{1,16}|fo-.{1,120}", asked):
         raise malformed("musicFolderId", "is not the number of a music folder")
     raise not_found("the music folder")
+
+
+def confined(call: Call) -> View:
+    """What the listener may hear of the source that a call is confined to; of all, where it is to
+    none. Raises CallError for one that does not exist."""
+    folder = chosen_folder(call)
+    return call.view if folder is None else call.view.within(folder.id)
