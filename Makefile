@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 TESTS ?= tests
 DEMO ?= demo-archive
 
-.PHONY: demo test test-long lint schemas bench node-clients system-packages clean
+.PHONY: demo test test-long lint schemas bench node-clients crowdsec system-packages clean
 
 $(VENV)/.ready: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
@@ -24,6 +24,12 @@ node-clients: $(VENV)/node/.ready
 $(VENV)/node/.ready: $(VENV)/.ready
 	-npm install --silent --prefix $(VENV)/node subsonic-api@3.3.1 && touch $@
 
+# Debian's CrowdSec, unpacked and not installed: that would register this machine at its makers'.
+crowdsec: $(VENV)/crowdsec/.ready
+$(VENV)/crowdsec/.ready: $(VENV)/.ready
+	-mkdir -p $(VENV)/crowdsec && cd $(VENV)/crowdsec && apt-get download -q crowdsec \
+		&& dpkg -x crowdsec_*.deb . && rm crowdsec_*.deb && touch .ready
+
 demo: $(VENV)/.ready
 	$(BIN)/longplay demo $(DEMO)
 
@@ -38,7 +44,7 @@ lint: $(VENV)/.ready
 test: lint schemas
 	$(BIN)/pytest -m "not long" -n 2 $(TESTS)
 
-test-long: $(VENV)/.ready node-clients
+test-long: $(VENV)/.ready node-clients crowdsec
 	$(BIN)/pytest -m long $(TESTS)
 
 bench: $(VENV)/.ready
@@ -49,7 +55,7 @@ bench: $(VENV)/.ready
 system-packages:
 	apt-get update -q
 	DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends \
-		aria2 b3sum chromium dbus-x11 ffmpeg flac libchromaprint-tools memcached minisign mktorrent nginx-light postgresql \
+		aria2 b3sum chromium dbus-x11 fail2ban ffmpeg flac libchromaprint-tools memcached minisign mktorrent nginx-light postgresql \
 		qbittorrent-nox strace strawberry swift swift-account swift-container swift-object swift-proxy \
 		wrk xauth xdotool xvfb $$(command -v npm >/dev/null || echo nodejs npm)
 

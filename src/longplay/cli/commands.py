@@ -14,6 +14,7 @@ from longplay.cli import (
     catalogue,
     claim,
     curate,
+    decisions,
     export,
     guard,
     guarding,
@@ -54,7 +55,7 @@ app.add_typer(account.app, name="account")
 app.add_typer(identify.app, name="fingerprint")
 app.add_typer(packages.app, name="export")
 app.add_typer(guard.app, name="guard")
-for name, action in guarding.COMMANDS.items():
+for name, action in (decisions.COMMANDS | guarding.COMMANDS).items():
     guard.app.command(name)(action)
 for command in (
     *keep.COMMANDS,

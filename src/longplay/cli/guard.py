@@ -50,18 +50,12 @@ def scan(
     """Judge every account of an access log: honest, to be watched, or a scraper, and why."""
     from longplay.files import write_durably
     from longplay.guard.baseline import Baseline, drift, load, save_text
-    from longplay.guard.reading.mapping import wanted
+    from longplay.guard.reading.mapping import wishes_of
     from longplay.guard.scan import Options
     from longplay.guard.scan import scan as scan_logs
 
-    files = [Path(one) for one in field or [] if "=" not in one]
-    pairs = [one for one in field or [] if "=" in one]
-    wishes: dict[str, str] = {}
-    for file in files:
-        wishes |= wanted(file, [])
-    wishes |= wanted(None, pairs)
     known = load(baseline) if baseline else Baseline()
-    options = Options(wishes, known, frozenset(trust or ()), everyone)
+    options = Options(wishes_of(field or []), known, frozenset(trust or ()), everyone)
     with output.progress("scanning") as update:
         found = scan_logs(logs, options, update)
     if learned:

@@ -2,24 +2,29 @@
 
 from __future__ import annotations
 
+import ipaddress
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from typing import TYPE_CHECKING, Annotated, Any
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from longplay.cli import output
-from longplay.cli.options import ArchiveOption, JsonOption, opened
+from longplay.cli.options import ArchiveOption, opened
 from longplay.errors import AccessError, UsageError
 
 if TYPE_CHECKING:
     from longplay.access.people.store import People
     from longplay.archive import Archive
-    from longplay.guard.record import Act, Decision
+    from longplay.guard.record import Act, Decision, Record
 
 PAUSE_SECONDS = 0.25
 """Between two looks at a log that does not grow: decisions must be there within a second."""
+
+MOST_DIGITS = 18
+"""Of an account's number."""
 
 OPERATOR = "operator"
 """Who decides on the command line."""
@@ -43,16 +48,29 @@ def _opened(archive: ArchiveOption) -> Iterator[tuple[Archive, People]]:
 
 
 def run(
+    logs: Annotated[
+        list[Path] | None,
+        typer.Argument(metavar="LOG…", help="Growing access logs of another service."),
+    ] = None,
+    field: Annotated[
+        list[str] | None,
+        typer.Option("--map", metavar="FIELD=NAME|FILE", help="What these logs call a field."),
+    ] = None,
     once: Annotated[
         bool, typer.Option("--once", help="Judge what is in the log now, and stop.")
     ] = False,
     archive: ArchiveOption = None,
 ) -> None:
-    """Watch what `longplay serve` writes down, and decide by the settings, until stopped."""
+    """Watch what `longplay serve`, or another service, writes down, and decide by the settings."""
     from longplay.guard import running
+    from longplay.guard.reading.mapping import wishes_of
 
     still = threading.Event()
-    with opened(archive) as it, running.opened(it.folder, it.settings.guard, it.ledger) as guard:
+    others = running.Others(logs or (), wishes_of(field or []))
+    with (
+        opened(archive) as it,
+        running.opened(it.folder, it.settings.guard, it.ledger, others) as guard,
+    ):
         output.line(f"watching {it.folder}: scrapers are met with {it.settings.guard.act!r}")
         running.run(guard, lambda: once or still.wait(PAUSE_SECONDS), _tell)
         counts = guard.watching.counts
@@ -64,86 +82,36 @@ def _tell(made: Decision) -> None:
     output.line(f"{made.act.value} {made.who} ({made.verdict}, {made.probability:.3f}){why}")
 
 
-def decisions(archive: ArchiveOption = None, as_json: JsonOption = False) -> None:
-    """List what is decided about whom, who is excluded, and appeals."""
-    from longplay.guard import policy, record
-
-    with _opened(archive) as (it, people):
-        now = record.load(record.path_of(it.folder))
-        names = _names(people)
-        appeals = policy.appeals(it.folder)
-    rows = sorted(now.decisions.values(), key=lambda one: (one.since, one.who), reverse=True)
-    if as_json:
-        output.document(
-            {
-                "decisions": [_document(one, names) for one in rows],
-                "excluded": [
-                    {"who": who, "name": names.get(who), "why": one.why, "since": one.since}
-                    for who, one in sorted(now.excluded.items())
-                ],
-                "appeals": [
-                    {"who": one.who, "name": names.get(one.who), "time": one.time,
-                     "words": one.words, "answer": one.answer or None}
-                    for one in appeals
-                ],
-            }
-        )  # fmt: skip
-        return
-    shown = [
-        (names.get(one.who, one.who), one.act.value, one.verdict, f"{one.probability:.3f}",
-         one.tracks, one.group, one.by, one.since[:16])
-        for one in rows
-    ]  # fmt: skip
-    head = ("who", "act", "verdict", "probability", "tracks", "group", "by", "since")
-    output.table(head, shown)
-    for one in rows:
-        for reason in one.reasons:
-            output.line(f"{names.get(one.who, one.who)}: {reason}")
-    for who, left in sorted(now.excluded.items()):
-        output.line(f"{names.get(who, who)} is excluded: {left.why}")
-    for text in appeals:
-        output.line(f"{names.get(text.who, text.who)} appeals: {text.words}")
-
-
-def _document(one: Decision, names: dict[str, str]) -> dict[str, Any]:
-    from dataclasses import asdict
-
-    return asdict(one) | {"act": one.act.value, "name": names.get(one.who)}
-
-
-def _names(people: People) -> dict[str, str]:
-    from longplay.access.people import accounts
-
-    return {f"account:{one.id}": one.name for one in accounts.list_all(people)}
-
-
 def _whom(it: Archive, people: People, names: list[str] | None, group: int | None) -> list[str]:
     """Whom the arguments mean. Raises UsageError, AccessError."""
     from longplay.guard import policy, record
 
+    now = record.load(record.path_of(it.folder))
     if group is not None:
-        return policy.members(record.load(record.path_of(it.folder)), group)
+        return policy.members(now, group)
     if not names:
         raise UsageError("nobody is named", hint="name accounts, or a group with --group")
-    return [_one(people, name) for name in names]
+    return [_one(people, name, now) for name in names]
 
 
-def _one(people: People, name: str) -> str:
-    import ipaddress
-
+def _one(people: People, name: str, now: Record) -> str:
+    """Whom a name means: an address, an account here, or one of another service that is watched,
+    which is told by `account:` before it unless something is decided about it."""
     from longplay.access.people import accounts
 
-    try:
-        return f"address:{ipaddress.ip_address(name)}"
-    except ValueError:
-        pass
+    bare = name.removeprefix("account:")
+    with suppress(ValueError):
+        return f"address:{ipaddress.ip_address(bare)}"
+    who = f"account:{bare}"
+    number = bare.isascii() and bare.isdigit()
     try:
         return f"account:{accounts.find(people, name).id}"
     except AccessError:
-        number = name.removeprefix("account:")
-        if not (number.isascii() and number.isdigit()) or len(number) > 18:
-            raise
-        return f"account:{accounts.by_id(people, int(number)).id}"
+        if number and len(bare) <= MOST_DIGITS and who not in now.decisions:
+            return f"account:{accounts.by_id(people, int(bare)).id}"
+        if who in now.decisions or who in now.excluded or (bare != name and not number):
+            return who
+        raise
 
 
 def _act(
@@ -236,6 +204,6 @@ def include(names: NamesArgument = None, archive: ArchiveOption = None) -> None:
 
 
 COMMANDS: dict[str, Callable[..., None]] = {
-    "run": run, "decisions": decisions, "slow": slow, "cap": cap, "hold": hold,
+    "run": run, "slow": slow, "cap": cap, "hold": hold,
     "disable": disable, "release": release, "exclude": exclude, "include": include,
 }  # fmt: skip

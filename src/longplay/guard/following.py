@@ -21,6 +21,9 @@ BLOCK = 4 * LONGEST_LINE
 HEAD = 256
 """Bytes at a log's beginning by which it is known again."""
 
+HEAD_BYTES = 64 * 1024
+"""Bytes at a log's beginning by which its format is told."""
+
 OLDEST = 1000
 """Older logs that are looked for."""
 
@@ -72,6 +75,14 @@ class Follower:
         rest = self._rest(files[at])
         self._begin(files[at + 1])
         return rest or self.read()
+
+    def beginning(self) -> list[bytes]:
+        """The first whole lines of the log, or of the one before it while it has none."""
+        for file in reversed(self._files()):
+            lines = _part(file, 0, HEAD_BYTES).split(b"\n")[:-1]
+            if any(line.strip() for line in lines):
+                return lines
+        return []
 
     def _files(self) -> list[Path]:
         """The log and those that it was before, the oldest first."""

@@ -2,14 +2,17 @@
 process, the operator's commands and the operator's page write by turns. docs/formats/guard.md
 
 Whoever changes it holds a lock, replaces it by a whole new file, and then enters the change into
-the ledger's log. What a killed process did not enter yet stands in the file, and the next one who
-writes enters it: each change has a number, and no number is entered twice.
+the ledger's log and at the end of the stream (`stream`). What a killed process did not enter yet
+stands in the file, and the next one who writes enters it: each change has a number, and no number
+is entered twice.
 """
 
 from __future__ import annotations
 
 import hashlib
+import ipaddress
 import json
+import secrets
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
@@ -22,6 +25,7 @@ import sqlalchemy as sa
 from longplay import clock
 from longplay.errors import ArchiveError
 from longplay.files import secret, turns, write_durably
+from longplay.guard import stream
 from longplay.ledger import log
 from longplay.ledger.database import Ledger
 from longplay.ledger.tables import log as log_table
@@ -74,9 +78,9 @@ class Decision:
 
     @property
     def account(self) -> int | None:
-        """The number of the account, if it is one."""
+        """The number of the account, if it is one of this archive."""
         kind, _, name = self.who.partition(":")
-        return int(name) if kind == "account" else None
+        return int(name) if kind == "account" and name.isascii() and name.isdigit() else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,13 +95,15 @@ class Excluded:
 @dataclass(slots=True)
 class Record:
     """All that stands. `cleared` has, for whom a person released, the change by which he did;
-    `unlogged` are changes that the ledger's log does not have yet."""
+    `unlogged` are changes that the ledger's log does not have yet. `began` is drawn by chance when
+    a record begins, so that a change's number and it are never given twice."""
 
     changes: int = 0
     decisions: dict[str, Decision] = field(default_factory=dict)
     excluded: dict[str, Excluded] = field(default_factory=dict)
     cleared: dict[str, int] = field(default_factory=dict)
     unlogged: list[dict[str, Any]] = field(default_factory=list)
+    began: str = field(default_factory=lambda: secrets.token_hex(8))
 
     def decide(self, made: Decision) -> None:
         """Put a decision in the place of what was decided before."""
@@ -182,9 +188,11 @@ def parse(data: bytes) -> Record:
             **row | {"who": who, "act": Act(row["act"]), "reasons": tuple(row["reasons"])}
         )
     excluded = {who: Excluded(**row) for who, row in found["excluded"].items()}
-    return Record(
+    record = Record(
         int(found["changes"]), decisions, excluded, dict(found["cleared"]), list(found["unlogged"])
     )
+    record.began = str(found.get("began", record.began))  # records of old have none
+    return record
 
 
 def _text(record: Record) -> bytes:
@@ -193,6 +201,7 @@ def _text(record: Record) -> bytes:
         del row["who"]
     document = {
         "version": VERSION,
+        "began": record.began,
         "changes": record.changes,
         "decisions": decisions,
         "excluded": {who: asdict(one) for who, one in record.excluded.items()},
@@ -205,7 +214,7 @@ def _text(record: Record) -> bytes:
 @contextmanager
 def changing(folder: Path, ledger: Ledger) -> Iterator[Record]:
     """Change what is decided in the archive at `folder`; others wait. What changed is in the file,
-    and in the ledger's log, when the block ends. Raises ArchiveError, LedgerError."""
+    in the ledger's log and in the stream, when the block ends. Raises ArchiveError, LedgerError."""
     path = path_of(folder)
     with turns(path.with_name(LOCK)):
         record = load(path)
@@ -215,6 +224,7 @@ def changing(folder: Path, ledger: Ledger) -> Iterator[Record]:
             write_durably(path, _text(record))
         if record.unlogged:
             _enter(folder, ledger, record.unlogged)
+            stream.append(path.parent, record.began, record.unlogged)
             record.unlogged = []
             write_durably(path, _text(record))
 
@@ -253,6 +263,9 @@ def pseudonyms(folder: Path) -> Callable[[str], str]:
 
 
 def who_of(name: str) -> str:
-    """Whom a name in an access log of `longplay serve` means: accounts stand there by number,
-    others by their address."""
-    return f"account:{name}" if name.isascii() and name.isdigit() else f"address:{name}"
+    """Whom a name in an access log means: where nobody is named, the address stands there."""
+    try:
+        ipaddress.ip_address(name)
+    except ValueError:
+        return f"account:{name}"
+    return f"address:{name}"

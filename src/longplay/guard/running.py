@@ -9,9 +9,9 @@ only to something graver.
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from pathlib import Path
 
@@ -21,6 +21,8 @@ from longplay.guard import record
 from longplay.guard.baseline import Baseline
 from longplay.guard.baseline import load as load_baseline
 from longplay.guard.following import Follower
+from longplay.guard.reading.mapping import Mapping, recognise
+from longplay.guard.reading.reader import HEAD_LINES
 from longplay.guard.record import GUARD, SEVERITY, Act, Decision, Record
 from longplay.guard.verdict import Judged, Verdict
 from longplay.guard.watching import Watching
@@ -56,18 +58,31 @@ class Step:
     decided: tuple[Decision, ...]
 
 
-class Guard:
-    """The guard of one archive."""
+@dataclass(frozen=True, slots=True)
+class Others:
+    """Logs of another service, and what they call our fields (`reading.mapping`)."""
 
-    def __init__(self, folder: Path, settings: Guarding, ledger: Ledger) -> None:
+    logs: Sequence[Path] = ()
+    wishes: dict[str, str] = field(default_factory=dict)
+
+
+class Guard:
+    """The guard of one archive, and of a service whose logs it follows."""
+
+    def __init__(
+        self, folder: Path, settings: Guarding, ledger: Ledger, others: Others | None = None
+    ) -> None:
         self._folder = folder
         self._settings = settings
         self._ledger = ledger
         self._state_path = folder / record.FOLDER / STATE
         known = load_baseline(Path(settings.baseline)) if settings.baseline else Baseline()
         self.watching: Watching = load_state(self._state_path, known, settings.accounts)
+        self._others = others or Others()
+        self._foreign = {Path(log).absolute() for log in self._others.logs}
+        self._mappings: dict[Path, Mapping] = {}
         self.followers = []
-        for log in (folder / LOG, *map(Path, settings.logs)):
+        for log in (folder / LOG, *map(Path, settings.logs), *sorted(self._foreign)):
             one = Follower(folder / log)
             one.place = self.watching.places.get(str(one.path), one.place)
             self.followers.append(one)
@@ -84,7 +99,7 @@ class Guard:
                 block = follower.read()
                 if not block:
                     break
-                events += self.watching.take(block, now)
+                events += self.watching.take(block, now, self._mapping(follower))
         grouped = self._due("_grouped", GROUP_SECONDS)
         if grouped:
             self._group(standing)
@@ -94,6 +109,20 @@ class Guard:
         if self._due("_saved", SAVE_SECONDS):
             self.save()
         return Step(events, decided)
+
+    def _mapping(self, follower: Follower) -> Mapping | None:
+        """How a log of another service is read; None: as `longplay serve` writes. Raises
+        InputError where that cannot be told."""
+        path = follower.path
+        if path not in self._foreign:
+            return None
+        found = self._mappings.get(path)
+        if found is None:
+            head = follower.beginning()[:HEAD_LINES]
+            found = recognise(head, self._others.wishes, str(path))
+            if head:
+                self._mappings[path] = found
+        return found
 
     def conclude(self) -> tuple[Decision, ...]:
         """Look for groups now, when no more is to be read."""
@@ -209,11 +238,15 @@ class Guard:
 
 
 @contextmanager
-def opened(folder: Path, settings: Guarding, ledger: Ledger) -> Iterator[Guard]:
+def opened(
+    folder: Path, settings: Guarding, ledger: Ledger, others: Others | None = None
+) -> Iterator[Guard]:
     """The only guard of an archive; what it remembers is saved when the block ends. Raises
     LockedError, ArchiveError, InputError."""
     with writer_lock(folder / record.FOLDER / LOCK, "guard's state"):
-        guard = Guard(folder, settings, ledger)
+        with record.changing(folder, ledger):
+            pass  # enters what a killed process did not
+        guard = Guard(folder, settings, ledger, others)
         try:
             yield guard
         finally:

@@ -8,10 +8,11 @@ stand for the account's present from then on.
 
 from __future__ import annotations
 
+import hashlib
 import io
 import json
 import secrets
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -40,6 +41,9 @@ CANDIDATES = 20_000
 
 KEEP_SHARE = 0.75
 """What is kept of the accounts when there are more than may be remembered."""
+
+LONGEST_NAME = 200
+"""Characters of an account's name that are kept: names come from strangers."""
 
 ARRAYS = Accounts.__slots__
 
@@ -76,17 +80,17 @@ class Watching:
         seen = np.zeros(SEEN_ACCOUNTS, np.uint64)
         self._plan = Plan(Mapping(Format.JSON, FIELDS), np.uint64(self.key), seen)
 
-    def take(self, block: bytes, now: int) -> int:
-        """Judge by some lines; `now` is the present in seconds since 1970. Answers how many events
-        they were."""
-        read = parse(block, self._plan)
+    def take(self, block: bytes, now: int, mapping: Mapping | None = None) -> int:
+        """Judge by some lines; `now` is the present in seconds since 1970, `mapping` how a log is
+        read that is not written by `longplay serve`. Answers how many events they were."""
+        read = parse(block, replace(self._plan, mapping=mapping) if mapping else self._plan)
         events: Events = read.events[read.events["time"] <= now + AHEAD_SECONDS]
         self.counts.events += len(events)
         self.counts.no_event += read.no_event
         self.counts.bad_encoding += read.bad_encoding
         self.counts.ahead += len(read.events) - len(events)
         for account, name in read.names.items():
-            self.names[account] = name.decode("utf-8", "replace")
+            self.names[account] = _short(name)
         if len(events):
             take(self.accounts, events, None, self.baseline.vector())
             if len(self.accounts) > self.most:
@@ -170,6 +174,14 @@ class Watching:
         out = io.BytesIO()
         np.savez(out, **arrays)
         write_durably(path, out.getvalue())
+
+
+def _short(name: bytes) -> str:
+    """A name as it is kept. Of a long one a hash tells it from others that begin alike."""
+    text = name.decode("utf-8", "replace")
+    if len(text) <= LONGEST_NAME:
+        return text
+    return f"{text[:LONGEST_NAME]}…{hashlib.blake2b(name, digest_size=8).hexdigest()}"
 
 
 def load(path: Path, baseline: Baseline, most: int) -> Watching:

@@ -106,6 +106,19 @@ def wanted(file: Path | None, options: Iterable[str]) -> dict[str, str]:
     return found
 
 
+def wishes_of(options: Iterable[str]) -> dict[str, str]:
+    """The user's map, from arguments that are `field=name` or name a TOML file; the former count
+    more. Raises InputError, UsageError."""
+    found: dict[str, str] = {}
+    pairs = []
+    for option in options:
+        if "=" in option:
+            pairs.append(option)
+        else:
+            found |= wanted(Path(option), [])
+    return found | wanted(None, pairs)
+
+
 def _from_file(file: Path) -> dict[str, str]:
     try:
         table = tomllib.loads(file.read_text("utf-8"))
