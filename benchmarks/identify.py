@@ -33,11 +33,12 @@ import scipy.signal
 from numpy.typing import NDArray
 
 from benchmarks.data import DATA
+from longplay.audio import landmarks
 from longplay.audio.decode import decode, decoder_name
 from longplay.audio.fingerprint import fingerprint
+from longplay.audio.landmarks import sparse
 from longplay.audio.resample import FINGERPRINT_RATE as RATE
-from longplay.identify import landmarks, matching, shard
-from longplay.identify.listening import sparse
+from longplay.identify import hashing, matching, shard
 from longplay.identify.shard import Printed, Shard
 from longplay.model import ObjectKey
 from longplay.settings import Limits
@@ -325,7 +326,7 @@ def histograms(prints: dict[str, Printed], one: Shard) -> tuple[list[float], lis
         return [round(float(counts[:n].sum() / counts.sum()), 4) for n in (1, 10, 100, 1000, 10000)]
 
     real = [
-        landmarks.triples(each.frame, each.bin, landmarks.FAN_INDEXED, landmarks.FIRSTS_INDEXED)[0]
+        hashing.triples(each.frame, each.bin, hashing.FAN_INDEXED, hashing.FIRSTS_INDEXED)[0]
         for each in prints.values()
     ]
     return shares(np.concatenate(real)), shares(one.all_postings() >> one.place_bits)

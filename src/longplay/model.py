@@ -144,7 +144,8 @@ class Loudness:
 @dataclass(frozen=True, slots=True)
 class AudioDescription:
     """Everything measured about one audio file. `fingerprint` is the raw Chromaprint sequence as
-    little-endian 32-bit words, empty where the sound is too short to have one."""
+    little-endian 32-bit words, empty where the sound is too short to have one; `landmarks` are
+    those that the index of fingerprints has, as `audio.landmarks.kept` writes them."""
 
     stream: StreamFacts
     decoded: DecodeFacts
@@ -152,6 +153,8 @@ class AudioDescription:
     loudness: Loudness
     fingerprint: bytes
     decoder: str
+    landmarks: bytes
+    landmark_method: str
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,9 +7,9 @@ import hashlib
 import numpy as np
 from numpy.typing import NDArray
 
+from longplay.audio import landmarks
+from longplay.audio.landmarks import sparse
 from longplay.audio.resample import FINGERPRINT_RATE
-from longplay.identify import landmarks
-from longplay.identify.listening import sparse
 from longplay.identify.shard import Printed
 from longplay.model import ObjectKey
 

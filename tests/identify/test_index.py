@@ -9,10 +9,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from longplay.audio.landmarks import marked
 from longplay.errors import StoreError
-from longplay.identify import index, landmarks, shard
+from longplay.identify import hashing, index, shard
+from longplay.identify.hashing import FAN_INDEXED, FIRSTS_INDEXED
 from longplay.identify.index import Manifest
-from longplay.identify.landmarks import FAN_INDEXED, FIRSTS_INDEXED
 from longplay.identify.shard import Printed, Shard
 from longplay.model import ObjectKey
 from tests.identify.made import key, printed
@@ -49,9 +50,9 @@ def held(folder: Path, manifest: Manifest) -> dict[ObjectKey, tuple[list, list]]
 def expected(numbers: Iterable[int]) -> dict[ObjectKey, tuple[list, list]]:
     found = {}
     for made in map(small, numbers):
-        hashes, times = landmarks.triples(made.frame, made.bin, FAN_INDEXED, FIRSTS_INDEXED)
+        hashes, times = hashing.triples(made.frame, made.bin, FAN_INDEXED, FIRSTS_INDEXED)
         entries = sorted(zip(hashes.tolist(), (times // shard.UNIT).tolist(), strict=True))
-        found[made.key] = (entries, shard.marked(made.frame, made.bin).tolist())
+        found[made.key] = (entries, marked(made.frame, made.bin).tolist())
     return found
 
 

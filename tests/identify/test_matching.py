@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from longplay.identify import landmarks, matching, shard
+from longplay.audio import landmarks
+from longplay.identify import matching, shard
 from longplay.identify.matching import Passage
 from longplay.identify.shard import Shard
 from tests.identify.made import key, mono, printed, tune

@@ -7,6 +7,7 @@ from typing import BinaryIO
 from longplay.audio.decode import decode, decoder_name
 from longplay.audio.fingerprint import Fingerprinter
 from longplay.audio.integrity import examine, judge
+from longplay.audio.landmarks import INDEXED, METHOD, Lander, kept
 from longplay.audio.loudness import LoudnessMeter
 from longplay.audio.resample import Stretch
 from longplay.errors import MediaError
@@ -18,17 +19,18 @@ def describe(source: BinaryIO, size: int, limits: Limits) -> AudioDescription:
     """Read the container's proofs, decode the first audio stream once, and measure its sound.
 
     `source` is seekable and holds `size` bytes. Memory does not grow with the file, but for 4
-    bytes of fingerprint and 10 energies a second. Raises MediaError, in words for people, when no
-    sound can be got out of it.
+    bytes of fingerprint, 8 landmarks and 10 energies a second. Raises MediaError, in words for
+    people, when no sound can be got out of it.
     """
     structure = examine(source, size)
-    meter, printer = LoudnessMeter(), Fingerprinter()
+    meter, printer, lander = LoudnessMeter(), Fingerprinter(), Lander(INDEXED)
 
     def hear(stretch: Stretch) -> None:
         if stretch.samples.size:
             meter.feed(stretch.samples, stretch.rate, stretch.speakers)
         if stretch.mono.size:
             printer.feed(stretch.mono)
+            lander.feed(stretch.mono)
 
     try:
         stream, decoded = decode(source, size, limits, hear)
@@ -44,4 +46,6 @@ def describe(source: BinaryIO, size: int, limits: Limits) -> AudioDescription:
         loudness=meter.result(),
         fingerprint=printer.result().astype("<u4").tobytes(),
         decoder=decoder_name(),
+        landmarks=kept(lander.result(), lander.frames),
+        landmark_method=METHOD,
     )

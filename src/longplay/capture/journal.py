@@ -34,7 +34,7 @@ KEPT_SECONDS = 7 * 86_400
 _NAME = re.compile(r"([0-9]+-[0-9]+)-[0-9]+")
 _STEPS = (".fetching", ".fetched", ".taken")
 
-VERSION = 1
+VERSION = 2
 """Of what the small files say: others are not gone on with."""
 
 MAX_BYTES = 256 * 2**20

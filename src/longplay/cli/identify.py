@@ -106,7 +106,16 @@ def update(
         done = indexing.update(it, workers=workers, progress=update, anew=anew)
     if as_json:
         failed = [{"object": root, "why": why} for root, why in done.failed]
-        fields = ("objects", "added", "removed", "shards", "postings", "bytes", "version")
+        fields = (
+            "objects",
+            "added",
+            "decoded",
+            "removed",
+            "shards",
+            "postings",
+            "bytes",
+            "version",
+        )
         facts = {name: getattr(done, name) for name in fields}
         output.document({**facts, "failed": failed, "seconds": done.seconds})
         return
@@ -114,6 +123,7 @@ def update(
         [
             ("objects", done.objects),
             ("added", done.added),
+            ("decoded for it", done.decoded),
             ("removed", done.removed),
             ("cannot be heard", len(done.failed)),
             ("shards", done.shards),

@@ -13,8 +13,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from longplay.audio.landmarks import SKIP
 from longplay.catalogue.compiled import compiled, whole
-from longplay.identify.shard import SKIP
 
 NEAR_BINS = 1.3
 """Bins that a landmark may have moved by."""

@@ -13,10 +13,10 @@ from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from longplay.audio.landmarks import METHOD
 from longplay.errors import StoreError
 from longplay.files import read_bounded, sweep, write_json
 from longplay.identify import shard as shards_room
-from longplay.identify.landmarks import METHOD
 from longplay.identify.shard import Printed, Shard, Written
 from longplay.model import ObjectKey
 

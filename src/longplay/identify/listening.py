@@ -12,15 +12,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
-import numpy as np
-from numpy.typing import NDArray
-
 from longplay.audio.decode import decode, decoder_name
 from longplay.audio.fingerprint import Fingerprinter
+from longplay.audio.landmarks import ASKED, INDEXED, Lander, Landmarks
 from longplay.audio.resample import FINGERPRINT_RATE, Stretch
 from longplay.errors import InputError
-from longplay.identify import landmarks
-from longplay.identify.landmarks import HOP, Landmarks
 from longplay.settings import Limits
 
 
@@ -89,7 +85,8 @@ def listen(sound: Sound) -> Heard:
 
 
 def _hear(source: BinaryIO, size: int, sound: Sound) -> Heard:
-    lander, printer = landmarks.Lander(), Fingerprinter()
+    lander = Lander(INDEXED if sound.indexed else ASKED)
+    printer = Fingerprinter()
     samples = 0
 
     def hear(stretch: Stretch) -> None:
@@ -100,19 +97,10 @@ def _hear(source: BinaryIO, size: int, sound: Sound) -> Heard:
             printer.feed(stretch.mono)
 
     decode(source, size, sound.limits, hear)
-    found = lander.result()
-    if sound.indexed:
-        found = sparse(found)
     return Heard(
         seconds=samples / FINGERPRINT_RATE,
-        frames=samples // HOP,
-        landmarks=found,
+        frames=lander.frames,
+        landmarks=lander.result(),
         decoder=decoder_name(),
         chromaprint=printer.result().astype("<u4").tobytes() if sound.chromaprint else b"",
     )
-
-
-def sparse(found: Landmarks) -> Landmarks:
-    """Those landmarks that the index keeps."""
-    kept: NDArray[np.bool_] = found.rank < landmarks.INDEXED
-    return Landmarks(found.frame[kept], found.bin[kept], found.rank[kept])

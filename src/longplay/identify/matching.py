@@ -17,9 +17,9 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from longplay.identify import landmarks, voting
+from longplay.audio.landmarks import FRAMES_PER_SECOND, Landmarks
+from longplay.identify import hashing, voting
 from longplay.identify.aligning import align
-from longplay.identify.landmarks import FRAMES_PER_SECOND, Landmarks
 from longplay.identify.shard import UNIT, Shard
 from longplay.model import ObjectKey
 
@@ -174,7 +174,7 @@ def ask(shards: Sequence[Shard], heard: Landmarks) -> list[Step]:
         return steps
     for rank, fan in STEPS:
         asked = heard.rank < rank
-        hashes, times = landmarks.triples(heard.frame[asked], heard.bin[asked], fan, fan)
+        hashes, times = hashing.triples(heard.frame[asked], heard.bin[asked], fan, fan)
         steps = []
         for number, shard in enumerate(shards):
             for place in voting.ask(shard, hashes, times)[0].tolist():

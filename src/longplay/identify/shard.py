@@ -21,11 +21,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from longplay.audio.landmarks import METHOD, marked
 from longplay.catalogue.compiled import compiled, whole
 from longplay.errors import StoreError
 from longplay.files import durable
 from longplay.identify import coding
-from longplay.identify.landmarks import FAN_INDEXED, FIRSTS_INDEXED, HASH_BITS, METHOD, triples
+from longplay.identify.hashing import FAN_INDEXED, FIRSTS_INDEXED, HASH_BITS, triples
 from longplay.model import ObjectKey
 
 MAGIC = b"LPFPIDX1"
@@ -45,9 +46,6 @@ RANGE_POSTINGS = 1 << 24
 """Postings that are sorted at once when shards are merged: 400 MB of memory."""
 
 MAX_HEADER = 2**20
-
-SKIP = 127
-"""A mark that is no landmark, but so many frames in which there is none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,23 +141,6 @@ class Shard:
         if start < 0 or length < 0 or start + length > len(self._map):
             raise _broken(self.path, "is shorter than it says")
         return np.frombuffer(self._map, form, length // np.dtype(form).itemsize, start)
-
-
-@compiled
-def marked(frame: NDArray[np.int32], place: NDArray[np.float32]) -> NDArray[np.uint16]:
-    """Landmarks in order of time as marks: 9 bits of the bin, 7 of the frames since the last one;
-    bin 0 is a skip of SKIP frames."""
-    most = len(frame) + (int(frame[-1]) // SKIP if len(frame) else 0)
-    out = np.empty(most, np.uint16)
-    total, at = 0, 0
-    for one in range(len(frame)):
-        while frame[one] - at >= SKIP:
-            out[total] = SKIP
-            total, at = total + 1, at + SKIP
-        step = frame[one] - at
-        out[total] = np.uint16((int(np.floor(place[one] + np.float32(0.5))) << 7) | step)
-        total, at = total + 1, int(frame[one])
-    return out[:total]
 
 
 @dataclass(slots=True)

@@ -12,10 +12,10 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from longplay.audio import landmarks
 from longplay.audio.decode import decode
+from longplay.audio.landmarks import HOP, Landmarks
 from longplay.audio.resample import FINGERPRINT_RATE, Stretch
-from longplay.identify import landmarks
-from longplay.identify.landmarks import HOP, Landmarks
 from longplay.settings import Limits
 
 SECONDS = 10.0

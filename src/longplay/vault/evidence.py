@@ -78,6 +78,8 @@ SCHEMAS = {
             ("sample_peak_dbfs", pa.float32()),
             ("fingerprint", pa.binary()),
             ("decoder", pa.string()),
+            ("landmarks", pa.binary()),
+            ("landmark_method", pa.string()),
         ]
     ),
     "events": pa.schema(

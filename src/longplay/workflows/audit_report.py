@@ -9,9 +9,10 @@ from typing import Any
 from longplay import archive as archives
 from longplay import clock
 from longplay.archive import Archive
+from longplay.audio import landmarks
 from longplay.errors import FeedError, UsageError
 from longplay.files import write_durably
-from longplay.identify import landmarks, matching, report
+from longplay.identify import matching, report
 from longplay.release import keys, minisign
 from longplay.workflows.auditing import Audit
 from longplay.workflows.identifying import Index

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,10 +17,15 @@ from longplay.capture.pipeline import Job
 from longplay.capture.totals import Totals
 from longplay.catalogue import popularity
 from longplay.catalogue.snapshot import open_current
+from longplay.errors import LongplayError
 from longplay.model import Action, Role
 from longplay.planning import Plan, table
 from longplay.workflows import planning, tallying
 from longplay.workflows.listed import Found, LookedUp
+
+INDEXED_FROM = 512
+"""Files of a capture that fill a shard of the fingerprint index. Of fewer, what
+was heard stands in the evidence until the index is asked."""
 
 Progress = Callable[[int, int, str], None]
 Parts = dict[tuple[str, bytes], list[tuple[int, int, int | None, str]]]
@@ -77,9 +83,20 @@ def capture(
         if not drift.seen:
             break
         plan = planning.replan(archive, plan)
+    _index(archive, totals)
     listens, all_listens = tallying.sum_listens(archive, open_current(archive.catalogue))
     share = listens / all_listens if all_listens else 0.0
     return Captured(totals, share, clock.monotonic() - started)
+
+
+def _index(archive: Archive, totals: Totals) -> None:
+    """Index what was heard. An index that cannot be written is told of by the commands that ask
+    it."""
+    if totals.captured >= INDEXED_FROM:
+        from longplay.workflows import indexing  # Numba takes a while to import
+
+        with suppress(LongplayError):
+            indexing.absorb(archive)
 
 
 @dataclass(slots=True)

@@ -22,8 +22,8 @@ from longplay.model import ObjectKey
 from longplay.workflows import indexing, judging, shares, withdrawing
 
 AT_ONCE = 500
-"""Objects that the index is brought up to date with before it is asked; with more, it is asked as
-it is, and the command says so."""
+"""Objects that are decoded for the index before it is asked; with more, it is asked as it is, and
+the command says so."""
 
 Progress = Callable[[int, int, str], None]
 
@@ -167,6 +167,10 @@ def open_index(archive: Archive, *, workers: int | None, progress: Progress) -> 
     folder = indexing.folder_of(archive)
     manifest = index.load(folder)
     lacking = len(indexing.lacking(archive, manifest))
+    if lacking:
+        indexing.absorb(archive)  # soon done
+        manifest = index.load(folder)
+        lacking = len(indexing.lacking(archive, manifest))
     if 0 < lacking <= AT_ONCE:
         indexing.update(archive, workers=workers, progress=progress)
         manifest = index.load(folder)

@@ -1,13 +1,21 @@
-"""`fingerprint update`: the fingerprint index brought up to date with what is held."""
+"""`fingerprint update`: the fingerprint index brought up to date with what is held.
+
+What a capture heard stands in the evidence, and is taken from there; only what came in without that
+(before there was an index, or by a mirror) is decoded."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
 
 from longplay import clock, engine
 from longplay.archive import Archive
+from longplay.audio.landmarks import METHOD, read_kept
 from longplay.errors import StoreError
 from longplay.files import writer_lock
 from longplay.identify import index
@@ -16,6 +24,7 @@ from longplay.identify.listening import Heard, Sound, listen
 from longplay.identify.shard import Printed
 from longplay.ledger import queries
 from longplay.model import ObjectKey
+from longplay.vault import evidence
 
 FOLDER = "identify"
 """The folder of an archive that has its fingerprint index."""
@@ -29,11 +38,13 @@ Held = dict[ObjectKey, str]
 
 @dataclass(frozen=True, slots=True)
 class Updated:
-    """What an update did. `added` and `removed` count objects, `failed` those of now that cannot
-    be heard; `bytes` is what the index takes on disk."""
+    """What an update did. `added` and `removed` count objects, `decoded` those of the added that no
+    capture had told the landmarks of, `failed` those of now that cannot be heard; `bytes` is what
+    the index takes on disk."""
 
     objects: int
     added: int
+    decoded: int
     removed: int
     failed: tuple[tuple[str, str], ...]
     shards: int
@@ -68,7 +79,10 @@ def update(
         held = _held(archive)
         before = index.indexed(folder, manifest)
         wanted = _lacking(folder, manifest, held)
-        manifest = _add(archive, folder, manifest, wanted, workers, progress)
+        manifest = _add_told(archive, folder, manifest, wanted)
+        told = index.indexed(folder, manifest)
+        rest = {key: suffix for key, suffix in wanted.items() if key not in told}
+        manifest = _add(archive, folder, manifest, rest, workers, progress)
         kept = tuple(one for one in manifest.failed if _key(one) in held)
         if kept != manifest.failed:
             manifest = Manifest(manifest.shards, kept)
@@ -78,6 +92,7 @@ def update(
         return Updated(
             objects=len(now),
             added=len(now - before),
+            decoded=len(now - told),
             removed=len(before - now),
             failed=tuple((root, why) for root, _, why in manifest.failed),
             shards=len(manifest.shards),
@@ -86,6 +101,18 @@ def update(
             version=manifest.version,
             seconds=round(clock.monotonic() - began, 2),
         )
+
+
+def absorb(archive: Archive) -> None:
+    """Index what captures heard and the index lacks; nothing is decoded. Raises StoreError,
+    LockedError. May be killed at any moment, and goes on from there."""
+    folder = folder_of(archive)
+    with writer_lock(folder / index.LOCK, "fingerprint index"):
+        manifest = index.load(folder)
+        index.tidy(folder, manifest)
+        held = _held(archive)
+        manifest = _add_told(archive, folder, manifest, _lacking(folder, manifest, held))
+        index.merge(folder, manifest, set(held))
 
 
 def _held(archive: Archive) -> Held:
@@ -100,6 +127,53 @@ def _lacking(folder: Path, manifest: Manifest, held: Held) -> Held:
 
 def _key(failed: tuple[str, int, str]) -> ObjectKey:
     return ObjectKey(bytes.fromhex(failed[0]), failed[1])
+
+
+def _add_told(archive: Archive, folder: Path, manifest: Manifest, wanted: Held) -> Manifest:
+    """The manifest with those objects whose landmarks stand in the evidence."""
+    waiting: list[Printed] = []
+    decoders: set[str] = set()
+    for printed_, decoder in _told(archive, set(wanted)):
+        waiting.append(printed_)
+        decoders.add(decoder)
+        if len(waiting) == SHARD_OBJECTS:
+            manifest = index.add(folder, manifest, waiting, "; ".join(sorted(decoders)))
+            waiting, decoders = [], set()
+    if waiting:
+        manifest = index.add(folder, manifest, waiting, "; ".join(sorted(decoders)))
+    return manifest
+
+
+def _told(archive: Archive, wanted: set[ObjectKey]) -> Iterator[tuple[Printed, str]]:
+    """The landmarks of objects that the evidence has, each once, and what decoded them."""
+    if not wanted:
+        return
+    with archive.ledger.read() as connection:
+        names = queries.evidence_names(connection, "sounds")
+    roots = pa.array(sorted({key.root for key in wanted}), pa.binary(32))
+    columns = ["root", "size", "landmarks", "landmark_method", "decoder"]
+    try:
+        files = archive.evidence_files.fetch(names)
+        for batch in evidence.read_where(
+            files, ["root"], columns, lambda table: pc.any(pc.is_in(table["root"], roots)).as_py()
+        ):
+            for row in _of_this_method(batch, roots):
+                key = ObjectKey(row["root"], row["size"])
+                if key in wanted:
+                    wanted.discard(key)
+                    yield Printed(key, *read_kept(row["landmarks"])), row["decoder"]
+    except (StoreError, ValueError):
+        return  # `verify` tells of evidence that is lost or has rotted; the rest is decoded
+
+
+def _of_this_method(batch: pa.RecordBatch, roots: pa.Array) -> list[dict[str, Any]]:
+    """The rows of some roots that have landmarks as they are now; older evidence has no column."""
+    if "landmarks" not in batch.schema.names:
+        return []
+    known = pc.and_(
+        pc.equal(batch["landmark_method"], METHOD), pc.is_in(batch["root"], value_set=roots)
+    )
+    return list(batch.filter(known).to_pylist())
 
 
 def _add(

@@ -1,0 +1,111 @@
+"""What a capture heard is indexed, and nothing is decoded again."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pytest
+
+from longplay.archive import Archive, open_archive
+from longplay.audio import landmarks
+from longplay.audio.encode import encode
+from longplay.identify import index
+from longplay.model import ObjectKey, Tags
+from longplay.vault import evidence
+from longplay.workflows import capturing, indexing, keeping
+from tests.identify.made import mono, tune
+
+RATE = 22_050
+
+
+def quiet(_done: int, _total: int, _words: str) -> None:
+    pass
+
+
+def keep(folder: Path, numbers: range) -> None:
+    """Capture some more tunes."""
+    for number in numbers:
+        path = folder / "music" / f"{number}.flac"
+        path.parent.mkdir(exist_ok=True)
+        sound = tune(number, 9 + number, RATE)
+        encode(np.stack([sound, sound]), RATE, path, "flac", Tags(title=f"Tune {number}"))
+    keeping.keep(folder / "music", folder / "archive", workers=1, progress=quiet)
+
+
+@pytest.fixture
+def archive(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Archive]:
+    """An archive of three tunes, of which the first came before captures told landmarks."""
+    now = evidence.SCHEMAS["sounds"]
+    old = pa.schema([field for field in now if not field.name.startswith("landmark")])
+    with monkeypatch.context() as before:
+        before.setitem(evidence.SCHEMAS, "sounds", old)
+        keep(tmp_path, range(1))
+    keep(tmp_path, range(1, 3))
+    with open_archive(tmp_path / "archive") as it:
+        yield it
+
+
+def contents(archive: Archive) -> dict[ObjectKey, tuple[list[int], list[tuple[int, int]]]]:
+    """Landmarks and (hash, place) of every object in the index."""
+    folder = indexing.folder_of(archive)
+    found: dict[ObjectKey, tuple[list[int], list[tuple[int, int]]]] = {}
+    for one in index.open_shards(folder, index.load(folder)):
+        for number in range(len(one)):
+            assert one.key(number) not in found
+            found[one.key(number)] = (one.marks_of(number).tolist(), [])
+        for posting in one.all_postings().tolist():
+            place = posting & ((1 << one.place_bits) - 1)
+            number = one.object_at(place)
+            entry = (posting >> one.place_bits, place - int(one.starts[number]))
+            found[one.key(number)][1].append(entry)
+    return found
+
+
+def test_only_what_no_capture_told_is_decoded(
+    archive: Archive, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = indexing.update(archive, workers=1, progress=quiet)
+    assert (first.objects, first.added, first.decoded) == (3, 3, 1)
+    told = contents(archive)
+    again = indexing.update(archive, workers=1, progress=quiet)
+    assert (again.added, again.decoded, again.version) == (0, 0, first.version)
+    monkeypatch.setattr(indexing, "METHOD", "landmarks-0")  # as if all were of another version
+    anew = indexing.update(archive, workers=1, progress=quiet, anew=True)
+    assert (anew.objects, anew.decoded) == (3, 3)
+    assert contents(archive) == told
+
+
+def test_a_large_capture_is_indexed_at_its_end(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(capturing, "INDEXED_FROM", 2)
+    keep(tmp_path, range(2))
+    keep(tmp_path, range(2, 3))
+    with open_archive(tmp_path / "archive") as it:
+        assert index.load(indexing.folder_of(it)).objects == 2
+        indexing.absorb(it)
+        assert len(contents(it)) == 3
+
+
+def test_lost_evidence_is_decoded_instead(archive: Archive) -> None:
+    for path in archive.evidence.glob("sounds-*"):
+        path.unlink()
+    done = indexing.update(archive, workers=1, progress=quiet)
+    assert (done.objects, done.decoded) == (3, 3)
+
+
+def test_what_is_kept_of_a_recording_can_be_read() -> None:
+    sound = mono(tune(7, 20))
+    sound[60_000:150_000] = 0  # longer than marks can say at once
+    found = landmarks.landmarks(sound)
+    frames = len(sound) // landmarks.HOP
+    few = landmarks.sparse(found)
+    told, frame, place = landmarks.read_kept(landmarks.kept(found, frames))
+    assert (told, frame.tolist()) == (frames, few.frame.tolist())
+    assert place.tolist() == np.floor(few.bin + 0.5).tolist()
+    none = landmarks.landmarks(np.zeros(5000, np.int16))
+    told, frame, _ = landmarks.read_kept(landmarks.kept(none, 19))
+    assert (told, len(frame)) == (19, 0)
