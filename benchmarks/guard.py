@@ -3,7 +3,6 @@ stopped.
 
     python -m benchmarks.guard people        real people, each judged by numbers fitted without him
 python -m benchmarks.guard service       10,000 simulated listeners for a month, and scrapers
-python -m benchmarks.guard fleet         1,000 accounts that act as one among 100,000 listeners
 python -m benchmarks.guard evader        the best scraper by someone who has read the source
 python -m benchmarks.guard artefacts     what a classifier sees in times' last digits and ids
 python -m benchmarks.guard speed         events a second, microseconds an event, bytes an account
@@ -253,43 +252,6 @@ def report(
     return told
 
 
-def fleet(count: int, size: int, kind: str) -> None:
-    """A thousand accounts that act as one among 100,000 listeners, for a week."""
-    crowd_of, baseline = training()
-    kit = Kit(crowd_of, lengths(crowd_of), np.random.default_rng(9))
-    total = 600 * size
-    ranks = np.arange(1, total + 1) if kind == "charts" else uniform(total, kit.dice)
-    shuffled = kit.dice.permutation(ranks)
-    numbers = list(range(10**7, 10**7 + size))
-    made = [like_a_person(one, shuffled[at::size], kit, days=14) for at, one in enumerate(numbers)]
-    blocks = (
-        one for some in (listeners(crowd_of, 0, count, 7), [np.concatenate(made)]) for one in some
-    )
-    result = run(blocks, baseline)
-    hashes = [int(mix(np.uint64(one))) for one in numbers]
-    leaked = sum(result.tracks[h] for h in hashes)
-    honest = sum(result.odds.get(int(mix(np.uint64(at))), -8.0) >= SCRAPER for at in range(count))
-    print(
-        json.dumps(
-            {
-                "kind": kind,
-                "accounts": size,
-                "listeners": count,
-                "stopped": sum(h in result.decided for h in hashes),
-                "in_groups": sum(h in result.group for h in hashes),
-                "leaked": round(leaked),
-                "share_of_catalogue": leaked / 256_000_000,
-                "last_decision_day": max(
-                    ((result.decided.get(h, 0) - START) / DAY for h in hashes), default=None
-                ),
-                "honest_stopped": honest,
-                "honest_in_groups": len(set(result.group) - set(hashes)),
-                "peak_gb": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6, 2),
-            }
-        )
-    )
-
-
 def artefacts() -> None:
     """A naive Bayes classifier on the last digits of minutes, and of ids of tracks and accounts."""
     crowd_of, _ = training()
@@ -430,18 +392,14 @@ def write_log(path: Path, lines: int) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser()
-    parser.add_argument("what", choices=[*"people service fleet evader artefacts speed".split()])
+    parser.add_argument("what", choices=[*"people service evader artefacts speed".split()])
     parser.add_argument("--count", type=int)
-    parser.add_argument("--kind", default="charts", choices=["charts", "anywhere"])
-    parser.add_argument("--size", type=int, default=1000)
     asked = parser.parse_args()
     match asked.what:
         case "people":
             real_people()
         case "service":
             service(asked.count or 10_000)
-        case "fleet":
-            fleet(asked.count or 100_000, asked.size, asked.kind)
         case "evader":
             evader(asked.count or 20)
         case "artefacts":

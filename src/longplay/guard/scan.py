@@ -254,16 +254,15 @@ def enter(
 def _member(
     candidates: Accounts, row: int, group: coordination.Group, place: int, number: int
 ) -> Member | None:
-    """An account's place in a group, if that and its own signs convict it."""
-    nats = float(group.nats[place])
-    odds = float(candidates.odds[row]) + nats
+    """An account's place in a group, if that and what its own signs said by then convict it."""
+    # What was thought of it then: at its highest, if that was by then, or as much as candidates.
+    known = int(candidates.at_odds[row, LAST]) <= group.decided
+    odds = (float(candidates.odds[row]) if known else CANDIDATE) + float(group.nats[place])
     if odds < SCRAPER:
         return None
-    decided, tracks = group.decided, float(group.tracks[place])
-    if CANDIDATE + nats < SCRAPER:  # only since its own signs were as strong as ever
-        decided = max(decided, int(candidates.at_odds[row, LAST]))
-        tracks = max(tracks, float(candidates.at_odds[row, NEW]))
-    return Member(number, len(group.rows), decided, tracks, group.expected, group.found, odds)
+    tracks = float(group.tracks[place])
+    size = len(group.rows)
+    return Member(number, size, group.decided, tracks, group.expected, group.found, odds)
 
 
 def told(
