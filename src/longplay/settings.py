@@ -210,6 +210,14 @@ class Access(Model):
     )
 
 
+class Webhook(Model):
+    """A server that changes of decisions are posted to."""
+
+    address: str = Field(max_length=2000, pattern=r"^https?://")
+    names: bool = Field(False, description="whether it is told who is meant, not pseudonyms")
+    private: bool = Field(False, description="post to private and loopback addresses")
+
+
 class Guarding(Model):
     """What `longplay guard run` does about accounts that copy. Until an operator says otherwise it
     only observes."""
@@ -232,6 +240,7 @@ class Guarding(Model):
     )
     logs: tuple[str, ...] = Field((), description="further access logs (JSON lines) to follow")
     baseline: str = Field("", description="what honest listening is here; empty: what is shipped")
+    webhooks: Annotated[tuple[Webhook, ...], Field(max_length=16)] = ()
 
 
 class Settings(Model):

@@ -1,4 +1,4 @@
-"""`longplay guard decisions`: what is decided, for people and for other programs."""
+"""`longplay guard decisions` and `webhooks`: what is decided, for people and for other programs."""
 
 from __future__ import annotations
 
@@ -200,4 +200,39 @@ def _names(it: Archive) -> dict[str, str]:
         return {f"account:{one.id}": one.name for one in accounts.list_all(people)}
 
 
-COMMANDS: dict[str, Callable[..., None]] = {"decisions": decisions}
+def webhooks(
+    secrets: Annotated[
+        bool, typer.Option("--secrets", help="With what each server checks signatures by.")
+    ] = False,
+    archive: ArchiveOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """List the servers that changes are posted to, what they took, and what waits."""
+    from dataclasses import asdict
+
+    from longplay.workflows import webhooks as hooks
+
+    with opened(archive) as it:
+        found = hooks.states(it)
+    if as_json:
+        rows = [
+            asdict(one.posted) | {"waiting": one.waiting}
+            | ({"secret": one.secret} if secrets else {})
+            for one in found
+        ]  # fmt: skip
+        output.document({"webhooks": rows})
+        return
+    head = ("address", "taken", "waiting", "given up", "lost", "problem")
+    output.table(
+        head,
+        [
+            (one.posted.address, one.posted.taken, one.waiting, one.posted.given_up,
+             one.posted.lost, one.posted.problem or None)
+            for one in found
+        ],
+    )  # fmt: skip
+    for one in found if secrets else []:
+        output.line(f"{one.posted.address}: {one.secret}")
+
+
+COMMANDS: dict[str, Callable[..., None]] = {"decisions": decisions, "webhooks": webhooks}

@@ -62,14 +62,21 @@ def run(
     archive: ArchiveOption = None,
 ) -> None:
     """Watch what `longplay serve`, or another service, writes down, and decide by the settings."""
-    from longplay.guard import running
+    from longplay.guard import posting, record, running
     from longplay.guard.reading.mapping import wishes_of
+    from longplay.workflows import webhooks
 
     still = threading.Event()
     others = running.Others(logs or (), wishes_of(field or []))
     with (
         opened(archive) as it,
         running.opened(it.folder, it.settings.guard, it.ledger, others) as guard,
+        posting.started(
+            it.folder / record.FOLDER,
+            webhooks.endpoints(it),
+            record.pseudonyms(it.folder),
+            once=once,
+        ),
     ):
         output.line(f"watching {it.folder}: scrapers are met with {it.settings.guard.act!r}")
         running.run(guard, lambda: once or still.wait(PAUSE_SECONDS), _tell)
