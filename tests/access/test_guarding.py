@@ -108,28 +108,42 @@ def test_who_is_slowed_down_gets_the_same_bytes_later(
         return {"type": "http.disconnect"}
 
     monkeypatch.setattr(asyncio, "sleep", sleep)
-    guarded = Guarded(tmp_path, Guarding(slow_kb=40))
+    workers = [Guarded(tmp_path, Guarding(slow_kb=40)) for _ in range(2)]
     _write(tmp_path, "slow")
     data = bytes(range(256)) * 4000
-    for _ in range(2):
+    for guarded in workers:  # one pace for both
         answer = guarded.slowed(7, "", Response(data))
         assert not isinstance(answer, Refused)
         asyncio.run(answer({"type": "http"}, receive, send))  # type: ignore[arg-type]
     assert b"".join(one.get("body", b"") for one in sent) == data * 2
     assert [one.get("more_body") for one in sent].count(False) == 2
     assert slept[0] == pytest.approx(2 * len(data) / 40_000 - 5, abs=0.3)
+    now[0] = 3.0  # the machine began anew: nobody waits for what was due before
+    slept[0] = 0.0
+    answer = workers[0].slowed(7, "", Response(data[:100_000]))
+    asyncio.run(answer({"type": "http"}, receive, send))  # type: ignore[arg-type]
+    assert slept[0] == 0.0
     plain = Response(b"x")
-    assert guarded.slowed(8, "", plain) is plain
+    assert workers[0].slowed(8, "", plain) is plain
 
 
-def test_nobody_who_is_slowed_holds_up_a_worker(tmp_path: Path) -> None:
-    guarded = Guarded(tmp_path, Guarding())
+def test_eight_answers_run_at_once_of_all_workers(tmp_path: Path) -> None:
+    async def send(message: Any) -> None:
+        pass
+
+    workers = [Guarded(tmp_path, Guarding()) for _ in range(2)]
     _write(tmp_path, "hold")
-    guarded.slowed(7, "", Response(b""))
-    guarded._paces["account:7"].running = 8
-    refused = guarded.slowed(7, "", Response(b""))
-    assert isinstance(refused, Refused)
-    assert (refused.status, refused.seconds) == (429, 30)
+    running = [workers[at % 2].slowed(7, "", Response(b"")) for at in range(8)]
+    assert not any(isinstance(one, Refused) for one in running)
+    for guarded in workers:
+        refused = guarded.slowed(7, "", Response(b""))
+        assert isinstance(refused, Refused)
+        assert (refused.status, refused.seconds) == (429, 30)
+    ended = running.pop()
+    asyncio.run(ended({"type": "http"}, None, send))  # type: ignore[arg-type, operator]
+    assert not isinstance(workers[0].slowed(7, "", Response(b"")), Refused)
+    del running  # never sent, as their listeners had gone
+    assert not isinstance(workers[1].slowed(7, "", Response(b"")), Refused)
 
 
 def _write(folder: Path, act: str) -> None:

@@ -56,6 +56,29 @@ def test_ranges_of_one_play_are_one_line(tmp_path: Path, monkeypatch: pytest.Mon
     ]
 
 
+def test_who_takes_many_tracks_at_once_is_written_down_at_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(clock, "monotonic", lambda: 100.0)
+    written = AccessLog(tmp_path, Serving())
+    noted = []
+    monkeypatch.setattr(written, "_put", noted.append)
+    for at in range(40):  # from many addresses: the account is one
+        written.heard(Play(7, f"192.0.2.{at}", f"tr{at}", 60.0), 1000, 60.0, download=False)
+        written.heard(Play(8, "::1", f"tr{at % 8}", 600.0), 1000, 10.0, download=False)
+        written.heard(Play(None, "::1", f"tr{at}", 60.0), 1000, 60.0, download=False)
+    assert [one["track"] for one in noted] == [f"tr{at}" for at in range(40 - log.MOST_OF_ACCOUNT)]
+    assert {one["account"] for one in noted} == {7}
+    for at in range(40, 70):  # a train's wifi
+        written.heard(Play(None, "::1", f"tr{at}", 60.0), 1000, 60.0, download=False)
+    assert [one["track"] for one in noted if one["account"] is None] == [
+        f"tr{at}" for at in range(70 - log.MOST_OF_ADDRESS)
+    ]
+    written.close()
+    assert len(noted) == 40 + 8 + 70
+    assert sum(one["listened_s"] for one in noted if one["account"] == 8) == 400.0
+
+
 def test_nobody_hears_longer_than_the_track_is(tmp_path: Path) -> None:
     written = AccessLog(tmp_path, Serving())
     written.heard(Play(None, "::1", "tr1", 20.0), 10**9, 500.0, download=False)

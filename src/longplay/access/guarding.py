@@ -4,7 +4,6 @@ which he is told."""
 
 from __future__ import annotations
 
-import asyncio
 import hashlib
 import os
 import threading
@@ -13,9 +12,9 @@ from datetime import timedelta
 from pathlib import Path
 
 from fastapi.responses import Response
-from starlette.types import Message, Receive, Scope, Send
 
 from longplay import clock, logs
+from longplay.access.pacing import Pace, Slowed
 from longplay.errors import ArchiveError
 from longplay.files import turns
 from longplay.guard import record
@@ -25,16 +24,7 @@ from longplay.settings import Guarding
 APPEAL = "/appeal"
 """The page where an accused listener reads why, and answers."""
 
-MOST_SLOWED = 8
-"""Answers that somebody who is slowed down may be given at a time, by one worker."""
-
 BUSY_SECONDS = 30
-
-SLICES = 4
-"""Pieces a second in which slow answers are sent."""
-
-FIRST_SECONDS = 5.0
-"""Seconds' worth of bytes that a slow answer may begin with, so that music starts at once."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,14 +38,6 @@ class Refused:
 
 
 @dataclass(slots=True)
-class _Pace:
-    """When somebody's next byte is due, and answers under way."""
-
-    due: float = 0.0
-    running: int = 0
-
-
-@dataclass(slots=True)
 class Guarded:
     """The decisions of one archive. Shared by all threads of a worker."""
 
@@ -64,7 +46,6 @@ class Guarded:
     _seen: tuple[int, int, int] | None = None
     _record: Record = field(default_factory=Record)
     _lock: threading.Lock = field(default_factory=threading.Lock)
-    _paces: dict[str, _Pace] = field(default_factory=dict)
 
     def now(self) -> Record:
         """What is decided at this moment. A file that cannot be read changes nothing: what was
@@ -124,17 +105,18 @@ class Guarded:
         found = self.decision(account, address)
         if found is None or not self.slows(account, address):
             return answer
-        pace = self._paces.setdefault(found.who, _Pace())
-        if pace.running >= MOST_SLOWED:
+        path = self._today(found.who)
+        pace = Pace(path.with_name(f"{path.name}.pace"), self.settings.slow_kb * 1000)
+        seat = pace.seat()
+        if seat is None:
             return Refused(429, "too many of your downloads run at once", BUSY_SECONDS)
-        return Slowed(answer, pace, self.settings.slow_kb * 1000)
+        return Slowed(answer, pace, seat)
 
     def _counted(self, who: str, track: str) -> bool:
         """Whether a track is among those that a capped listener may have today; a new one is
         counted as one of them, for all workers."""
-        today = self.folder / record.FOLDER / record.TAKEN / clock.timestamp()[:10]
         mark = hashlib.blake2b(track.encode(), digest_size=8).digest()
-        with turns(today / hashlib.blake2b(who.encode(), digest_size=12).hexdigest()) as file:
+        with turns(self._today(who)) as file:
             data = os.pread(file, 8 * self.settings.cap_tracks, 0)
             known = {data[at : at + 8] for at in range(0, len(data), 8)}
             if mark in known:
@@ -143,6 +125,11 @@ class Guarded:
                 return False
             os.pwrite(file, mark, len(data) // 8 * 8)
             return True
+
+    def _today(self, who: str) -> Path:
+        """The file of what somebody had today; the guard removes those of days that went."""
+        day = self.folder / record.FOLDER / record.TAKEN / clock.timestamp()[:10]
+        return day / hashlib.blake2b(who.encode(), digest_size=12).hexdigest()
 
 
 def who(account: int | None, address: str) -> str:
@@ -171,42 +158,3 @@ def words(found: Decision, settings: Guarding) -> str:
         f"{what}, for your listening looks like copying the catalogue{why}. "
         f"If that is wrong, say so at {APPEAL}; a person reads it."
     )
-
-
-class Slowed(Response):
-    """An answer whose bytes come at a pace that is shared by all answers to one listener."""
-
-    def __init__(self, answer: Response, pace: _Pace, rate: float) -> None:
-        self._answer, self._pace, self._rate = answer, pace, rate
-        self.status_code = answer.status_code
-        self.raw_headers = answer.raw_headers
-        self.background = None
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Send the answer, slowly."""
-
-        async def slowly(message: Message) -> None:
-            if message["type"] != "http.response.body":
-                await send(message)
-                return
-            body, more = message.get("body", b""), message.get("more_body", False)
-            size = max(int(self._rate / SLICES), 1)
-            for at in range(0, len(body), size):
-                part = body[at : at + size]
-                await self._wait(len(part))
-                following = more or at + size < len(body)
-                await send({"type": message["type"], "body": part, "more_body": following})
-            if not body:
-                await send(message)
-
-        self._pace.running += 1
-        try:
-            await self._answer(scope, receive, slowly)
-        finally:
-            self._pace.running -= 1
-
-    async def _wait(self, size: int) -> None:
-        now = clock.monotonic()
-        self._pace.due = max(self._pace.due, now - FIRST_SECONDS) + size / self._rate
-        if self._pace.due > now:
-            await asyncio.sleep(self._pace.due - now)

@@ -38,6 +38,11 @@ MOST_WAITING = 20_000
 MOST_OPEN = 20_000
 """Plays under way; with more the oldest count as ended."""
 
+MOST_OF_ACCOUNT, MOST_OF_ADDRESS = 8, 64
+"""Plays of one account, or of an address without one, that are under way; with more the one that is
+longest without a range has ended. Nobody hears so many at once, and what is copied fast stands in
+the log as fast, for the guard to see."""
+
 SETTLE_SECONDS = 15.0
 """A play is one line, though players ask for it in many ranges: so long after the last one it has
 ended."""
@@ -81,6 +86,7 @@ class AccessLog:
         self._files = serving.log_files
         self._queue: queue.Queue[bytes | None] = queue.Queue(MOST_WAITING)
         self._plays: OrderedDict[Play, _Open] = OrderedDict()
+        self._of: dict[int | str, OrderedDict[Play, None]] = {}
         self._lock = threading.Lock()
         self._thread: threading.Thread | None = None
         self._lost = 0
@@ -122,7 +128,7 @@ class AccessLog:
         now = clock.monotonic()
         ended: list[tuple[Play, _Open]] = []
         with self._lock:
-            known = self._plays.pop(play, None)
+            known = self._taken_out(play)
             if known is not None and now - known.last > SETTLE_SECONDS:
                 ended.append((play, known))
                 known = None
@@ -130,10 +136,24 @@ class AccessLog:
             known.size, known.last = known.size + size, now
             known.listened += listened_s
             self._plays[play] = known
-            while len(self._plays) > MOST_OPEN:
-                ended.append(self._plays.popitem(last=False))
+            own = self._of.setdefault(_who(play), OrderedDict())
+            own[play] = None
+            most = MOST_OF_ADDRESS if play.account is None else MOST_OF_ACCOUNT
+            oldest = next(iter(own if len(own) > most else self._plays))
+            if len(own) > most or len(self._plays) > MOST_OPEN:
+                ended.append((oldest, self._plays[oldest]))
+                self._taken_out(oldest)
         self._end(ended)
         self._start()
+
+    def _taken_out(self, play: Play) -> _Open | None:
+        known = self._plays.pop(play, None)
+        if known is not None:
+            own = self._of[_who(play)]
+            del own[play]
+            if not own:
+                del self._of[_who(play)]
+        return known
 
     def close(self) -> None:
         """Write what waits, and stop."""
@@ -165,7 +185,7 @@ class AccessLog:
                 play, told = next(iter(self._plays.items()))
                 if told.last > before and not everything:
                     break
-                del self._plays[play]
+                self._taken_out(play)
                 ended.append((play, told))
         self._end(ended)
 
@@ -219,6 +239,10 @@ class AccessLog:
                 with suppress(FileNotFoundError):
                     older[at - 1].replace(older[at])
             self._path.replace(older[0])
+
+
+def _who(play: Play) -> int | str:
+    return play.address if play.account is None else play.account
 
 
 def _line(
