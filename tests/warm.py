@@ -27,6 +27,8 @@ import traceback
 from functools import cache
 from pathlib import Path
 
+from numba.core.registry import CPUDispatcher
+
 SECONDS = 300
 """After this time a command is killed: none of the tests' needs a tenth of it."""
 
@@ -87,6 +89,7 @@ def _serve(listener: socket.socket) -> None:
         if sys.stdin in ready:
             return
         link, _ = listener.accept()
+        _load_compiled()
         with link:
             if os.fork() == 0:
                 listener.close()
@@ -101,6 +104,23 @@ def _import_all() -> None:
     assert len(list(Path("/proc/self/task").iterdir())) == 1, "an import starts a thread"
     gc.collect()
     gc.freeze()
+
+
+_loaded: set[tuple[str, str, object]] = set()
+
+
+def _load_compiled() -> None:
+    """Load what has been compiled since, which each fork would have to otherwise."""
+    for name, module in sorted(sys.modules.items()):
+        if not name.startswith("longplay."):
+            continue
+        for function in vars(module).values():
+            if isinstance(function, CPUDispatcher) and function.py_func.__module__ == name:
+                for signature, *_ in function._cache._cache_file._load_index():
+                    key = (name, function.py_func.__name__, signature)
+                    if key not in _loaded:
+                        _loaded.add(key)
+                        function.compile(signature)
 
 
 def _attend(link: socket.socket) -> None:

@@ -286,7 +286,7 @@ def test_ids_follow_the_rule_in_histories_that_once_broke_it(
 
 @pytest.mark.parametrize("small", [joins.SMALL, -1])
 @settings(
-    max_examples=8,
+    max_examples=5,
     deadline=None,
     derandomize=True,
     suppress_health_check=[HealthCheck.function_scoped_fixture],

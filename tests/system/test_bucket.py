@@ -106,6 +106,7 @@ def assert_same(one: dict[str, Any], other: dict[str, Any]) -> None:
         assert one[table] == other[table], table
 
 
+@pytest.mark.long
 def test_a_bucket_holds_what_a_folder_would(
     longplay: Longplay, music: Path, swift: Swift, tmp_path: Path
 ) -> None:

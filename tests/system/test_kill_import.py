@@ -73,9 +73,15 @@ def command(tmp_path: Path, longplay: Longplay) -> list[object]:
     return ["catalogue", "import", large, "--map", column_map, "--name", "s"]
 
 
-def test_an_import_can_be_killed_at_every_step(longplay: Longplay, command: list[object]) -> None:
+@pytest.mark.parametrize(
+    "steps",
+    [pytest.param(STEPS[::3], id="some"), pytest.param(STEPS, id="all", marks=pytest.mark.long)],
+)
+def test_an_import_can_be_killed_at_every_step(
+    longplay: Longplay, command: list[object], steps: list[tuple[str, int]]
+) -> None:
     catalogue = longplay.archive / "catalogue"
-    for step, count in STEPS:
+    for step, count in steps:
         killed = subprocess.run(
             [sys.executable, "-c", KILLED, step, str(count), *map(str, command)],
             capture_output=True,
