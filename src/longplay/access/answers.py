@@ -65,6 +65,9 @@ def _nobody(_: int) -> None:
 
 Reads = Callable[[int, int], bytes]
 
+Header = tuple[bytes, bytes]
+"""A name, in lower case, and its value, as ASGI has them."""
+
 T = TypeVar("T")
 
 readers = ThreadPoolExecutor(READERS, "reader")
@@ -87,12 +90,26 @@ class Content:
     reserved: bool | None = None
     accel: str = ""
     sent: Callable[[int], None] = field(default=_nobody, compare=False)
+    quoted: bytes = field(init=False, repr=False, compare=False)
+    """The tag as headers have it."""
+    always: list[Header] = field(init=False, repr=False, compare=False)
+    """Headers of every answer about it."""
+    with_bytes: list[Header] = field(init=False, repr=False, compare=False)
+    """Those, and the kind of bytes that come with it."""
+
+    def __post_init__(self) -> None:
+        quoted = b'"%s"' % self.tag.encode()
+        always = [(b"accept-ranges", b"bytes"), (b"etag", quoted), *raw_mining(self.reserved)]
+        kind = (b"content-type", self.media_type.encode())
+        object.__setattr__(self, "quoted", quoted)
+        object.__setattr__(self, "always", always)
+        object.__setattr__(self, "with_bytes", [*always, kind])
 
 
 class Bare(Response):
     """An answer with headers as they stand, for `bare` and for FastAPI alike."""
 
-    def __init__(self, status: int, headers: list[tuple[bytes, bytes]], body: bytes = b"") -> None:
+    def __init__(self, status: int, headers: list[Header], body: bytes = b"") -> None:
         self.status_code = status
         self.raw_headers = [*headers, *RAW_HEADERS]
         self.body = body
@@ -103,11 +120,7 @@ class Part(Bare):
     """A part of some content, read while it is sent."""
 
     def __init__(
-        self,
-        status: int,
-        headers: list[tuple[bytes, bytes]],
-        content: Content,
-        span: tuple[int, int],
+        self, status: int, headers: list[Header], content: Content, span: tuple[int, int]
     ) -> None:
         super().__init__(status, headers)
         self._content = content
@@ -184,7 +197,7 @@ class Part(Bare):
 class Zeros(Bare):
     """So many zeros."""
 
-    def __init__(self, status: int, headers: list[tuple[bytes, bytes]], count: int) -> None:
+    def __init__(self, status: int, headers: list[Header], count: int) -> None:
         super().__init__(status, headers)
         self._left = count
 
@@ -219,37 +232,35 @@ def send(request: Request, content: Content) -> Response:
 
 def answer(asked: Conditions, content: Content) -> Response:
     """The same, with what the request says in it already."""
-    tag = b'"%s"' % content.tag.encode()
-    headers = [(b"accept-ranges", b"bytes"), (b"etag", tag)]
-    headers += raw_mining(content.reserved)
-    if asked.knows(tag):
-        return Bare(304, headers)
+    if asked.if_none_match and asked.knows(content.quoted):
+        return Bare(304, content.always)
     if content.accel:
-        return _handed_over(headers, tag, content)
-    span = asked.span(tag, content.size)
+        return _handed_over(content)
+    size = content.size
+    span = asked.span(content.quoted, size)
     if span == UNSATISFIABLE:
-        return _outside(content.size)
-    status = 206
+        return _outside(size)
+    headers = content.with_bytes.copy()
     if span is None:
-        span, status = (0, content.size - 1), 200
+        status, first, last = 200, 0, size - 1
     else:
-        headers.append((b"content-range", b"bytes %d-%d/%d" % (*span, content.size)))
-    headers.append((b"content-type", content.media_type.encode()))
-    headers.append((b"content-length", b"%d" % (span[1] - span[0] + 1)))
-    if asked.method == "HEAD" or not content.size:
+        status, (first, last) = 206, span
+        headers.append((b"content-range", b"bytes %d-%d/%d" % (first, last, size)))
+    headers.append((b"content-length", b"%d" % (last - first + 1)))
+    if asked.method == "HEAD" or not size:
         return Bare(status, headers)
-    return Part(status, headers, content, span)
+    return Part(status, headers, content, (first, last))
 
 
-def _handed_over(headers: list[tuple[bytes, bytes]], tag: bytes, content: Content) -> Response:
+def _handed_over(content: Content) -> Response:
     """Leave it to nginx to send the file, or the range of it that was asked for."""
     content.sent(content.size)
     return Bare(
         200,
         [
-            *headers,
+            *content.always,
             (b"x-accel-redirect", content.accel.encode()),
-            (b"x-longplay-etag", tag),
+            (b"x-longplay-etag", content.quoted),
             (b"content-type", content.media_type.encode()),
             (b"content-length", b"0"),
         ],
@@ -261,7 +272,7 @@ def whole(
     data: bytes,
     tag: str,
     media_type: str,
-    headers: list[tuple[bytes, bytes]],
+    headers: list[Header],
 ) -> Response:
     """A small document that is already read, which has no ranges."""
     quoted = b'"%s"' % tag.encode()
@@ -307,7 +318,7 @@ def mining(reserved: bool | None) -> dict[str, str]:
     return {} if reserved is None else {"tdm-reservation": str(int(reserved))}
 
 
-def raw_mining(reserved: bool | None) -> list[tuple[bytes, bytes]]:
+def raw_mining(reserved: bool | None) -> list[Header]:
     """The same as ASGI has headers."""
     return [] if reserved is None else [(b"tdm-reservation", b"%d" % reserved)]
 

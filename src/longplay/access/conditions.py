@@ -4,8 +4,7 @@ sections 13 and 14. Strangers write these headers: all are looked at to a bounde
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 MOST_HEADER = 1000
 """Characters of a conditional header that are looked at; of a longer one nothing is."""
@@ -18,8 +17,7 @@ UNSATISFIABLE: Span = (-1, -1)
 _RANGE = re.compile(rb"bytes=(\d{0,18})-(\d{0,18})")
 
 
-@dataclass(frozen=True, slots=True)
-class Conditions:
+class Conditions(NamedTuple):
     """The method, and the headers that decide what is sent, as they came."""
 
     method: str = "GET"
@@ -42,12 +40,13 @@ class Conditions:
         Several ranges, other units and what cannot be read are answered with the whole, as a
         server may (section 14.2); so is a range that is wanted of another version (13.1.5).
         """
-        if not self.range or len(self.range) > MOST_HEADER:
+        asked = self.range
+        if not asked or len(asked) > MOST_HEADER:
             return None
-        found = _RANGE.fullmatch(self.range.replace(b" ", b""))
+        found = _RANGE.fullmatch(asked.replace(b" ", b"") if b" " in asked else asked)
         if found is None or (self.if_range is not None and self.if_range != tag):
             return None
-        first, last = found[1], found[2]
+        first, last = found.groups()
         if not first:
             if not last:
                 return None

@@ -13,6 +13,7 @@ from fastapi import Request
 
 from longplay import clock
 from longplay.access.beside import Beside
+from longplay.access.glances import Glance
 from longplay.access.guarding import Guarded
 from longplay.access.known import Known, Remembered
 from longplay.access.library.covers import Hears
@@ -43,6 +44,10 @@ ANSWER_SECONDS = 60.0
 """How long one is kept: a statement's last day may end meanwhile."""
 
 
+Changes = tuple[int, tuple[int, int]]
+"""How far the ledger is, and which file names the snapshot."""
+
+
 @dataclass(frozen=True, slots=True)
 class Leave:
     """The gate's answer about one object, and the suffix of its file. `standing` are the claims by
@@ -70,7 +75,11 @@ class Context:
     """When what OAI-PMH tells last changed."""
     _lock: threading.Lock = field(default_factory=threading.Lock)
     _seen: tuple[int, int] = (-1, -1)
-    _unchanged: tuple[int, tuple[int, int]] | None = None
+    _unchanged: Changes | None = None
+    _changes: Glance[Changes | None] = field(init=False)
+    _pointer: str = field(init=False)
+    people_changes: Glance[int | None] = field(init=False)
+    """What is another number once anything was changed in the accounts."""
     _standing: Standing = field(default_factory=lambda: Standing(frozenset(), 0))
     _reserved: Reserved | None = None
     _withdrawals: Memory = field(default_factory=Memory)
@@ -89,6 +98,9 @@ class Context:
 
     def __post_init__(self) -> None:
         settings = self.archive.settings
+        self._pointer = str(self.archive.catalogue / layout.POINTER)
+        self._changes = Glance(self._changed)
+        self.people_changes = Glance(self.people.changes)
         self.log = AccessLog(self.archive.folder, settings.serving)
         self.guarded = Guarded(self.archive.folder, settings.guard)
         self.maker = Maker(self.archive.folder / TRANSCODES, settings)
@@ -163,14 +175,14 @@ class Context:
             self._unchanged = now
             return self._standing
 
-    def _changes(self) -> tuple[int, tuple[int, int]] | None:
+    def _changed(self) -> Changes | None:
         """What is another value once anything was committed to the ledger or imported into the
         catalogue, and costs a hundredth of looking; None where there is no such thing."""
         committed = self.archive.ledger.changes()
         if committed is None:
             return None
         try:
-            pointer = os.stat(self.archive.catalogue / layout.POINTER)  # noqa: PTH116 - faster
+            pointer = os.stat(self._pointer)  # noqa: PTH116 - faster
         except OSError:
             return committed, (0, 0)
         return committed, (pointer.st_ino, pointer.st_mtime_ns)

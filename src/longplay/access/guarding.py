@@ -14,6 +14,7 @@ from pathlib import Path
 from fastapi.responses import Response
 
 from longplay import clock, logs
+from longplay.access.glances import Glance
 from longplay.access.pacing import Pace, Slowed
 from longplay.errors import ArchiveError
 from longplay.files import turns
@@ -46,13 +47,18 @@ class Guarded:
     _seen: tuple[int, int, int] | None = None
     _record: Record = field(default_factory=Record)
     _lock: threading.Lock = field(default_factory=threading.Lock)
+    _path: str = field(init=False)
+    now: Glance[Record] = field(init=False)
+    """What is decided at this moment. A file that cannot be read changes nothing: what was decided
+    before holds."""
 
-    def now(self) -> Record:
-        """What is decided at this moment. A file that cannot be read changes nothing: what was
-        decided before holds."""
-        path = record.path_of(self.folder)
+    def __post_init__(self) -> None:
+        self._path = str(record.path_of(self.folder))
+        self.now = Glance(self._looked)
+
+    def _looked(self) -> Record:
         try:
-            facts = os.stat(path)  # noqa: PTH116 - faster, and asked for with every request
+            facts = os.stat(self._path)  # noqa: PTH116 - faster, and asked for with every request
         except FileNotFoundError:
             self._record, self._seen = Record(), None
             return self._record
@@ -62,7 +68,7 @@ class Guarded:
         if seen != self._seen:
             with self._lock:
                 try:
-                    self._record = record.load(path)
+                    self._record = record.load(Path(self._path))
                 except ArchiveError as error:
                     logs.event("guard decisions cannot be read", logs.WARNING, why=str(error))
                 self._seen = seen

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ipaddress
 from collections.abc import Iterable, Mapping
+from functools import lru_cache
 from typing import Any
 
 Scope = Mapping[str, Any]
@@ -16,14 +17,20 @@ Scope = Mapping[str, Any]
 MOST_HOPS = 20
 """Entries of `X-Forwarded-For` that are looked at, from its end."""
 
+REMEMBERED = 4096
+"""Addresses whose spelling is remembered; of longer texts none is."""
+
+LONGEST = 64
+"""Characters of an address, with its zone."""
+
 
 def address(scope: Scope, proxies: Iterable[str] = ()) -> str:
     """The address of whoever asks; empty where there is none."""
     client = scope.get("client")
-    found = str(client[0]) if client else ""
+    found = _plain(str(client[0])) if client else ""
     trusted = frozenset(proxies)
-    if not trusted or _plain(found) not in trusted:
-        return _plain(found)
+    if found not in trusted:
+        return found
     told = ",".join(_header(scope, b"x-forwarded-for")).split(",")
     for hop in reversed(told[-MOST_HOPS:]):
         found = _plain(hop.strip())
@@ -43,6 +50,10 @@ def _header(scope: Scope, name: bytes) -> list[str]:
 
 def _plain(text: str) -> str:
     """An address in its usual spelling, an IPv4 one as such; other texts cut short."""
+    return _spelled(text) if len(text) <= LONGEST else _parsed(text)
+
+
+def _parsed(text: str) -> str:
     try:
         parsed = ipaddress.ip_address(text)
     except ValueError:
@@ -50,3 +61,6 @@ def _plain(text: str) -> str:
     if isinstance(parsed, ipaddress.IPv6Address) and parsed.ipv4_mapped:
         return str(parsed.ipv4_mapped)
     return str(parsed)
+
+
+_spelled = lru_cache(REMEMBERED)(_parsed)

@@ -64,7 +64,7 @@ class Recent:
     def look(self, scope: Any) -> Seen | None:
         """Note how things stand, before a request is looked into; None where what is found for it
         is not to be remembered."""
-        people, library = self.here.people.changes(), self.here.library_now()
+        people, library = self.here.people_changes(), self.here.library_now()
         if scope["method"] not in METHODS or people is None or library is None:
             return None
         address = visitor.address(scope)
