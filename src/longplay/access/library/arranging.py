@@ -9,10 +9,35 @@ from longplay.access.library.crediting import SORTED
 from longplay.access.library.layout import ROLES
 from longplay.catalogue import ids
 from longplay.catalogue.database import quoted
+from longplay.model import Verdict
+from longplay.planning.candidates import LOSSLESS_RATES
 
 REFERENCE_LUFS = -18.0
 """What ReplayGain 2.0 brings music to."""
 _BIT = f"CASE role {' '.join(f'WHEN {quoted(name)} THEN {bit}' for name, bit in ROLES.items())} END"
+
+_BETTER = (
+    f"verdict IS DISTINCT FROM {quoted(Verdict.WHOLE)}, NOT"
+    f" regexp_matches(lower(codec), '^(?:{'|'.join(LOSSLESS_RATES)})'), bit_rate DESC NULLS LAST,"
+    " size DESC, source, place, start_ms, track"
+)
+"""The order of files of one recording, the best first: as plans choose among them."""
+
+_SPOTS = f"""
+CREATE TABLE spots AS SELECT track, spot, min(place) OVER one AS spot_place,
+    min(start_ms) OVER one AS spot_start, row_number() OVER (PARTITION BY spot ORDER BY {_BETTER})
+        AS choice,
+    row_number() OVER (PARTITION BY spot, access ORDER BY {_BETTER}) AS choice_alike
+    FROM (SELECT *, min(track) OVER (PARTITION BY album, CASE WHEN discs > 1 THEN disc_number END,
+            track_number, CASE WHEN track_number IS NULL THEN start_ms END, recording,
+            CASE WHEN recording IS NULL THEN track END) AS spot
+        FROM facts JOIN (SELECT album, count(DISTINCT coalesce(disc_number, 1)) AS discs FROM facts
+            GROUP BY album) USING (album))
+    WINDOW one AS (PARTITION BY spot);
+"""
+"""Files of the same recording at the same place of an album (an original and a smaller copy of it,
+say) have one spot; `choice` numbers them, the best first, and `choice_alike` those of one access
+class among themselves. Each is a track by its id, and lists have one of them."""
 
 _GENRES = """
 CREATE TABLE genre_names AS SELECT track, trim(unnest(genres)) AS name FROM facts;
@@ -51,16 +76,20 @@ _CLEAN = (
 )
 """A name as a part of a path."""
 
+MEMBERS, GUESTS = "choice = 1", "access = 0 AND choice_alike = 1"
+"""What is listed for those who hear everything, and for those who hear what is open alone."""
+
 _ORDERED = f"""
-CREATE TABLE album_sums AS SELECT album, count(*) AS tracks,
-        count(*) FILTER (access = 0) AS open_tracks, sum(duration_ms) AS duration_ms,
-        coalesce(sum(duration_ms) FILTER (access = 0), 0) AS open_duration_ms,
+CREATE TABLE album_sums AS SELECT album, count(*) AS files, count(*) FILTER ({MEMBERS}) AS tracks,
+        count(*) FILTER ({GUESTS}) AS open_tracks,
+        sum(duration_ms) FILTER ({MEMBERS}) AS duration_ms,
+        coalesce(sum(duration_ms) FILTER ({GUESTS}), 0) AS open_duration_ms,
         max(created) AS created, min(release_date) AS release_date, max(popularity) AS popularity,
         bool_or(explicit) AS explicit, count(DISTINCT coalesce(disc_number, 1)) AS discs,
         max(peak) AS peak, {REFERENCE_LUFS} - 10 * log10(sum(duration_ms * pow(10, lufs / 10))
             FILTER (lufs IS NOT NULL) / nullif(sum(duration_ms) FILTER (lufs IS NOT NULL), 0))
             AS gain, any_value(folder) AS folder, any_value(source) AS source
-    FROM facts GROUP BY album;
+    FROM facts JOIN spots USING (track) GROUP BY album;
 CREATE TABLE album_genre_lists AS SELECT album, to_json(list(genre ORDER BY times DESC, genre))
         AS genres FROM (SELECT f.album, g.genre, count(*) AS times FROM track_genres g
         JOIN facts f USING (track) GROUP BY ALL) GROUP BY album;
@@ -78,8 +107,10 @@ CREATE TABLE album_rows AS SELECT row_number() OVER (ORDER BY c.sorted, year, ti
     FROM album_sums s LEFT JOIN discs d ON d.key = s.album
         LEFT JOIN album_credits_of c USING (album) LEFT JOIN album_genre_lists g USING (album)
         LEFT JOIN album_pictures p USING (album) LEFT JOIN implied i USING (album)) c;
-CREATE TABLE track_rows AS SELECT row_number() OVER (ORDER BY a.n, disc_number NULLS FIRST,
-        track_number NULLS LAST, place, start_ms, track) - 1 AS n, f.* EXCLUDE (genres, names),
+CREATE TABLE track_rows AS SELECT row_number() OVER (ORDER BY a.n,
+        CASE WHEN a.discs > 1 THEN disc_number END NULLS FIRST, track_number NULLS LAST,
+        spot_place, spot_start, spot, choice) - 1 AS n, f.* EXCLUDE (genres, names, verdict),
+    s.spot, s.choice, s.choice_alike,
     a.n AS album_n, a.title AS album_title, a.artist AS album_artist, a.artists AS album_artists,
     c.artist, coalesce(c.artists, '[]') AS artists, c.composers, c.conductors, c.everybody,
     g.genres,
@@ -92,7 +123,8 @@ CREATE TABLE track_rows AS SELECT row_number() OVER (ORDER BY a.n, disc_number N
         CASE WHEN a.discs > 1 AND f.disc_number IS NOT NULL THEN f.disc_number || '-' ELSE '' END,
         CASE WHEN f.track_number IS NOT NULL THEN lpad(f.track_number::VARCHAR, 2, '0') || ' '
             ELSE '' END, {_CLEAN.format("f.title")}, f.suffix) AS path
-    FROM facts f JOIN album_rows a USING (album) LEFT JOIN track_credits_of c USING (track)
+    FROM facts f JOIN spots s USING (track) JOIN album_rows a USING (album)
+        LEFT JOIN track_credits_of c USING (track)
         LEFT JOIN track_genre_lists g USING (track) LEFT JOIN own_pictures o USING (root);
 """
 
@@ -110,7 +142,8 @@ CREATE TABLE folder_rows AS SELECT {ids.text_sql("fo-", "folder_key(source, leve
 
 _COUNTED = f"""
 CREATE TABLE artist_tracks AS SELECT o.n AS artist, t.n AS track, bit_or(r.bit) AS roles,
-        any_value(t.album_n) AS album, any_value(t.access) AS access FROM (
+        any_value(t.album_n) AS album, any_value(t.access) AS access, any_value(t.spot) AS spot
+    FROM (
     SELECT artist, track, {_BIT} AS bit FROM credits WHERE track IS NOT NULL
     UNION ALL SELECT c.artist, f.track, {ROLES["album"]} FROM credits c JOIN facts f USING (album)
         WHERE c.album IS NOT NULL) r
@@ -120,9 +153,10 @@ CREATE TABLE artist_albums AS SELECT artist, album, bit_or(roles) AS roles, coun
     count(*) FILTER (access = 0) AS open_tracks FROM artist_tracks GROUP BY artist, album;
 CREATE TABLE artist_rows AS SELECT o.n, {ids.text_sql("ar", "o.artist")} AS id, o.name, o.sort_name,
     o.sorted, o.mbid, s.*, p.picture, p.open_picture, h.popularity FROM artist_order o
-    JOIN (SELECT artist, bit_or(roles) AS roles, count(*) AS tracks,
+    JOIN (SELECT artist, bit_or(roles) AS roles, count(DISTINCT spot) AS tracks,
         coalesce(bit_or(roles) FILTER (access = 0), 0) AS open_roles,
-        count(*) FILTER (access = 0) AS open_tracks FROM artist_tracks GROUP BY artist) s
+        count(DISTINCT spot) FILTER (access = 0) AS open_tracks
+        FROM artist_tracks GROUP BY artist) s
         ON s.artist = o.n
     LEFT JOIN (SELECT x.artist, arg_max(r.picture, (coalesce(r.popularity, 0), -r.n))
             FILTER (r.picture IS NOT NULL) AS picture,
@@ -147,4 +181,4 @@ CREATE TABLE artist_sources AS SELECT x.artist AS n, s.source, bit_or(x.roles) A
 """
 """Of which sources things are; a source is called as its folder is."""
 
-STEPS = (_GENRES, _COVERS, _ORDERED, _FOLDERS, _COUNTED, _SOURCES)
+STEPS = (_SPOTS, _GENRES, _COVERS, _ORDERED, _FOLDERS, _COUNTED, _SOURCES)

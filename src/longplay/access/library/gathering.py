@@ -269,12 +269,13 @@ def _sounds(connection: Connection, files: Sequence[Path]) -> None:
 
 _SOUND_COLUMNS = (
     "root, sample_rate, bit_depth, channels, bit_rate, duration_ms, integrated_lufs AS lufs,"
-    " coalesce(true_peak_dbtp, sample_peak_dbfs) AS peak"
+    " coalesce(true_peak_dbtp, sample_peak_dbfs) AS peak, codec, verdict"
 )
 _NO_SOUNDS = (
     "SELECT NULL::BLOB AS root, NULL::INTEGER AS sample_rate, NULL::SMALLINT AS bit_depth,"
     " NULL::SMALLINT AS channels, NULL::BIGINT AS bit_rate, NULL::BIGINT AS duration_ms,"
-    " NULL::FLOAT AS lufs, NULL::FLOAT AS peak WHERE false"
+    " NULL::FLOAT AS lufs, NULL::FLOAT AS peak, NULL::VARCHAR AS codec, NULL::VARCHAR AS verdict"
+    " WHERE false"
 )
 
 
@@ -294,7 +295,8 @@ CREATE TABLE facts AS SELECT h.track, h.source, h.place, h.folder, h.root, h.siz
     coalesce(m.bit_rate // 1000, CASE WHEN s.duration_ms > 0 THEN h.size * 8 // s.duration_ms END)
         AS bit_rate, m.sample_rate, m.bit_depth, m.channels,
     CASE WHEN isfinite(m.lufs) THEN m.lufs END AS lufs,
-    CASE WHEN isfinite(m.peak) THEN pow(10, m.peak / 20) END AS peak
+    CASE WHEN isfinite(m.peak) THEN pow(10, m.peak / 20) END AS peak,
+    coalesce(m.codec, h.suffix[2:]) AS codec, m.verdict
 FROM held h LEFT JOIN said s USING (track) LEFT JOIN discs a ON s.album_number = a.number
     LEFT JOIN sounds m USING (root);
 """

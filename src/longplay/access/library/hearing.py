@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from datetime import datetime
 from functools import cached_property
 from typing import Any
@@ -103,7 +103,7 @@ class Hearing:
 
     @cached_property
     def tracks(self) -> Mask:
-        """Which tracks may be heard."""
+        """Which tracks may be heard, be they listed or not."""
         is_open = self.opened.numbers("track/open")
         mask = np.ones(len(is_open), np.bool_) if self.signed_in else is_open != 0
         if self.source is not None:
@@ -112,6 +112,41 @@ class Hearing:
             mask[inside] = every[inside]
         mask[self.withdrawn] = False
         return mask
+
+    @cached_property
+    def listed(self) -> Mask:
+        """Which tracks lists have."""
+        if self.opened.spots is None:
+            return self.tracks
+        mask = np.zeros(len(self.tracks), np.bool_)
+        mask[self.best(np.flatnonzero(self.tracks).astype(np.int32))] = True
+        return mask
+
+    def best(self, tracks: Numbers) -> Numbers:
+        """Of tracks, by ascending number, those that a list has: of files of one recording at the
+        same place of an album the best."""
+        if self.opened.spots is None or not len(tracks):
+            return tracks
+        spots = self.opened.spots[tracks]
+        first: Numbers = tracks[np.concatenate([[True], spots[1:] != spots[:-1]])]
+        return first
+
+    def once(self, tracks: Iterable[int]) -> Iterator[int]:
+        """These tracks in their order, none of which may not be heard: in place of each the one
+        that lists have, once."""
+        spots = self.opened.spots
+        if spots is None:
+            yield from tracks
+            return
+        seen: set[int] = set()
+        for number in tracks:
+            spot = int(spots[number])
+            first, end = np.searchsorted(spots, [spot, spot + 1]).tolist()
+            if end - first == 1:
+                yield number
+            elif spot not in seen:
+                seen.add(spot)
+                yield first + int(np.argmax(self.tracks[first:end]))
 
     @cached_property
     def albums(self) -> Mask:
@@ -148,22 +183,23 @@ class Hearing:
         return {"track": self.tracks, "album": self.albums, "artist": self.artists}[kind]
 
     def order(self, kind: str, order: str = "") -> Numbers:
-        """The numbers of what may be heard in an order; without one, that in which they are."""
+        """The numbers of what is listed in an order; without one, that in which they are."""
         name = f"{kind}/{order}"
         found = self._orders.get(name)
         if found is None:
+            mask = self.listed if kind == "track" else self.mask(kind)
             if order:
                 every = self.opened.numbers(name)
-                found = every if self._everything else every[self.mask(kind)[every]]
+                found = every if mask.all() else every[mask[every]]
             else:
-                found = np.flatnonzero(self.mask(kind)).astype(np.int32)
+                found = np.flatnonzero(mask).astype(np.int32)
             self._orders[name] = found
         return found
 
     def genre(self, name: str) -> Numbers:
         """The tracks of a genre."""
         every = self.opened.numbers(f"track/genre/{name}")
-        return every if self._everything else every[self.tracks[every]]
+        return self.best(every if self._everything else every[self.tracks[every]])
 
     def albums_of(self, tracks: Numbers) -> Mask:
         """Which albums have one of these tracks."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from longplay.access.library.things import Role
 
-VERSION = 2
+VERSION = 3
 """Version of this file; one of another version is built again."""
 
 ROLES: dict[Role, int] = {"album": 1, "artist": 2, "composer": 4, "conductor": 8}
@@ -29,9 +29,10 @@ CREATE TABLE track (n INTEGER PRIMARY KEY, id TEXT NOT NULL, recording TEXT, tit
 CREATE TABLE album (n INTEGER PRIMARY KEY, id TEXT NOT NULL, title TEXT NOT NULL,
     artist TEXT NOT NULL, artists TEXT NOT NULL, year INTEGER, release_date TEXT,
     genres TEXT NOT NULL, tracks INTEGER NOT NULL, open_tracks INTEGER NOT NULL,
-    duration_ms INTEGER NOT NULL, open_duration_ms INTEGER NOT NULL, created TEXT NOT NULL,
-    cover BLOB, open_cover BLOB, mbid TEXT, label TEXT, popularity REAL, explicit INTEGER,
-    discs INTEGER NOT NULL, compilation INTEGER NOT NULL, first INTEGER NOT NULL);
+    files INTEGER NOT NULL, duration_ms INTEGER NOT NULL, open_duration_ms INTEGER NOT NULL,
+    created TEXT NOT NULL, cover BLOB, open_cover BLOB, mbid TEXT, label TEXT, popularity REAL,
+    explicit INTEGER, discs INTEGER NOT NULL, compilation INTEGER NOT NULL,
+    first INTEGER NOT NULL);
 CREATE TABLE artist (n INTEGER PRIMARY KEY, id TEXT NOT NULL, name TEXT NOT NULL,
     sort_name TEXT NOT NULL, sorted TEXT NOT NULL, albums INTEGER NOT NULL,
     open_albums INTEGER NOT NULL, tracks INTEGER NOT NULL, open_tracks INTEGER NOT NULL, cover BLOB,

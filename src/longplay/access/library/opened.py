@@ -6,6 +6,7 @@ import sqlite3
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cached_property
 from pathlib import Path
 from urllib.parse import quote
 
@@ -55,6 +56,13 @@ class Opened:
             if "/genre/" not in name:
                 self._lists[name] = known
         return known
+
+    @cached_property
+    def spots(self) -> Numbers | None:
+        """For each track its place on an album, ascending: tracks with the same one are files of
+        one recording, the best first. None where no two are."""
+        again = self.numbers("track/again")
+        return np.cumsum(again == 0, dtype=np.int32) if again.any() else None
 
     def count(self, kind: str) -> int:
         """How many things of a kind there are."""

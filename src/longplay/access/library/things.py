@@ -94,8 +94,8 @@ class Track:
 
 @dataclass(frozen=True, slots=True)
 class Album:
-    """An album, with how much of it the listener may hear. Files without an album are one with the
-    others of their folder."""
+    """An album, with how much of it the listener may hear, each track once. Files without an
+    album are one with the others of their folder."""
 
     id: str
     title: str

@@ -54,6 +54,9 @@ _ORDERS: dict[str, str] = {
 class View:
     """The library as one listener hears it. Cheap to make: ask `Context.library` for each request.
 
+    Where an album is held in several encodings, lists have the best of each track that the listener
+    may hear; the others are there by their ids, and in their folders.
+
     Unknown ids are None, or left out of lists. Counts above `MOST` are taken for `MOST`, negative
     ones and offsets for 0. A page costs the same at every offset.
     """
@@ -132,18 +135,21 @@ class View:
         return shown.artists(self._heard, self._numbered("artist_id", "ar", identities))
 
     def recording(self, identity: str) -> list[Track]:
-        """The tracks of a recording, by any id that it ever had."""
+        """The tracks of a recording, by any id that it ever had: first those that lists have."""
         query = """SELECT n FROM track WHERE recording =
             (SELECT recording FROM recording_id WHERE id = ?) ORDER BY n LIMIT ?"""
-        return self._tracks(query, _canonical("rec", identity), MOST)
+        numbers = self._audible("track", self._asked(query, _canonical("rec", identity), MOST))
+        best = set(self._best(numbers))
+        return shown.tracks(self._heard, sorted(numbers, key=lambda one: one not in best))
 
     # Of an album, of an artist
 
     def tracks_of_album(self, identity: str) -> list[Track]:
-        """An album's tracks in their order."""
+        """An album's tracks in their order, each in the best file of it."""
         query = """SELECT t.n FROM album a JOIN track t ON t.n >= a.first
-            AND t.n < a.first + a.tracks WHERE a.id = ? ORDER BY t.n"""
-        return self._tracks(query, _canonical("al", identity))
+            AND t.n < a.first + a.files WHERE a.id = ? ORDER BY t.n"""
+        numbers = self._audible("track", self._asked(query, _canonical("al", identity)))
+        return shown.tracks(self._heard, self._best(numbers))
 
     def albums_of_artist(self, identity: str, role: Role | Literal["all"] = "all") -> list[Album]:
         """The albums that have tracks of an artist, or with a role those on which they have it,
@@ -158,7 +164,7 @@ class View:
         query = """SELECT track FROM artist_track WHERE artist =
             (SELECT n FROM artist_id WHERE id = ?) ORDER BY track"""
         numbers = self._audible("track", self._asked(query, _canonical("ar", identity)))
-        return shown.tracks(self._heard, _page(numbers, count, offset))
+        return shown.tracks(self._heard, _page(self._best(numbers), count, offset))
 
     def top_tracks(self, artist: str, count: int = 50) -> list[Track]:
         """The most popular tracks of an artist, who is named by id or by name."""
@@ -170,7 +176,8 @@ class View:
             match = self._places("artist", question[0]) if question else iter(())
             who = next(iter(self._audible("artist", match)), None)
         numbers = [] if who is None else self._audible("track", self._asked(query, who))
-        return shown.tracks(self._heard, _page(numbers, count, 0))
+        best = set(self._best(sorted(numbers)))
+        return shown.tracks(self._heard, _page([one for one in numbers if one in best], count, 0))
 
     # Lists
 
@@ -286,12 +293,13 @@ class View:
         with self._opened.connection() as connection:
             return [row[0] for row in connection.execute(query, values)]
 
-    def _tracks(self, query: str, *values: object) -> list[Track]:
-        return shown.tracks(self._heard, self._audible("track", self._asked(query, *values)))
-
     def _audible(self, kind: str, numbers: Iterable[int]) -> list[int]:
         mask = self._heard.mask(kind)
         return [one for one in numbers if mask[one]]
+
+    def _best(self, tracks: list[int]) -> list[int]:
+        """Of tracks by ascending number, those that a list has."""
+        return [int(one) for one in self._heard.best(np.array(tracks, np.int32))]
 
     def _numbered(self, table: str, prefix: str, identities: Iterable[str]) -> list[int]:
         wanted = [_canonical(prefix, one) for one in identities]
@@ -325,7 +333,9 @@ class View:
         count, offset = max(span[0], 0), max(span[1], 0)
         places = chain.from_iterable(self._places(kind, one) for one in question)
         mask = self._heard.mask(kind)
-        audible = (one for one in places if mask[one])
+        audible: Iterator[int] = (one for one in places if mask[one])
+        if kind == "track":
+            audible = heard.once(audible)
         return list(islice(audible, offset, offset + min(count, MOST)))
 
     def _places(self, kind: str, question: str) -> Iterator[int]:

@@ -12,6 +12,7 @@ import pyarrow as pa
 from adbc_driver_sqlite import dbapi
 
 from longplay.access.library import layout, texts
+from longplay.access.library.arranging import GUESTS, MEMBERS
 from longplay.catalogue import ids
 from longplay.catalogue.database import Connection
 
@@ -40,10 +41,7 @@ def write(connection: Connection, path: Path, facts: Mapping[str, str]) -> None:
         file.execute("BEGIN")
         for name, numbers in _lists(connection):
             file.execute("INSERT INTO list VALUES (?, ?)", (name, numbers.tobytes()))
-        totals = file.execute(_TOTALS).fetchone()
-        file.executemany(
-            "INSERT INTO info VALUES (?, ?)", zip(_SUMS, map(str, totals), strict=True)
-        )
+        file.executemany("INSERT INTO info VALUES (?, ?)", _totals(connection))
         file.execute("COMMIT")
         file.executescript(layout.INDEXES)
         for kind in layout.KINDS:
@@ -69,12 +67,19 @@ def _id(prefix: str, key: str) -> str:
     return ids.text_sql(prefix, key)
 
 
-_SUMS = ("bytes", "duration_ms", "open_bytes", "open_duration_ms")
-_TOTALS = """SELECT coalesce(sum(bytes), 0), coalesce(sum(duration_ms), 0),
-    coalesce(sum(CASE access WHEN 0 THEN bytes END), 0),
-    coalesce(sum(CASE access WHEN 0 THEN duration_ms END), 0)
-    FROM (SELECT max(bytes) AS bytes, sum(duration_ms) AS duration_ms, min(access) AS access
-        FROM track GROUP BY root)"""
+_TOTALS = """SELECT coalesce(sum(bytes), 0), coalesce(sum(duration_ms), 0) FROM (
+    SELECT max(size) AS bytes, sum(duration_ms) AS duration_ms FROM track_rows WHERE {0}
+    GROUP BY root)"""
+
+
+def _totals(connection: Connection) -> list[tuple[str, str]]:
+    """How much is listed for those who hear everything, and for those who hear what is open."""
+    found = []
+    for prefix, which in (("", MEMBERS), ("open_", GUESTS)):
+        row = connection.sql(_TOTALS.format(which)).fetchall()[0]
+        found += [(f"{prefix}bytes", str(row[0])), (f"{prefix}duration_ms", str(row[1]))]
+    return found
+
 
 _TABLES = {
     "track": f"""SELECT n, {_id("tr", "track")} AS id,
@@ -92,7 +97,7 @@ _TABLES = {
         explicit::INTEGER AS explicit, start_ms::BIGINT AS start_ms, end_ms::BIGINT AS end_ms,
         album_n FROM track_rows ORDER BY n""",
     "album": f"""SELECT n, {_id("al", "album")} AS id, title, artist, artists::VARCHAR AS artists,
-        year, release_date, genres::VARCHAR AS genres, tracks, open_tracks,
+        year, release_date, genres::VARCHAR AS genres, tracks, open_tracks, files,
         duration_ms::BIGINT AS duration_ms, open_duration_ms::BIGINT AS open_duration_ms,
         coalesce(created, '') AS created, picture AS cover, open_picture AS open_cover, mbid, label,
         popularity::DOUBLE AS popularity, explicit::INTEGER AS explicit, discs,
@@ -113,8 +118,9 @@ _TABLES = {
     "artist_album": """SELECT x.artist, row_number() OVER (PARTITION BY x.artist
             ORDER BY r.year NULLS LAST, r.title_key, r.n) AS place, x.album, x.roles::INTEGER
             AS roles FROM artist_albums x JOIN album_rows r ON r.n = x.album ORDER BY ALL""",
-    "genre": """SELECT genre AS name, count(*) AS tracks,
-            count(*) FILTER (access = 0) AS open_tracks, count(DISTINCT album_n) AS albums,
+    "genre": """SELECT genre AS name, count(DISTINCT spot) AS tracks,
+            count(DISTINCT spot) FILTER (access = 0) AS open_tracks,
+            count(DISTINCT album_n) AS albums,
             count(DISTINCT album_n) FILTER (access = 0) AS open_albums
         FROM track_genres JOIN track_rows USING (track) GROUP BY genre ORDER BY genre""",
     "folder": "SELECT id, name, parent, tracks, open_tracks FROM folder_rows ORDER BY id",
@@ -134,6 +140,7 @@ _LISTS = {
     "album/byYear": "SELECT n FROM album_rows ORDER BY year NULLS LAST, release_date, n",
     "album/year": "SELECT coalesce(year, -1) FROM album_rows ORDER BY n",
     "track/year": "SELECT coalesce(year, -1) FROM track_rows ORDER BY n",
+    "track/again": "SELECT (choice > 1)::INTEGER FROM track_rows ORDER BY n",
     "track/album": "SELECT album_n FROM track_rows ORDER BY n",
     "track/open": "SELECT (access = 0)::INTEGER FROM track_rows ORDER BY n",
     "album/open": "SELECT (open_tracks > 0)::INTEGER FROM album_rows ORDER BY n",

@@ -49,7 +49,7 @@ def page(identity: str, request: Request) -> Response:
         "artists": album.artists if album and album.artists else told.artists if told else (),
         "told": told,
         "year": (album.year if album else None) or (told.year if told else None),
-        "discs": _discs(held),
+        "discs": _discs(held, album.discs if album else 0),
         "missing": _missing(held, listed),
         "restricted": any(row.sign_in for row in listed),
         "track_count": thing.track_count if thing else 0,
@@ -64,8 +64,10 @@ def page(identity: str, request: Request) -> Response:
     return rendering.page(request, "album.html", values)
 
 
-def _discs(held: list[Track]) -> list[tuple[int | None, list[Row]]]:
-    """The held tracks by disc, in their order."""
+def _discs(held: list[Track], discs: int) -> list[tuple[int | None, list[Row]]]:
+    """The held tracks by disc, in their order; of one disc some files may not say which it is."""
+    if held and discs <= 1:
+        return [(None, [rows.of_track(one) for one in held])]
     found = [
         (number, [rows.of_track(one) for one in tracks])
         for number, tracks in groupby(held, key=lambda one: one.disc_number)
