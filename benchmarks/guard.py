@@ -47,8 +47,9 @@ from benchmarks.guard_traffic import (
 from longplay.guard import crowd
 from longplay.guard.baseline import SIZES, Baseline
 from longplay.guard.events import Events
+from longplay.guard.grouping import Member
 from longplay.guard.judging import Accounts, take
-from longplay.guard.scan import Kept, Member, Options, grouped, judged, scan, with_crowd
+from longplay.guard.scan import Kept, Options, grouped, judged, scan, with_crowd
 from longplay.guard.spill import Spill
 from longplay.guard.state import NEW, STATE_BYTES
 from longplay.guard.verdict import SCRAPER, WATCH, probability

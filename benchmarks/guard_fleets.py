@@ -2,10 +2,12 @@
 are stopped?
 
     python -m benchmarks.guard_fleets [--count 100000] [--size 1000] [--kind charts|anywhere]
+    python -m benchmarks.guard_fleets --kind replaced [--count 3000] [--size 20]
 
-The same traffic is judged twice: as `guard scan` does, afterwards, and live, as `guard run` does,
-event by event in order of time, with a look for groups every six hours (`guard run` looks every 20
-seconds).
+Of fleets that share a list, the same traffic is judged twice: as `guard scan` does, afterwards, and
+live, as `guard run` does, event by event in order of time, with a look for groups every six hours
+(`guard run` looks every 20 seconds). Those that are replaced are judged live: whoever is stopped
+goes on an hour later with a new account.
 """
 
 from __future__ import annotations
@@ -14,9 +16,11 @@ import argparse
 import json
 import resource
 from collections.abc import Iterable
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from benchmarks.guard import Result, listeners, run, training
 from benchmarks.guard_traffic import (
@@ -28,12 +32,14 @@ from benchmarks.guard_traffic import (
     like_a_person,
     mix,
     uniform,
+    zipf,
 )
-from longplay.guard import coordination
+from longplay.guard import company, grouping
 from longplay.guard.baseline import Baseline
-from longplay.guard.events import Events
+from longplay.guard.events import EVENT, Events
+from longplay.guard.grouping import Member
 from longplay.guard.judging import Accounts, take
-from longplay.guard.scan import CROWD, Member, enter
+from longplay.guard.scan import CROWD
 from longplay.guard.state import LAST, NEW
 from longplay.guard.verdict import SCRAPER
 
@@ -78,9 +84,10 @@ def look(accounts: Accounts, members: dict[int, Member]) -> None:
         return
     candidates = accounts.only(rows)
     drawn = accounts.only(np.argsort(accounts.hashes, kind="stable")[:CROWD])
-    group = coordination.find(candidates, drawn, int(candidates.numbers[:, LAST].max()))
-    if group is not None:
-        enter(members, candidates, group)
+    places = company.empty()
+    company.count_in(places, accounts)
+    at = int(candidates.numbers[:, LAST].max())
+    grouping.look(members, candidates, drawn, places, at)
 
 
 def _result(accounts: Accounts, members: dict[int, Member]) -> Result:
@@ -96,6 +103,69 @@ def _result(accounts: Accounts, members: dict[int, Member]) -> Result:
             decided[account], tracks[account] = member.decided, member.tracks
         odds[account] = max(odds[account], member.odds)
     return Result(odds, decided, tracks, {h: one.group for h, one in members.items()})
+
+
+@dataclass
+class Chain:
+    """Accounts one after the other that take from one list, from one address or from new ones."""
+
+    numbers: list[int]
+    ranks: npt.NDArray[np.int64]
+    address: int
+    events: Events
+    taken: list[float]
+
+    def begin(self, number: int, at: int, kit: Kit) -> None:
+        """The next account goes on with what is left of the list."""
+        self.numbers.append(number)
+        days = (at - START) // DAY
+        left = self.ranks[int(sum(self.taken)) :]
+        events = like_a_person(number, left, kit, days=30)
+        events["time"] += days * DAY
+        events["address"] = np.uint64(self.address or number) << np.uint64(32)
+        self.events = events[events["time"] >= at]
+
+
+def replaced(
+    blocks: list[Events], size: int, same_address: bool, baseline: Baseline, kit: Kit
+) -> dict[str, Any]:
+    """For thirty days somebody takes a new account, an hour after one was stopped."""
+    accounts, members = Accounts.none(), dict[int, Member]()
+    chains = [
+        Chain([], zipf(30_000, kit.dice), (at + 1) * same_address, np.empty(0, EVENT), [])
+        for at in range(size)
+    ]
+    number = FIRST
+    for chain in chains:
+        chain.begin(number, START + int(kit.dice.integers(0, 3 * DAY)), kit)
+        number += 1
+    for start in range(START, START + 30 * DAY, LOOK):
+        parts = []
+        for one in [*blocks, *(chain.events for chain in chains)]:
+            begin, end = np.searchsorted(one["time"], [start, start + LOOK])
+            parts.append(one[begin:end])
+        slab = np.concatenate(parts)
+        take(accounts, slab[np.argsort(slab["time"], kind="stable")], None, baseline.vector())
+        look(accounts, members)
+        result = _result(accounts, members)
+        for chain in chains:
+            account = int(mix(np.uint64(chain.numbers[-1])))
+            if account in result.decided:
+                chain.taken.append(result.tracks[account])
+                chain.begin(number, start + LOOK + 3600, kit)
+                number += 1
+    stopped = [one for chain in chains for one in chain.taken]
+    later = [one for chain in chains for one in chain.taken[2:]]
+    return {
+        "accounts_stopped": len(stopped),
+        "tracks_each_at_first": round(
+            float(np.mean([chain.taken[0] for chain in chains if chain.taken]))
+        ),
+        "tracks_each_from_the_third": round(float(np.mean(later))) if later else None,
+        "accounts_used_a_month": round(len(stopped) / size + 1, 1),
+        "by_company": sum(bool(one.company) and not one.group for one in members.values()),
+        "honest_stopped": len(result.decided) - len(stopped),
+    }
 
 
 def told(result: Result, size: int, count: int) -> dict[str, Any]:
@@ -118,10 +188,15 @@ def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--count", type=int, default=100_000)
     parser.add_argument("--size", type=int, default=1000)
-    parser.add_argument("--kind", default="charts", choices=["charts", "anywhere"])
+    parser.add_argument("--kind", default="charts", choices=["charts", "anywhere", "replaced"])
     asked = parser.parse_args()
     crowd_of, baseline = training()
     kit = Kit(crowd_of, lengths(crowd_of), np.random.default_rng(9))
+    if asked.kind == "replaced":
+        some = list(listeners(crowd_of, 0, asked.count, 30))
+        for same in (True, False):
+            print(same, json.dumps(replaced(some, asked.size, same, baseline, kit)))
+        return
     made = np.concatenate(fleet(asked.size, asked.kind, kit))
     made = made[np.argsort(made["time"], kind="stable")]
 

@@ -64,14 +64,11 @@ Rows = npt.NDArray[np.int64]
 
 @dataclass(frozen=True, slots=True)
 class Group:
-    """Accounts that act as one. `rows` are their places among the candidates, `tracks` what each
-    had taken by then, `nats` what belonging to it weighs, `expected` and `found` the meetings
-    among them."""
+    """Accounts that act as one. `rows` are their places among the candidates, `nats` what belonging
+    to it weighs, `expected` and `found` the meetings among them."""
 
     rows: Rows
-    tracks: Counts
     nats: Counts
-    decided: int
     expected: float
     found: float
 
@@ -111,9 +108,7 @@ def find(candidates: Accounts, crowd: Accounts, at: int) -> Group | None:
     group = suspects.only(members)
     return Group(
         group.rows,
-        group.tracks,
         weights[members],
-        at,
         float(meeting.due(group, charts).sum() / 2),  # each meeting is seen from both sides
         float(meeting.found(group).sum() / 2),
     )

@@ -52,6 +52,7 @@ class Accounts:
     decided: npt.NDArray[np.int64]  # when it was called a scraper
     tracks: npt.NDArray[np.float64]  # different tracks that it had by then
     candidate: npt.NDArray[np.int64]  # since when it may be one of a group
+    addresses: npt.NDArray[np.uint32]  # half of the last address's hash; 0: not known
 
     @classmethod
     def none(cls) -> Accounts:
@@ -67,6 +68,7 @@ class Accounts:
             np.zeros(0, np.int64),
             np.zeros(0),
             np.zeros(0, np.int64),
+            np.zeros(0, np.uint32),
         )
 
     def __len__(self) -> int:
@@ -85,6 +87,7 @@ class Accounts:
         self.decided = np.concatenate([self.decided, np.full(more, NEVER)])
         self.tracks = np.concatenate([self.tracks, np.zeros(more)])
         self.candidate = np.concatenate([self.candidate, np.full(more, NEVER)])
+        self.addresses = np.concatenate([self.addresses, np.zeros(more, np.uint32)])
         _begin_all(self.numbers, self.samples, before, firsts)
 
     def only(self, rows: npt.NDArray[np.int64]) -> Accounts:
@@ -100,6 +103,7 @@ class Accounts:
             self.decided[rows],
             self.tracks[rows],
             self.candidate[rows],
+            self.addresses[rows],
         )
 
 
@@ -134,6 +138,7 @@ def take(accounts: Accounts, events: Events, crowd: Sketch | None, baseline: Vec
         accounts.decided,
         accounts.tracks,
         accounts.candidate,
+        accounts.addresses,
         events,
         rows[inverse],
         np.zeros((2, 1), np.uint32) if crowd is None else crowd,
@@ -161,6 +166,7 @@ def _take_all(
     decided: npt.NDArray[np.int64],
     tracks: npt.NDArray[np.float64],
     candidate: npt.NDArray[np.int64],
+    addresses: npt.NDArray[np.uint32],
     events: Any,
     rows: npt.NDArray[np.int64],
     crowd: Sketch,
@@ -170,6 +176,7 @@ def _take_all(
     nats = np.empty(SIGNS)
     for at in range(len(events)):
         row = rows[at]
+        addresses[row] = np.uint32(events[at].address >> np.uint64(32))
         beside = others(crowd, events[at].track) if crowded else -1
         changed = step(numbers, filters, samples, times, row, events[at], beside)
         if not changed or decided[row] >= 0 or numbers[row, EVENTS] % EVERY != 0:

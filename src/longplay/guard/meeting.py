@@ -62,7 +62,6 @@ class Sampled:
     reach: Hashes
     inside: Counts
     whole: Counts
-    tracks: Counts
 
     def only(self, some: npt.NDArray[np.int64] | npt.NDArray[np.bool_]) -> Sampled:
         """Some of these accounts."""
@@ -96,7 +95,7 @@ def sampled(accounts: Accounts, at: int, charts: Charts, least: int = LEAST_TRAC
     inside = np.stack([(classes == one).sum(1) for one in range(CLASSES)], 1).astype(np.float64)
     scale = tracks[rows] / np.maximum(inside.sum(1), 1)
     reach = accounts.samples[rows, -1]
-    return Sampled(rows, samples, reach, inside, inside * scale[:, None], tracks[rows])
+    return Sampled(rows, samples, reach, inside, inside * scale[:, None])
 
 
 def halves(crowd: Accounts, at: int) -> tuple[Charts, Sampled]:

@@ -137,7 +137,8 @@ class Guard:
 
     def _group(self, standing: Record) -> None:
         taken = max((one.group or 0 for one in standing.decisions.values()), default=0)
-        self.watching.look_for_groups(taken)
+        excluded = frozenset(who.partition(":")[2] for who in standing.excluded)
+        self.watching.look_for_groups(taken, excluded)
 
     def save(self) -> None:
         """Write down what is remembered, and how far the logs were read."""

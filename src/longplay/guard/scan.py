@@ -11,9 +11,10 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from longplay.guard import coordination, crowd
+from longplay.guard import company, coordination, crowd
 from longplay.guard.baseline import Baseline, Crowd, learn
-from longplay.guard.judging import CANDIDATE, Accounts, joined, take
+from longplay.guard.grouping import NOBODY, Hashes, Member, look
+from longplay.guard.judging import Accounts, joined, take
 from longplay.guard.reading.reader import Counts, read
 from longplay.guard.spill import Names, Spill
 from longplay.guard.state import (
@@ -28,7 +29,6 @@ from longplay.guard.state import (
     TAKEN,
 )
 from longplay.guard.verdict import (
-    SCRAPER,
     SIGNS,
     WATCH,
     Judged,
@@ -81,12 +81,14 @@ class Scanned:
 
 @dataclass(slots=True)
 class Kept:
-    """What of all accounts is kept: those that matter, and some drawn at random."""
+    """What of all accounts is kept: those that matter, some drawn at random, and how many there are
+    at each place."""
 
     accounts: int
     shown: Accounts
     candidates: Accounts
     drawn: Accounts
+    places: company.Places
 
 
 def scan(logs: Iterable[Path], options: Options, progress: Progress | None = None) -> Scanned:
@@ -97,7 +99,7 @@ def scan(logs: Iterable[Path], options: Options, progress: Progress | None = Non
         counts = _read_all(list(logs), options, spill, names, sketch, progress)
         baseline = with_crowd(spill, sketch, options.baseline)
         kept = judged(spill, sketch, baseline, options, progress)
-        groups = grouped(kept)
+        groups = grouped(kept, _hashes(names, kept.candidates, options.trusted))
         wanted = {int(one) for one in kept.shown.hashes} | {int(h) for h in groups}
         known = names.find(wanted)
     vector = baseline.vector()
@@ -171,10 +173,12 @@ def judged(
     vector = baseline.vector()
     parts = spill.parts()
     total, shown, candidates, drawn = 0, [], [], []
+    places = company.empty()
     share = max(CROWD // max(len(parts), 1), 4)
     with ThreadPoolExecutor(THREADS) as pool:
         for at, accounts in enumerate(_in_turn(pool, spill, parts, sketch, vector)):
             total += len(accounts)
+            company.count_in(places, accounts)
             listed = accounts.odds >= WATCH
             if options.everyone or total <= LISTED:
                 listed[:] = True
@@ -183,7 +187,7 @@ def judged(
             drawn.append(accounts.only(np.arange(min(share, len(accounts)))))
             if progress:
                 progress(at + 1, len(parts), "parts of the accounts")
-    return Kept(total, joined(shown), _best(joined(candidates)), joined(drawn))
+    return Kept(total, joined(shown), _best(joined(candidates)), joined(drawn), places)
 
 
 def _in_turn(
@@ -199,35 +203,27 @@ def _in_turn(
         yield from pool.map(lambda part: _judge_part(spill, part, sketch, vector), some)
 
 
+def _hashes(names: Names, accounts: Accounts, wanted: frozenset[str]) -> Hashes:
+    """Which of these accounts have these names."""
+    if not wanted:
+        return NOBODY
+    known = names.find(set(accounts.hashes.tolist()))
+    return np.array([one for one, name in known.items() if name in wanted], np.uint64)
+
+
 def _best(candidates: Accounts) -> Accounts:
     if len(candidates) <= CANDIDATES:
         return candidates
     return candidates.only(np.argsort(-candidates.odds, kind="stable")[:CANDIDATES])
 
 
-@dataclass(frozen=True, slots=True)
-class Member:
-    """An account's place in a group: when that was found, and how many tracks it had by then."""
-
-    group: int
-    size: int
-    decided: int
-    tracks: float
-    expected: float
-    found: float
-    odds: float
-
-
-def grouped(kept: Kept) -> dict[int, Member]:
-    """Members of groups by account, each as it was first found in one. Accounts of groups that were
-    not to be shown by themselves are added to those that are."""
+def grouped(kept: Kept, trusted: Hashes = NOBODY) -> dict[int, Member]:
+    """Accounts that others tell, by account, each as it was first found. Those that were not to be
+    shown by themselves are added to those that are."""
     members: dict[int, Member] = {}
     candidates = kept.candidates
     for at in coordination.moments(candidates):
-        group = coordination.find(candidates, kept.drawn, at)
-        if group is None:
-            continue
-        enter(members, candidates, group)
+        look(members, candidates, kept.drawn, kept.places, at, trusted)
     there = set(kept.shown.hashes.tolist())
     missing = [
         row
@@ -236,33 +232,6 @@ def grouped(kept: Kept) -> dict[int, Member]:
     ]
     kept.shown = joined([kept.shown, candidates.only(np.array(missing, np.int64))])
     return members
-
-
-def enter(
-    members: dict[int, Member], candidates: Accounts, group: coordination.Group, taken: int = 0
-) -> None:
-    """Note the members of a group that was found, under a number above those `taken`; who is in one
-    already stays as he is."""
-    known = [members[h].group for h in candidates.hashes[group.rows].tolist() if h in members]
-    number = known[0] if known else 1 + max(taken, *(one.group for one in members.values()), 0)
-    for at_row, row in enumerate(group.rows.tolist()):
-        member = _member(candidates, row, group, at_row, number)
-        if member is not None:
-            members.setdefault(int(candidates.hashes[row]), member)
-
-
-def _member(
-    candidates: Accounts, row: int, group: coordination.Group, place: int, number: int
-) -> Member | None:
-    """An account's place in a group, if that and what its own signs said by then convict it."""
-    # What was thought of it then: at its highest, if that was by then, or as much as candidates.
-    known = int(candidates.at_odds[row, LAST]) <= group.decided
-    odds = (float(candidates.odds[row]) if known else CANDIDATE) + float(group.nats[place])
-    if odds < SCRAPER:
-        return None
-    tracks = float(group.tracks[place])
-    size = len(group.rows)
-    return Member(number, size, group.decided, tracks, group.expected, group.found, odds)
 
 
 def told(
@@ -283,11 +252,7 @@ def told(
     why = reasons(numbers, vector, nats)
     member = groups.get(account)
     if member:
-        why = (
-            f"one of {member.size:,} accounts that avoid each other's tracks: they met "
-            f"{member.found:,.0f} times where listeners meet {member.expected:,.0f} times",
-            *why,
-        )
+        why = (*member.reasons(), *why)
         if decided is None or member.decided < decided:
             decided, tracks = member.decided, member.tracks
         odds = max(odds, member.odds)
@@ -299,7 +264,7 @@ def told(
         int(accounts.numbers[row, FIRST]),
         decided,
         round(tracks),
-        member.group if member else None,
+        (member.group or None) if member else None,
         why if verdict is not Verdict.HONEST else (),
     )
 

@@ -1,5 +1,5 @@
 """What the guard remembers of an account: a row of numbers, a filter of tracks that it had, and a
-sample of them. 992 bytes, whatever the account does.
+sample of them; beside it half of its last address's hash. 996 bytes, whatever the account does.
 
 The filter is a Bloom filter (Bloom 1970) of 4,096 bits and two hashes: it knows for certain that a
 track is new, and takes a new one for a known one with the chance (share of set bits)². What is
@@ -61,7 +61,7 @@ SAMPLE = 28
 COLUMNS = QUARTERS + 8
 """Numbers that are kept of an account."""
 
-STATE_BYTES = COLUMNS * 8 + FILTER_WORDS * 8 + SAMPLE * 8
+STATE_BYTES = COLUMNS * 8 + FILTER_WORDS * 8 + SAMPLE * 8 + 4
 """What is kept of an account to judge by."""
 
 TAKEN_SECONDS = 30

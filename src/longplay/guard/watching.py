@@ -20,18 +20,19 @@ import numpy as np
 
 from longplay.errors import ArchiveError
 from longplay.files import write_durably
-from longplay.guard import coordination
+from longplay.guard import company
 from longplay.guard.baseline import Baseline
 from longplay.guard.events import Events
 from longplay.guard.following import Place
+from longplay.guard.grouping import Member, look
 from longplay.guard.judging import Accounts, take
 from longplay.guard.reading.mapping import FIELDS, Format, Mapping
 from longplay.guard.reading.reader import SEEN_ACCOUNTS, Plan, parse
-from longplay.guard.scan import CROWD, Member, enter, told
+from longplay.guard.scan import CROWD, told
 from longplay.guard.state import FILTER_WORDS, FIRST, LAST, NEW
 from longplay.guard.verdict import WATCH, Judged
 
-VERSION = 1
+VERSION = 2
 
 AHEAD_SECONDS = 600
 """Clocks of several machines differ by less."""
@@ -118,9 +119,9 @@ class Watching:
             hashes = self.accounts.hashes
             self._keep(np.flatnonzero(~np.isin(hashes, np.array(gone, np.uint64))))
 
-    def look_for_groups(self, taken: int = 0) -> None:
-        """Look for accounts that divide the tracks among themselves. A new group's number is above
-        `taken`, since decisions about groups of old may name those up to it."""
+    def look_for_groups(self, taken: int = 0, excluded: frozenset[str] = frozenset()) -> None:
+        """Look for accounts that others tell. A new group's number is above `taken`, since
+        decisions about groups of old may name those up to it; `excluded` names may copy."""
         accounts = self.accounts
         rows = np.flatnonzero(accounts.candidate >= 0)
         if len(rows) > CANDIDATES:
@@ -130,9 +131,11 @@ class Watching:
         drawn = accounts.only(np.argsort(accounts.hashes, kind="stable")[:CROWD])
         candidates = accounts.only(rows)
         at = int(candidates.numbers[:, LAST].max())
-        group = coordination.find(candidates, drawn, at)
-        if group is not None:
-            enter(self.members, candidates, group, taken)
+        hashes = candidates.hashes.tolist()
+        trusted = np.array([h for h in hashes if self.names.get(h) in excluded], np.uint64)
+        places = company.empty()
+        company.count_in(places, accounts)
+        look(self.members, candidates, drawn, places, at, trusted, taken)
 
     def suspects(self) -> list[Judged]:
         """Everybody who is to be watched, or more."""
