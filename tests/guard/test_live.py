@@ -3,23 +3,33 @@
 from __future__ import annotations
 
 import json
+import random
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from longplay import clock
 from longplay.errors import ArchiveError, LockedError, UsageError
-from longplay.guard import policy, record, running
+from longplay.guard import crowd, lately, policy, record, running
+from longplay.guard.baseline import Baseline
+from longplay.guard.events import EVENT
 from longplay.guard.following import Follower, Place
+from longplay.guard.judging import Accounts, take
+from longplay.guard.lately import Lately
 from longplay.guard.record import Act, Decision, Record
 from longplay.guard.running import LOG, Guard
+from longplay.guard.scan import Options, scan
+from longplay.guard.verdict import Verdict
 from longplay.ledger import database, log
 from longplay.ledger.database import Ledger
 from longplay.ledger.tables import log as log_table
 from longplay.settings import Guarding
 from tests.guard.made import MONDAY, copier, listener, row
 
+HONEST = Verdict.HONEST
 SLOW = Guarding(act="slow")
 
 
@@ -399,3 +409,88 @@ def test_places_of_logs_are_compared_by_content(tmp_path: Path) -> None:
     place = follower.place
     path.write_bytes(b"new and longer line\n")  # the same inode, as copytruncate leaves it
     assert Follower(path, Place(**{name: getattr(place, name) for name in Place.__slots__})).read()
+
+
+def evenings(name: str, tracks: list[str], dice: random.Random) -> Iterator[dict[str, Any]]:
+    """Twenty tracks an evening, a few of them skipped first."""
+    for day in range(len(tracks) // 20):
+        time = MONDAY + day * 86400 + 60_000 + dice.randrange(3600)
+        for track in tracks[day * 20 : day * 20 + 20]:
+            if dice.random() < 0.2:
+                yield row(time, name, f"c{dice.randrange(600)}x", 9, "skip")
+            listened = dice.randrange(120, 320)
+            yield row(time + 10, name, track, listened, "play")
+            time += listened + dice.randrange(10, 60)
+
+
+@pytest.fixture(scope="module")
+def niches() -> list[dict[str, Any]]:
+    """A crowd of 240 with one chart and a few tracks of one's own each, and three who go another
+    way: what the first takes nobody else does, and he never comes back to it; the second loves as
+    little known things; the third repeats nothing either, and stays with the chart."""
+    dice = random.Random(5)
+    rows: list[dict[str, Any]] = []
+    for at in range(240):
+        own = [f"c{dice.randrange(600)}x" for _ in range(45)]
+        own += [f"n{at}y{more}x" for more in range(dice.randrange(1, 12))]
+        rows += evenings(f"{at}", dice.choices(own, k=100), dice)
+    rows += evenings("901", [f"u{at}x" for at in range(160)], dice)
+    rows += evenings("902", [f"v{dice.randrange(60)}x" for _ in range(160)], dice)
+    return [*rows, *evenings("903", [f"c{at}x" for at in range(160)], dice)]
+
+
+def test_a_scan_and_a_guard_that_reads_the_same_log_judge_alike(
+    tmp_path: Path, ledger: Ledger, niches: list[dict[str, Any]]
+) -> None:
+    write(tmp_path, niches)
+    found = scan([tmp_path / LOG], Options(cells=1 << 16))
+    with running.opened(tmp_path, SLOW, ledger) as guard:
+        guard.step()
+        guard.conclude()
+    again = Guard(tmp_path, SLOW, ledger)  # with what was saved
+    again.conclude()
+    for some in (found.verdicts, guard.watching.suspects(), again.watching.suspects()):
+        (one,) = [one for one in some if one.verdict is not HONEST]
+        assert (one.account, one.verdict) == ("901", Verdict.SCRAPER)
+        assert "taken by nobody else" in " ".join(one.reasons)
+    assert [*now(tmp_path).decisions] == ["account:901"]
+
+
+def test_what_a_small_crowd_takes_alone_says_nothing(
+    tmp_path: Path, ledger: Ledger, niches: list[dict[str, Any]]
+) -> None:
+    write(tmp_path, [one for one in niches if len(one["account"]) < 3 or one["account"] > "900"])
+    with running.opened(tmp_path, SLOW, ledger) as guard:
+        guard.step()
+        guard.conclude()
+    assert guard.watching.suspects() == []
+
+
+def test_who_took_what_is_known_for_two_periods() -> None:
+    accounts, one = Accounts.none(), Lately(crowd.empty(1 << 12))
+
+    def taken(account: int, tracks: range, period: int) -> None:
+        events = np.zeros(len(tracks), EVENT)
+        events["account"] = account << 32 | account << 16
+        events["track"] = [track * 0x9E3779B97F4A7C15 % 2**64 for track in tracks]
+        events["time"] = MONDAY + period * (lately.PERIOD + 60)
+        events["listened"] = 200
+        one.count(events)
+        take(accounts, events, None, Baseline().vector())
+
+    def told() -> list[tuple[int, int]]:
+        return [*zip(*(some.tolist() for some in one.alone(accounts)), strict=True)]
+
+    taken(1, range(1, 21), 0)
+    taken(2, range(11, 31), 0)
+    assert told() == [(10, 20), (10, 20)]
+    taken(3, range(1, 6), 1)  # somebody came for them later
+    assert told() == [(5, 20), (10, 20), (0, 5)]
+    taken(1, range(1, 3), 1)  # he who had them comes back
+    assert told() == [(5, 20), (10, 20), (0, 5)]
+    taken(4, range(1, 41), 2)  # what the first ones took is too long ago
+    assert told()[:3] == [(0, 0), (0, 0), (0, 5)]
+    assert one.now.shape == (2, 1 << 12)
+    taken(5, range(1000, 4000), 2)
+    taken(6, range(1, 2), 2)
+    assert one.now.shape == (2, 1 << 14)

@@ -31,6 +31,10 @@ LEAST_ACCOUNTS = 50
 """As many accounts as the shipped numbers weigh when a service's own are joined to them."""
 
 
+CROWD_LEAST = 200
+"""Accounts from which a crowd says what is usual to take alone."""
+
+
 @dataclass(frozen=True, slots=True)
 class Baseline:
     """Honest listening. Repeats among the first n tracks follow a beta-binomial distribution with
@@ -94,6 +98,18 @@ def learn(crowd: Crowd, known: Baseline) -> Baseline:
         month_spread=spread,
         skips_told=told,
     )
+
+
+def with_alone(shares: npt.NDArray[np.float64], known: Baseline) -> Baseline:
+    """The baseline with what a crowd takes alone, by each account's share of such tracks; as it was
+    where the crowd is too small to tell."""
+    if len(shares) < CROWD_LEAST:
+        return known
+    # The highest are left out: scrapers that nothing else has shown yet would be among them.
+    usual = np.clip(np.sort(shares)[: int(len(shares) * 0.97)], 0.001, 0.999)
+    mean = float(usual.mean())
+    size = max(min(mean * (1 - mean) / max(float(usual.var()), 1e-6) - 1, 40.0), 2.0)
+    return replace(known, alone_a=mean * size, alone_b=(1 - mean) * size)
 
 
 def drift(now: Baseline, before: Baseline) -> float:

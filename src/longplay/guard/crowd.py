@@ -34,6 +34,12 @@ def place(sketch: Sketch, row: int, track: np.uint64) -> np.uint64:
     return high & np.uint64(sketch.shape[1] - 1)
 
 
+@inlined
+def tag_of(account: np.uint64) -> np.uint32:
+    """What a cell remembers of an account."""
+    return np.uint32((account >> np.uint64(16)) & np.uint64(0xFFFF)) | np.uint32(1)
+
+
 @compiled
 def count_in(sketch: Sketch, events: Any) -> None:
     """Count what these events take."""
@@ -45,7 +51,7 @@ def count_in(sketch: Sketch, events: Any) -> None:
 @compiled
 def meet(sketch: Sketch, track: np.uint64, account: np.uint64) -> None:
     """Count an account for a track, unless it is the one that was counted last."""
-    tag = np.uint32((account >> np.uint64(16)) & np.uint64(0xFFFF)) | np.uint32(1)
+    tag = tag_of(account)
     for row in range(2):
         cell = place(sketch, row, track)
         value = sketch[row, cell]

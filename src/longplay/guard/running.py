@@ -136,6 +136,7 @@ class Guard:
         return any(one.ended for one in self.followers)
 
     def _group(self, standing: Record) -> None:
+        self.watching.look_for_alone()
         taken = max((one.group or 0 for one in standing.decisions.values()), default=0)
         excluded = frozenset(who.partition(":")[2] for who in standing.excluded)
         self.watching.look_for_groups(taken, excluded)

@@ -5,14 +5,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
 from longplay.guard import company, coordination, crowd
-from longplay.guard.baseline import Baseline, Crowd, learn
+from longplay.guard.baseline import Baseline, Crowd, learn, with_alone
 from longplay.guard.grouping import NOBODY, Hashes, Member, look
 from longplay.guard.judging import Accounts, joined, take
 from longplay.guard.reading.reader import Counts, read
@@ -45,8 +45,8 @@ LISTED = 10_000
 CROWD = 4000
 """Accounts drawn at random that stand for all."""
 
-CROWD_LEAST = 200
-"""Accounts from which a crowd says what is usual to take alone."""
+CROWD_USED = 2000
+"""Accounts from which it is told what is usual to take alone, and a tenth of those looked at."""
 
 CANDIDATES = 200_000
 """Accounts that are looked at for groups: those that look most like copying."""
@@ -145,21 +145,16 @@ def with_crowd(spill: Spill, sketch: crowd.Sketch, baseline: Baseline) -> Baseli
     """The baseline with what this crowd takes alone, from parts of it; parts are drawn by hash, so
     they stand for all."""
     alone: list[npt.NDArray[np.float64]] = []
-    for part in spill.parts()[:64]:
+    looked_at = 0
+    for part in spill.parts():
         accounts = _judge_part(spill, part, sketch, baseline.vector())
         n = accounts.numbers
         enough = (n[:, SINCE_NEW] >= 30) & (accounts.odds < WATCH)
         alone.append(n[enough, ALONE] / n[enough, SINCE_NEW])
-        if sum(map(len, alone)) >= 2000:
+        looked_at += len(accounts)
+        if looked_at >= 10 * CROWD_USED or sum(map(len, alone)) >= CROWD_USED:
             break
-    shares = np.sort(np.concatenate(alone)) if alone else np.zeros(0)
-    if len(shares) < CROWD_LEAST:
-        return baseline
-    # The highest are left out: scrapers that nothing else has shown yet would be among them.
-    shares = np.clip(shares[: int(len(shares) * 0.97)], 0.001, 0.999)
-    mean = float(shares.mean())
-    size = max(min(mean * (1 - mean) / max(float(shares.var()), 1e-6) - 1, 40.0), 2.0)
-    return replace(baseline, alone_a=mean * size, alone_b=(1 - mean) * size)
+    return with_alone(np.concatenate(alone) if alone else np.zeros(0), baseline)
 
 
 def judged(

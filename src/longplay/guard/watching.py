@@ -1,9 +1,9 @@
 """All accounts of a log that goes on, judged as its lines come: the detectors of `scan`, and what
 they remember saved with the place up to which the log was read, in one file.
 
-Two things differ from a scan. How many others take a track is not known yet when it is taken, so
-the detector `alone` is silent. And times that lie ahead of the clock are no events: they would
-stand for the account's present from then on.
+Two things differ from a scan. How many others take a track is known so far and for the last weeks,
+and by samples (`lately`). And times that lie ahead of the clock are no events: they would stand for
+the account's present from then on.
 """
 
 from __future__ import annotations
@@ -21,15 +21,16 @@ import numpy as np
 from longplay.errors import ArchiveError
 from longplay.files import write_durably
 from longplay.guard import company
-from longplay.guard.baseline import Baseline
+from longplay.guard.baseline import Baseline, with_alone
 from longplay.guard.events import Events
 from longplay.guard.following import Place
 from longplay.guard.grouping import Member, look
 from longplay.guard.judging import Accounts, take
+from longplay.guard.lately import LEAST_SAMPLED, Lately, judge_alone
 from longplay.guard.reading.mapping import FIELDS, Format, Mapping
 from longplay.guard.reading.reader import SEEN_ACCOUNTS, Plan, parse
 from longplay.guard.scan import CROWD, told
-from longplay.guard.state import FILTER_WORDS, FIRST, LAST, NEW
+from longplay.guard.state import FILTER_WORDS, FIRST, LAST, NEW, SINCE_NEW
 from longplay.guard.verdict import WATCH, Judged
 
 VERSION = 2
@@ -47,6 +48,12 @@ LONGEST_NAME = 200
 """Characters of an account's name that are kept: names come from strangers."""
 
 ARRAYS = Accounts.__slots__
+
+SKETCHES = ("now", "before")
+"""Of `Lately`."""
+
+LEAST_NEW = 30
+"""Different tracks from which an account says what is usual to take alone."""
 
 
 @dataclass(slots=True)
@@ -75,6 +82,7 @@ class Watching:
     places: dict[str, Place] = field(default_factory=dict)
     counts: Watched = field(default_factory=Watched)
     applied: int = 0
+    lately: Lately = field(default_factory=Lately)
     _plan: Plan = field(init=False)
 
     def __post_init__(self) -> None:
@@ -93,6 +101,7 @@ class Watching:
         for account, name in read.names.items():
             self.names[account] = _short(name)
         if len(events):
+            self.lately.count(events)
             take(self.accounts, events, None, self.baseline.vector())
             if len(self.accounts) > self.most:
                 self._trim()
@@ -118,6 +127,15 @@ class Watching:
         if gone:
             hashes = self.accounts.hashes
             self._keep(np.flatnonzero(~np.isin(hashes, np.array(gone, np.uint64))))
+
+    def look_for_alone(self) -> None:
+        """Learn what is usual to take alone, and judge everybody by it."""
+        hits, known = self.lately.alone(self.accounts)
+        new = self.accounts.numbers[:, SINCE_NEW]
+        enough = (new >= LEAST_NEW) & (known >= LEAST_SAMPLED) & (self.accounts.odds < WATCH)
+        self.baseline = with_alone(hits[enough] / known[enough], self.baseline)
+        if self.baseline.alone_a > 0:
+            judge_alone(self.accounts, hits, known, self.baseline.vector())
 
     def look_for_groups(self, taken: int = 0, excluded: frozenset[str] = frozenset()) -> None:
         """Look for accounts that others tell. A new group's number is above `taken`, since
@@ -171,8 +189,11 @@ class Watching:
             "places": {name: asdict(place) for name, place in self.places.items()},
             "counts": asdict(self.counts),
             "applied": self.applied,
+            "periods": [self.lately.since, self.lately.earlier],
+            "alone": [self.baseline.alone_a, self.baseline.alone_b],
         }
         arrays = {name: getattr(self.accounts, name) for name in ARRAYS}
+        arrays |= {name: getattr(self.lately, name) for name in SKETCHES}
         arrays["facts"] = np.frombuffer(json.dumps(facts).encode(), np.uint8)
         out = io.BytesIO()
         np.savez(out, **arrays)
@@ -192,6 +213,7 @@ def load(path: Path, baseline: Baseline, most: int) -> Watching:
     try:
         with np.load(path, allow_pickle=False) as saved:
             arrays = {name: saved[name] for name in ARRAYS}
+            sketches = [saved[name] for name in SKETCHES if name in saved]
             facts = json.loads(saved["facts"].tobytes())
         if facts["version"] != VERSION:
             raise ValueError(f"version {facts['version']}")
@@ -206,6 +228,9 @@ def load(path: Path, baseline: Baseline, most: int) -> Watching:
             Watched(**facts["counts"]),
             int(facts["applied"]),
         )
+        if len(sketches) == len(SKETCHES):  # not in what was saved before they were kept
+            one.lately = Lately(*sketches, *facts["periods"])
+            one.baseline = replace(baseline, alone_a=facts["alone"][0], alone_b=facts["alone"][1])
         if one.accounts.filters.shape != (len(one.accounts), FILTER_WORDS):
             raise ValueError("not these accounts")
     except FileNotFoundError:
