@@ -184,6 +184,9 @@ class Serving(Model):
     transcodes: int = Field(0, ge=0, le=256, description="copies made at a time; 0: one a core")
     log_mb: float = Field(64, gt=0, description="MB after which the access log begins anew")
     log_files: int = Field(16, ge=0, description="older files of the access log that are kept")
+    log_days: float = Field(
+        90, ge=0, description="days after which who heard what is erased; 0: only by log_files"
+    )
 
 
 class Fixity(Model):

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import atexit
 import json
+import math
 import os
 import queue
 import threading
@@ -21,7 +22,7 @@ from pathlib import Path
 from typing import Literal
 
 from longplay import clock, logs
-from longplay.files import turns
+from longplay.guard.keeping import Kept
 from longplay.settings import Serving
 
 FILE = "access.log.jsonl"
@@ -52,6 +53,9 @@ LOOK_SECONDS = 1.0
 PLAYED_SECONDS, PLAYED_SHARE = 30.0, 0.5
 """Heard for so long, or for such a share of it, a track was played; otherwise it was skipped."""
 
+TIDY_SECONDS = 3600.0
+"""Between two looks for what is too old to be kept."""
+
 MOST_TEXT = 200
 """Characters of an address or an id that are written down."""
 
@@ -76,20 +80,26 @@ class _Open:
     last: float
 
 
+def kept(folder: Path, serving: Serving) -> Kept:
+    """The log of the archive at `folder`, with how long it is kept."""
+    return Kept(folder / FILE, folder / LOCK, serving.log_files, serving.log_days)
+
+
 class AccessLog:
     """The log of an archive. Any thread may write; nothing waits."""
 
     def __init__(self, folder: Path, serving: Serving) -> None:
         self._path = folder / FILE
-        self._lock_path = folder / LOCK
+        self._kept = kept(folder, serving)
         self._most = int(serving.log_mb * 10**6)
-        self._files = serving.log_files
         self._queue: queue.Queue[bytes | None] = queue.Queue(MOST_WAITING)
         self._plays: OrderedDict[Play, _Open] = OrderedDict()
         self._of: dict[int | str, OrderedDict[Play, None]] = {}
         self._lock = threading.Lock()
         self._thread: threading.Thread | None = None
         self._lost = 0
+        self._tidied = -math.inf
+        self._tidy()
 
     def note(
         self,
@@ -207,6 +217,7 @@ class AccessLog:
             if data:
                 self._write(data)
             self._settle()
+            self._tidy()
             if self._lost:
                 lost, self._lost = self._lost, 0
                 logs.event("access log lost events", logs.WARNING, count=lost)
@@ -221,24 +232,20 @@ class AccessLog:
             finally:
                 os.close(number)
             if size >= self._most:
-                self._turn()
+                self._kept.turn(self._most)
         except OSError as error:
             logs.event("access log cannot be written", logs.WARNING, why=str(error))
 
-    def _turn(self) -> None:
-        """Begin a new file; of several processes one does. Older ones are called `….1` (the
-        newest), `….2` and so on, and the oldest goes."""
-        with turns(self._lock_path):
-            if self._path.stat().st_size < self._most:
-                return  # another process was first
-            older = [self._path.with_name(f"{FILE}.{at}") for at in range(1, self._files + 1)]
-            if not older:
-                self._path.unlink()
-                return
-            for at in range(len(older) - 1, 0, -1):
-                with suppress(FileNotFoundError):
-                    older[at - 1].replace(older[at])
-            self._path.replace(older[0])
+    def _tidy(self) -> None:
+        """Once an hour, erase what is too old."""
+        now = clock.monotonic()
+        if now - self._tidied < TIDY_SECONDS:
+            return
+        self._tidied = now
+        try:
+            self._kept.tidy()
+        except OSError as error:
+            logs.event("access log cannot be erased", logs.WARNING, why=str(error))
 
 
 def _who(play: Play) -> int | str:

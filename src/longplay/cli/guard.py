@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -45,10 +45,19 @@ def scan(
     learned: Annotated[
         Path | None, typer.Option("--learn", metavar="FILE", help="Write that, from this log.")
     ] = None,
+    salt: Annotated[
+        Path | None,
+        typer.Option(
+            "--pseudonyms",
+            metavar="FILE",
+            help="Name nobody: pseudonyms by the salt in it, made if there is none.",
+        ),
+    ] = None,
     as_json: JsonOption = False,
 ) -> None:
     """Judge every account of an access log: honest, to be watched, or a scraper, and why."""
     from longplay.files import write_durably
+    from longplay.guard import exporting, record
     from longplay.guard.baseline import Baseline, drift, load, save_text
     from longplay.guard.reading.mapping import wishes_of
     from longplay.guard.scan import Options
@@ -58,12 +67,53 @@ def scan(
     options = Options(wishes_of(field or []), known, frozenset(trust or ()), everyone)
     with output.progress("scanning") as update:
         found = scan_logs(logs, options, update)
+    if salt:
+        hidden = exporting.hidden(found.verdicts, record.pseudonyms_by(salt))
+        found = replace(found, verdicts=hidden)
     if learned:
         write_durably(learned, save_text(found.learned).encode())
     if as_json:
         output.document(_document(found) | {"drift": round(drift(found.learned, known), 3)})
     else:
         _show(found)
+
+
+@app.command()
+def export(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="Where to write; it is replaced.")],
+    logs: Annotated[
+        list[Path] | None,
+        typer.Argument(metavar="LOG…", help="Other logs than the archive's, oldest first."),
+    ] = None,
+    days: Annotated[
+        float | None,
+        typer.Option(min=0.0, metavar="N", help="Only the last N days.", show_default=False),
+    ] = None,
+    archive: ArchiveOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Write the access log for somebody outside: with pseudonyms, and with nobody's name."""
+    from datetime import timedelta
+
+    from longplay import clock
+    from longplay.guard import handing, record, running
+
+    since = None if days is None else clock.now() - timedelta(days=days)
+    with opened(archive) as it:
+        these = logs or handing.logs_of(it.folder / running.LOG)
+        found = handing.hand_out(these, file, record.pseudonyms(it.folder), since)
+    left = found.no_event + found.damage.too_long
+    if as_json:
+        output.document(
+            {"lines": found.lines, "older": found.older, "no_event": found.no_event,
+             "too_long": found.damage.too_long, "broken_off": found.damage.broken_off}
+        )  # fmt: skip
+        return
+    output.line(f"{found.lines:,} lines written to {file}")
+    if left:
+        output.line(f"{left:,} lines were no event")
+    if found.damage.broken_off:
+        output.line("a compressed log is damaged; what follows in it was not read")
 
 
 @app.command()

@@ -62,6 +62,7 @@ def run(
     archive: ArchiveOption = None,
 ) -> None:
     """Watch what `longplay serve`, or another service, writes down, and decide by the settings."""
+    from longplay.access.log import kept
     from longplay.guard import posting, record, running
     from longplay.guard.reading.mapping import wishes_of
     from longplay.workflows import webhooks
@@ -70,7 +71,9 @@ def run(
     others = running.Others(logs or (), wishes_of(field or []))
     with (
         opened(archive) as it,
-        running.opened(it.folder, it.settings.guard, it.ledger, others) as guard,
+        running.opened(
+            it.folder, it.settings.guard, it.ledger, others, kept(it.folder, it.settings.serving)
+        ) as guard,
         posting.started(
             it.folder / record.FOLDER,
             webhooks.endpoints(it),

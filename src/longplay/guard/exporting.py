@@ -6,10 +6,12 @@ Who is meant stands there under a pseudonym, but for programs that block: those 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from typing import Any
 
-from longplay.guard.record import GUARD, SEVERITY, Act, Decision
+from longplay.guard.record import GUARD, SEVERITY, Act, Decision, who_of
 from longplay.guard.stream import Change
+from longplay.guard.verdict import Judged
 
 Called = Callable[[str], str]
 """What somebody (`account:7`) is called in an export."""
@@ -91,6 +93,11 @@ def _cell(value: object) -> object:
     if isinstance(value, str) and value.startswith(FORMULA):
         return f"'{value}"
     return value
+
+
+def hidden(verdicts: Iterable[Judged], called: Called) -> list[Judged]:
+    """Verdicts of a scan without names."""
+    return [replace(one, account=called(who_of(one.account))) for one in verdicts]
 
 
 def crowdsec(decisions: Iterable[Decision], called: Called, hours: int) -> list[dict[str, str]]:

@@ -30,7 +30,7 @@ from longplay.ledger import log
 from longplay.ledger.database import Ledger
 from longplay.ledger.tables import log as log_table
 
-FOLDER, FILE, LOCK, SALT = "guard", "decisions.json", "decisions.lock", "salt"
+FOLDER, FILE, SALT = "guard", "decisions.json", "salt"
 
 TAKEN = "taken"
 """The folder of what capped accounts had, a folder a day: a file each, of eight bytes a track."""
@@ -216,7 +216,7 @@ def changing(folder: Path, ledger: Ledger) -> Iterator[Record]:
     """Change what is decided in the archive at `folder`; others wait. What changed is in the file,
     in the ledger's log and in the stream, when the block ends. Raises ArchiveError, LedgerError."""
     path = path_of(folder)
-    with turns(path.with_name(LOCK)):
+    with turns(path.with_name(stream.LOCK)):
         record = load(path)
         before = record.changes
         yield record
@@ -252,8 +252,13 @@ def _enter(folder: Path, ledger: Ledger, changes: list[dict[str, Any]]) -> None:
 def pseudonyms(folder: Path) -> Callable[[str], str]:
     """What somebody is called where he must not be known: in the ledger's log, which is for ever,
     and in exports. The same name each time; who has the salt of this archive can tell them."""
+    return pseudonyms_by(folder / FOLDER / SALT)
+
+
+def pseudonyms_by(path: Path) -> Callable[[str], str]:
+    """The same by the salt in a file, which is made if it is not there. Raises ArchiveError."""
     hint = "restore it from a backup, or delete it: names in the log are then told no more"
-    salt = secret(folder / FOLDER / SALT, "the salt of pseudonyms", hint=hint)
+    salt = secret(path, "the salt of pseudonyms", hint=hint)
 
     def called(who: str) -> str:
         kind = who.partition(":")[0]
@@ -264,8 +269,13 @@ def pseudonyms(folder: Path) -> Callable[[str], str]:
 
 def who_of(name: str) -> str:
     """Whom a name in an access log means: where nobody is named, the address stands there."""
+    return f"address:{name}" if is_address(name) else f"account:{name}"
+
+
+def is_address(name: str) -> bool:
+    """Whether it is one of the Internet."""
     try:
         ipaddress.ip_address(name)
     except ValueError:
-        return f"account:{name}"
-    return f"address:{name}"
+        return False
+    return True

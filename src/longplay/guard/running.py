@@ -8,6 +8,7 @@ only to something graver.
 
 from __future__ import annotations
 
+import math
 import shutil
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -17,10 +18,11 @@ from pathlib import Path
 
 from longplay import clock, logs
 from longplay.files import write_json, writer_lock
-from longplay.guard import record
+from longplay.guard import record, stream
 from longplay.guard.baseline import Baseline
 from longplay.guard.baseline import load as load_baseline
 from longplay.guard.following import Follower
+from longplay.guard.keeping import Kept
 from longplay.guard.reading.mapping import Mapping, recognise
 from longplay.guard.reading.reader import HEAD_LINES
 from longplay.guard.record import GUARD, SEVERITY, Act, Decision, Record
@@ -40,6 +42,9 @@ SAVE_SECONDS = 60.0
 
 GROUP_SECONDS = 20.0
 """How often groups are looked for: that takes longer than judging."""
+
+TIDY_SECONDS = 3600.0
+"""How often it is looked for what is kept too long."""
 
 PICTURE_SECONDS = 5.0
 
@@ -70,7 +75,12 @@ class Guard:
     """The guard of one archive, and of a service whose logs it follows."""
 
     def __init__(
-        self, folder: Path, settings: Guarding, ledger: Ledger, others: Others | None = None
+        self,
+        folder: Path,
+        settings: Guarding,
+        ledger: Ledger,
+        others: Others | None = None,
+        kept: Kept | None = None,
     ) -> None:
         self._folder = folder
         self._settings = settings
@@ -86,7 +96,9 @@ class Guard:
             one = Follower(folder / log)
             one.place = self.watching.places.get(str(one.path), one.place)
             self.followers.append(one)
+        self._kept = kept
         self._saved = self._grouped = self._pictured = clock.monotonic()
+        self._tidied = -math.inf
         self._changes = -1
 
     def step(self) -> Step:
@@ -106,6 +118,10 @@ class Guard:
         decided = self._decide(standing) if events or grouped else ()
         if self._due("_pictured", PICTURE_SECONDS):
             self._draw()
+        # Not while a log that has turned may have a line yet: it would count as lost.
+        kept = self._kept if not self.reads_on else None
+        if kept and kept.days and self._due("_tidied", TIDY_SECONDS):
+            self._tidy(kept)
         if self._due("_saved", SAVE_SECONDS):
             self.save()
         return Step(events, decided)
@@ -150,6 +166,23 @@ class Guard:
         for day in (self._folder / record.FOLDER / record.TAKEN).glob("*"):
             if day.name < yesterday:
                 shutil.rmtree(day, ignore_errors=True)
+
+    def _tidy(self, kept: Kept) -> None:
+        """Erase what is kept too long: lines of the archive's log, changes that were told, and
+        addresses that were not seen since, with what the guard decided about them."""
+        try:
+            kept.tidy()
+        except OSError as error:
+            logs.event("access log cannot be erased", logs.WARNING, why=str(error))
+        before = clock.now() - timedelta(days=kept.days)
+        self.watching.forget_addresses(before.timestamp())
+        known = set(self.watching.names.values())
+        with record.changing(self._folder, self._ledger) as now:
+            for who, one in list(now.decisions.items()):
+                old = one.by == GUARD and one.since < clock.text_of(before)
+                if old and who.startswith("address:") and who.partition(":")[2] not in known:
+                    now.release(who, GUARD, f"not seen for {kept.days:g} days")
+            stream.erase(self._folder / record.FOLDER, kept.days)
 
     def _due(self, name: str, seconds: float) -> bool:
         now = clock.monotonic()
@@ -241,14 +274,18 @@ class Guard:
 
 @contextmanager
 def opened(
-    folder: Path, settings: Guarding, ledger: Ledger, others: Others | None = None
+    folder: Path,
+    settings: Guarding,
+    ledger: Ledger,
+    others: Others | None = None,
+    kept: Kept | None = None,
 ) -> Iterator[Guard]:
     """The only guard of an archive; what it remembers is saved when the block ends. Raises
     LockedError, ArchiveError, InputError."""
     with writer_lock(folder / record.FOLDER / LOCK, "guard's state"):
         with record.changing(folder, ledger):
             pass  # enters what a killed process did not
-        guard = Guard(folder, settings, ledger, others)
+        guard = Guard(folder, settings, ledger, others, kept)
         try:
             yield guard
         finally:

@@ -16,9 +16,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from longplay.guard.keeping import Kept
+
 FILE = "decisions.log"
 
 OLDER = f"{FILE}.1"
+
+LOCK = "decisions.lock"
+"""Held by who changes the record, and so writes here."""
 
 MOST_BYTES = 8 * 2**20
 """After which the file turns: some 20,000 changes."""
@@ -51,9 +56,8 @@ def append(folder: Path, began: str, changes: list[dict[str, Any]]) -> None:
     data = b"".join(_line(began, one) for one in changes if one["number"] > done)
     if not data:
         return
-    with suppress(FileNotFoundError):
-        if path.stat().st_size >= MOST_BYTES:
-            path.replace(folder / OLDER)
+    if path.exists() and path.stat().st_size >= MOST_BYTES:
+        _kept(folder, 0).shift()
     number = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o640)
     try:
         while data:
@@ -61,6 +65,15 @@ def append(folder: Path, began: str, changes: list[dict[str, Any]]) -> None:
         os.fsync(number)
     finally:
         os.close(number)
+
+
+def erase(folder: Path, days: float) -> None:
+    """Erase what is older than so many days (0: nothing is). The caller holds the record's lock."""
+    _kept(folder, days).tidy_in_turn()
+
+
+def _kept(folder: Path, days: float) -> Kept:
+    return Kept(folder / FILE, folder / LOCK, 1, days)
 
 
 def changes(folder: Path) -> Iterator[Change]:

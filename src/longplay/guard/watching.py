@@ -29,6 +29,7 @@ from longplay.guard.judging import Accounts, take
 from longplay.guard.lately import LEAST_SAMPLED, Lately, judge_alone
 from longplay.guard.reading.mapping import FIELDS, Format, Mapping
 from longplay.guard.reading.reader import SEEN_ACCOUNTS, Plan, parse
+from longplay.guard.record import is_address
 from longplay.guard.scan import CROWD, told
 from longplay.guard.state import FILTER_WORDS, FIRST, LAST, NEW, SINCE_NEW
 from longplay.guard.verdict import WATCH, Judged
@@ -127,6 +128,16 @@ class Watching:
         if gone:
             hashes = self.accounts.hashes
             self._keep(np.flatnonzero(~np.isin(hashes, np.array(gone, np.uint64))))
+
+    def forget_addresses(self, before: float) -> None:
+        """Forget addresses that were not seen since a time: whose they are now, nobody knows."""
+        hashes, last = self.accounts.hashes.tolist(), self.accounts.numbers[:, LAST]
+        away = np.flatnonzero(last < before).tolist()
+        old = [at for at in away if is_address(self.names.get(hashes[at], ""))]
+        if old:
+            kept = np.ones(len(self.accounts), bool)
+            kept[old] = False
+            self._keep(np.flatnonzero(kept))
 
     def look_for_alone(self) -> None:
         """Learn what is usual to take alone, and judge everybody by it."""
