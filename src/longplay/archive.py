@@ -49,6 +49,7 @@ version = 1
 # quality = [{ popularity = 20, keep = "original" }, { popularity = 0, keep = "opus" }]
 # opus_quality = 0.9       what a listen of an Opus copy is worth beside the original
 # opus_bit_rate = 75000
+# near_duplicates = "confirmed"   which count once; else "certain" (too), or "apart" (none)
 # stages = [0.5, 0.8, 0.95, 1.0]   shares of listens at which the archive is cut for release
 """
 

@@ -66,6 +66,8 @@ class Policy(Model):
     `quality` is looked up by popularity, highest band first. `opus_quality` is what one listen of
     an Opus copy is worth beside the original in the quality-weighted share. `curve` turns
     popularity into listens where a source gives no play counts: log-linear between its points.
+    `near_duplicates` says which of them count as one recording: those that a curator confirmed,
+    those that are certain too, or none.
     """
 
     quality: tuple[QualityBand, ...] = (QualityBand(popularity=0, keep="original"),)
@@ -80,6 +82,7 @@ class Policy(Model):
     )
     stages: tuple[Share, ...] = (0.5, 0.8, 0.95, 1.0)
     replan_tolerance: Share = 0.01
+    near_duplicates: Literal["confirmed", "certain", "apart"] = "confirmed"
 
     @model_validator(mode="after")
     def _in_order(self) -> Policy:

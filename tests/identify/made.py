@@ -14,9 +14,13 @@ from longplay.identify.shard import Printed
 from longplay.model import ObjectKey
 
 
-def tune(seed: int, seconds: float = 30, rate: int = FINGERPRINT_RATE) -> NDArray[np.float32]:
-    """Mono sound of overlapping plucked notes, full scale at 1.0."""
+def tune(
+    seed: int, seconds: float = 30, rate: int = FINGERPRINT_RATE, take: int | None = None
+) -> NDArray[np.float32]:
+    """Mono sound of overlapping plucked notes, full scale at 1.0. A `take` has them played by
+    somebody who does not keep time so exactly."""
     rng = np.random.default_rng(seed)
+    hand = np.random.default_rng(take)
     out = np.zeros(int(seconds * rate) + 2 * rate, np.float32)
     start = 0.0
     while start < seconds:
@@ -28,7 +32,10 @@ def tune(seed: int, seconds: float = 30, rate: int = FINGERPRINT_RATE) -> NDArra
             for over in (1, 2, 3, 4)
             if pitch * over < rate / 2.2
         )
-        at = int(start * rate)
+        when = start
+        if take is not None:
+            when = max(0.0, start * 1.004 + 0.12 * np.sin(start / 3 + take) + hand.normal(0, 0.02))
+        at = int(when * rate)
         out[at : at + len(time)] += 0.15 * note * np.exp(-4 * time)
         start += rng.uniform(0.05, 0.25)
     return out[: int(seconds * rate)]

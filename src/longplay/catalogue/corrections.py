@@ -26,7 +26,10 @@ from longplay.errors import ArchiveError
 SOURCE = "corrections"
 """The layer's name, and that of its table and format; no source can be called so."""
 
-Act = Literal["edit", "join", "split", "undo"]
+Act = Literal["edit", "join", "split", "alike", "apart", "undo"]
+
+LIKENESS = "near_duplicate"
+"""The field of a pair of tracks that has nothing to do with whether they are one recording."""
 
 SCHEMA = pa.schema(
     [
@@ -42,7 +45,8 @@ SCHEMA = pa.schema(
     ]
 )
 """`subject` and `other` are ids as text, `value` is JSON; an undo has the `field` or the `other` of
-what it undoes. In a pair, the smaller id is the subject."""
+what it undoes; `alike` and `apart` have both, the field being LIKENESS. In a pair, the smaller id
+is the subject."""
 
 Pairs = npt.NDArray[np.uint64]
 

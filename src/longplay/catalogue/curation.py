@@ -89,6 +89,7 @@ class Standing:
 
     fields: dict[tuple[str, str], str]
     pairs: dict[tuple[str, str], Act]
+    likenesses: dict[tuple[str, str], Act]
 
 
 def edit(folder: Path, subject: str, assignments: Sequence[str], hand: Hand) -> Corrected:
@@ -110,7 +111,7 @@ def edit(folder: Path, subject: str, assignments: Sequence[str], hand: Hand) -> 
                 added.append(Row(now, "edit", name, value))
         return added
 
-    return _correct(folder, hand, make)
+    return correct(folder, hand, make)
 
 
 def join(folder: Path, identities: Sequence[str], hand: Hand, *, undo: bool = False) -> Corrected:
@@ -124,16 +125,16 @@ def join(folder: Path, identities: Sequence[str], hand: Hand, *, undo: bool = Fa
     def make(looked: Tracks, stands: Standing) -> list[Row]:
         if undo:
             return _undone(stands, [[_anchor(each)] for each in identities], "join")
-        clusters = [_cluster(looked, each) for each in identities]
+        clusters = [members_of(looked, each) for each in identities]
         added = _undone(stands, clusters, "split")
         first = clusters[0][0]
         for cluster in clusters[1:]:
-            pair = _pair(first, cluster[0])
+            pair = ordered(first, cluster[0])
             if pair[0] != pair[1] and stands.pairs.get(pair) != "join":
                 added.append(Row(pair[0], "join", other=pair[1]))
         return added
 
-    return _correct(folder, hand, make)
+    return correct(folder, hand, make)
 
 
 def split(folder: Path, identities: Sequence[str], hand: Hand, *, undo: bool = False) -> Corrected:
@@ -156,11 +157,11 @@ def split(folder: Path, identities: Sequence[str], hand: Hand, *, undo: bool = F
             )
         return [
             Row(pair[0], "split", other=pair[1])
-            for pair in dict.fromkeys(_pair(*each) for each in apart)
+            for pair in dict.fromkeys(ordered(*each) for each in apart)
             if stands.pairs.get(pair) != "split"
         ]
 
-    return _correct(folder, hand, make)
+    return correct(folder, hand, make)
 
 
 def history(snapshot: Snapshot, subject: str) -> list[dict[str, object]]:
@@ -183,7 +184,7 @@ def _assignment(prefix: str, text: str) -> tuple[str, str | None]:
     return editable.read(prefix, name, value)
 
 
-def _cluster(looked: Tracks, text: str) -> list[int]:
+def members_of(looked: Tracks, text: str) -> list[int]:
     """The tracks that an id of a track or recording stands for; a track itself comes first."""
     prefix, key = ids.parse(text)
     if prefix not in ("tr", "rec"):
@@ -209,7 +210,7 @@ def _anchor(text: str) -> int:
 def _groups(looked: Tracks, identities: Sequence[str]) -> list[list[int]]:
     """What a split keeps apart from each other."""
     parsed = list(dict.fromkeys(ids.parse(each) for each in identities))
-    clusters = {at: _cluster(looked, ids.text(*at)) for at in parsed}
+    clusters = {at: members_of(looked, ids.text(*at)) for at in parsed}
     if len(parsed) == 1:
         ((prefix, _),) = parsed
         cluster = clusters[parsed[0]]
@@ -246,23 +247,26 @@ def _undone(stands: Standing, groups: Groups, act: Act) -> list[Row]:
     ]
 
 
-def _pair(one: int, two: int) -> tuple[str, str]:
+def ordered(one: int, two: int) -> tuple[str, str]:
     """Two tracks' ids in the order in which a pair is kept."""
     first, second = sorted((ids.text("tr", one), ids.text("tr", two)))
     return first, second
 
 
 def _stands(table: pa.Table) -> Standing:
-    fields, pairs = {}, {}
+    fields: dict[tuple[str, str], str] = {}
+    pairs: dict[tuple[str, str], Act] = {}
+    likenesses: dict[tuple[str, str], Act] = {}
     for row in corrections.standing(table).to_pylist():
         if row["act"] == "edit":
             fields[row["subject"], row["field"]] = row["value"]
         else:
-            pairs[row["subject"], row["other"]] = row["act"]
-    return Standing(fields, pairs)
+            about = likenesses if row["field"] == corrections.LIKENESS else pairs
+            about[row["subject"], row["other"]] = row["act"]
+    return Standing(fields, pairs, likenesses)
 
 
-def _correct(folder: Path, hand: Hand, make: Callable[[Tracks, Standing], list[Row]]) -> Corrected:
+def correct(folder: Path, hand: Hand, make: Callable[[Tracks, Standing], list[Row]]) -> Corrected:
     """Add the rows that `make` gives, match the tracks that they name again, and commit."""
     with layout.writing(folder) as (current, scratch):
         snapshot = Snapshot(folder, current)
@@ -294,7 +298,7 @@ def _correct(folder: Path, hand: Hand, make: Callable[[Tracks, Standing], list[R
 
 def _tracks(added: Iterable[Row]) -> Iterable[str]:
     for row in added:
-        if row.other is not None:
+        if row.other is not None and row.field is None:
             yield from (row.subject, row.other)
 
 
@@ -338,7 +342,7 @@ def _check_consistent(stands: Standing, added: Sequence[Row]) -> None:
     """Raise UsageError when joins lead from one end of a split to the other."""
     pairs = dict(stands.pairs)
     for row in added:
-        if row.other is not None:
+        if row.other is not None and row.field is None:
             pairs.pop((row.subject, row.other), None)
             if row.act in ("join", "split"):
                 pairs[row.subject, row.other] = row.act

@@ -15,6 +15,7 @@ from longplay.cli import (
     claim,
     curate,
     decisions,
+    duplicates,
     export,
     guard,
     guarding,
@@ -53,6 +54,7 @@ app.add_typer(rights.app, name="rights")
 app.add_typer(claim.app, name="claim")
 app.add_typer(account.app, name="account")
 app.add_typer(identify.app, name="fingerprint")
+app.add_typer(duplicates.app, name="duplicates")
 app.add_typer(packages.app, name="export")
 app.add_typer(guard.app, name="guard")
 for name, action in (decisions.COMMANDS | guarding.COMMANDS).items():

@@ -40,7 +40,7 @@ def edit(
         if not assignments:
             _show_history(curation.history(open_current(it.catalogue), subject), as_json)
             return
-        done = curation.edit(it.catalogue, subject, assignments, _hand(who, why))
+        done = curation.edit(it.catalogue, subject, assignments, hand(who, why))
     _show(done, as_json)
 
 
@@ -56,7 +56,7 @@ def join(
     from longplay.catalogue import curation
 
     with opened(archive) as it:
-        done = curation.join(it.catalogue, identities, _hand(who, why), undo=undo)
+        done = curation.join(it.catalogue, identities, hand(who, why), undo=undo)
     _show(done, as_json)
 
 
@@ -72,7 +72,7 @@ def split(
     from longplay.catalogue import curation
 
     with opened(archive) as it:
-        done = curation.split(it.catalogue, identities, _hand(who, why), undo=undo)
+        done = curation.split(it.catalogue, identities, hand(who, why), undo=undo)
     _show(done, as_json)
 
 
@@ -112,7 +112,8 @@ def explain(
 COMMANDS = (edit, join, split)
 
 
-def _hand(who: str | None, why: str) -> Any:
+def hand(who: str | None, why: str) -> Any:
+    """Whoever corrects: as named, else by the login."""
     from longplay.catalogue.curation import Hand
 
     return Hand(_login() if who is None else who, why)

@@ -42,6 +42,10 @@ SCHEMA = pa.schema(
     ]
 )
 
+COUNTS_AS = "counts_as"
+"""A further column that a table may have: the recording that stands for this one and its
+near-duplicates, which count as one; null: it counts by itself."""
+
 BATCH = 1 << 20
 """Rows read at a time."""
 
@@ -141,9 +145,15 @@ def row_count(source: Source) -> int:
         return int(file.metadata.num_rows)
 
 
+def column_names(source: Source) -> list[str]:
+    """The columns that there are."""
+    schema = source.schema if isinstance(source, pa.Table) else pq.read_schema(source)
+    return list(schema.names)
+
+
 def batches(source: Source, columns: Sequence[str]) -> Iterator[pa.RecordBatch]:
     """The rows in their order, at most BATCH at a time. PlanError where a column is missing."""
-    names = source.schema.names if isinstance(source, pa.Table) else pq.read_schema(source).names
+    names = column_names(source)
     missing = [name for name in columns if name not in names]
     if missing:
         raise PlanError(
@@ -176,10 +186,11 @@ def load(source: Source, policy: Policy) -> tuple[Columns, Ranking]:
         np.zeros(n, np.uint64),
     )
     start = 0
-    for batch in batches(source, _NUMBERS):
+    together = COUNTS_AS in column_names(source)
+    for batch in batches(source, (*_NUMBERS, COUNTS_AS) if together else _NUMBERS):
         here = slice(start, start + batch.num_rows)
         start += batch.num_rows
-        ranking.recording[here] = _numbers(batch, "recording", 0)
+        ranking.recording[here] = _counted(batch)
         ranking.popularity[here] = _numbers(batch, "popularity", np.nan)
         ranking.listens[here] = _numbers(batch, "listens", np.nan)
         columns.companion[here] = _nulls(batch, "recording")
@@ -189,6 +200,15 @@ def load(source: Source, policy: Policy) -> tuple[Columns, Ranking]:
         columns.opus[here] = opus_bytes(duration, policy.opus_bit_rate)
         ranking.rank[here] = _rank(_numbers(batch, "damaged", False), lossless, rate, size)
     return columns, ranking
+
+
+def _counted(batch: pa.RecordBatch) -> NDArray[np.uint64]:
+    """The recording that each row counts as; 0 where it carries none."""
+    recordings: NDArray[np.uint64] = _numbers(batch, "recording", 0)
+    if COUNTS_AS not in batch.schema.names:
+        return recordings
+    alone = _nulls(batch, COUNTS_AS)
+    return np.where(alone, recordings, batch.column(COUNTS_AS).fill_null(0).to_numpy())
 
 
 def _rank(
@@ -283,7 +303,8 @@ def _nulls(batch: pa.RecordBatch, name: str) -> NDArray[np.bool_]:
 
 
 def choose_best(source: Source, columns: Columns, ranking: Ranking) -> Best:
-    """One best file per recording: whole, lossless, bit rate, size, then source and path."""
+    """One best file per recording, or per recordings that count as one: whole, lossless, bit rate,
+    size, then source and path."""
     rows, recording = _by_recording(columns, ranking)
     first = np.ones(len(recording), bool)
     np.not_equal(recording[1:], recording[:-1], out=first[1:])

@@ -22,8 +22,9 @@ from longplay.files import sweep, writer_lock
 from longplay.ledger import queries, tables
 from longplay.model import Role
 from longplay.planning import Done, Plan, make_plan, table
+from longplay.planning.candidates import COUNTS_AS
 from longplay.settings import Policy
-from longplay.workflows import rights, shares, stocking
+from longplay.workflows import likenesses, rights, shares, stocking
 from longplay.workflows.shares import Listening
 
 DRAWINGS = (".html", ".png", ".svg")
@@ -114,7 +115,7 @@ def _make(
 
 def candidates(archive: Archive, snapshot: Snapshot) -> pa.Table:
     """What the sources of the settings offer, with what the ledger knows of damage."""
-    offered = popularity.candidates(snapshot)
+    offered = _counted_once(archive, snapshot, popularity.candidates(snapshot))
     sources = {source.name: source.keep == "all" for source in archive.settings.sources}
     known = pa.array(list(sources), pa.string())
     offered = offered.filter(pc.is_in(offered["source"], known))
@@ -128,11 +129,40 @@ def candidates(archive: Archive, snapshot: Snapshot) -> pa.Table:
     )
 
 
+def _counted_once(archive: Archive, snapshot: Snapshot, offered: pa.Table) -> pa.Table:
+    """The candidates with what near-duplicates count as. Each of them has the listens of all that
+    are offered: whoever keeps one of them has what all of them play."""
+    leaders = likenesses.counted_once(archive, snapshot)
+    members = np.array(sorted(leaders), np.uint64)
+    recordings = offered["recording"].fill_null(0).to_numpy()
+    rows = np.flatnonzero(np.isin(recordings, members))
+    if not len(rows):
+        return offered
+    leader = np.array([leaders[each] for each in members.tolist()], np.uint64)
+    here = np.unique(recordings[rows])
+    stands, group = np.unique(leader[np.searchsorted(members, here)], return_inverse=True)
+    heard = np.bincount(group, weights=shares.listening(archive, snapshot).of(here))
+    counts = np.zeros(len(recordings), np.uint64)
+    counts[rows] = leader[np.searchsorted(members, recordings[rows])]
+    place = offered.schema.get_field_index("listens")
+    listens = offered["listens"].cast(pa.float64()).fill_null(np.nan).to_numpy().copy()
+    listens[rows] = heard[np.searchsorted(stands, counts[rows])]
+    fresh = pa.array(listens, mask=np.isnan(listens))
+    alone = np.ones(len(recordings), bool)
+    alone[rows] = False
+    offered = offered.set_column(place, "listens", fresh)
+    return offered.append_column(COUNTS_AS, pa.array(counts, mask=alone))
+
+
 def without(offered: pa.Table, held: pa.Table, recordings: pa.ChunkedArray) -> pa.Table:
     """The candidates but for held files, and but for all files of held recordings."""
     names = _names(held)
     fresh = pa.array([name not in names for name in _pairs(offered)], pa.bool_())
-    known = pc.is_in(offered["recording"], recordings.combine_chunks())
+    recordings = recordings.combine_chunks()
+    known = pc.is_in(offered["recording"], recordings)
+    if COUNTS_AS in offered.column_names:  # a copy of what is held
+        copies = offered.filter(known)[COUNTS_AS].drop_null().combine_chunks()
+        known = pc.or_(known, pc.is_in(offered[COUNTS_AS], copies))
     return offered.filter(pc.and_(fresh, pc.invert(known)))
 
 
