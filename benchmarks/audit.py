@@ -8,7 +8,8 @@ music in turn); from the other half, and from plucked notes at random, comes the
 coded in one of five ways and laid out as a folder, WebDataset tars and Parquet of Hugging Face's
 layout, a third each. `longplay audit` is asked as its user asks it. A claim is a recording in a
 file; it is right where the file holds some of that recording. Decoding alone has the same files,
-the same confined workers, and stops at samples of 11,025 Hz.
+the same confined workers, and stops at samples of 11,025 Hz. Speed is also measured on whole
+tracks: every recording, kept or not, in MP3 and in Opus. CPU seconds are those of all processes.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from __future__ import annotations
 import argparse
 import io
 import json
+import resource
 import shutil
 import subprocess
 import sys
@@ -52,6 +54,8 @@ CODECS = {
 }
 QUIET = 100
 """Mean level (of 32767) below which a clip is silence, and no question."""
+
+WHOLE_CODECS = ("mp3", "opus")
 
 WHOLE_SECONDS = 360
 """Longer recordings are cut to their first six minutes."""
@@ -94,6 +98,12 @@ def plucked(seconds: float, rng: np.random.Generator) -> Samples:
         at += rng.uniform(0.05, 0.25)
     mono = (np.clip(out[: int(seconds * RATE)], -1, 1) * 32767).astype(np.int16)
     return np.stack([mono, mono], axis=1)
+
+
+def coded(sound: Samples, path: Path) -> None:
+    options = CODECS[path.suffix[1:]]
+    given = ("-f", "s16le", "-ar", RATE, "-ac", 2, "-i", "-")
+    ffmpeg(*given, *options, path, data=sound.tobytes())
 
 
 class Maker:
@@ -149,11 +159,21 @@ class Maker:
             if part.std() > QUIET:
                 return name, part
 
+    def whole(self, folder: Path) -> list[Made]:
+        """Every recording from start to end, in each of WHOLE_CODECS."""
+        folder.mkdir()
+        found = []
+        for number, sound in enumerate(self._sounds.values()):
+            for suffix in WHOLE_CODECS:
+                path = folder / f"{number:03}.{suffix}"
+                coded(sound, path)
+                found.append(Made(path, "whole", (), len(sound) / RATE))
+        return found
+
     def _write(self, number: int, kind: str, sound: Samples, truth: Any) -> Made:
         suffix = list(CODECS)[number % len(CODECS)]
         path = self._folder / f"{number:05}.{suffix}"
-        ffmpeg("-f", "s16le", "-ar", RATE, "-ac", 2, "-i", "-", *CODECS[suffix], path,
-               data=sound.tobytes())  # fmt: skip
+        coded(sound, path)
         return Made(path, kind, truth, len(sound) / RATE)
 
 
@@ -191,13 +211,20 @@ def in_parts(some: list[Made], count: int) -> Iterator[list[Made]]:
         yield some[start : start + count]
 
 
-def longplay(*words: object) -> tuple[dict[str, Any], float]:
-    began = time.perf_counter()
+def cpu() -> float:
+    """CPU seconds of this process and of all that ended under it."""
+    used = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
+    return sum(one.ru_utime + one.ru_stime for one in used)
+
+
+def longplay(*words: object) -> tuple[dict[str, Any], tuple[float, float]]:
+    """What a command says; its wall and CPU seconds."""
+    began, used = time.perf_counter(), cpu()
     command = [sys.executable, "-m", "longplay", *map(str, words), "--json"]
     done = subprocess.run(command, capture_output=True, check=False)
     if done.returncode not in (0, 3):
         raise SystemExit(done.stderr.decode() + done.stdout.decode()[-2000:])
-    return json.loads(done.stdout), time.perf_counter() - began
+    return json.loads(done.stdout), (time.perf_counter() - began, cpu() - used)
 
 
 def samples_of(sound: Sound) -> int:
@@ -210,19 +237,31 @@ def samples_of(sound: Sound) -> int:
         count += len(stretch.mono)
 
     with sound.path.open("rb") as source:
-        decode(source, sound.size, sound.limits, hear)
+        decode(source, sound.size, sound.limits, hear, mono_only=True)
     return count
 
 
-def decoding(made: list[Made]) -> tuple[float, float]:
-    """Seconds that decoding alone takes, and seconds of sound."""
+def decoding(made: list[Made]) -> tuple[tuple[float, float], float]:
+    """Wall and CPU seconds that decoding alone takes, and seconds of sound."""
     limits = Limits()
-    began = time.perf_counter()
+    began, used = time.perf_counter(), cpu()
     sounds = [Sound(one.path.name, one.path, limits) for one in made]
     outcomes = engine.run(samples_of, sounds, workers=engine.default_workers(),
                           seconds=lambda _: 600, memory_mb=limits.worker_memory_mb)  # fmt: skip
     total = sum(found for _, found in outcomes if isinstance(found, int))
-    return time.perf_counter() - began, total / FINGERPRINT_RATE
+    return (time.perf_counter() - began, cpu() - used), total / FINGERPRINT_RATE
+
+
+def speed(spent: tuple[float, float], alone: tuple[float, float], heard_s: float) -> dict[str, Any]:
+    """How fast an audit was, by wall and by CPU seconds, beside decoding alone."""
+    return {
+        "hours": round(heard_s / 3600, 3),
+        "audit_s": [round(one, 1) for one in spent],
+        "decoding_s": [round(one, 1) for one in alone],
+        "times_real_time": [round(heard_s / one, 1) for one in spent],
+        "decoding_times_real_time": [round(heard_s / one, 1) for one in alone],
+        "speed_of_decoding": [round(a / b, 3) for a, b in zip(alone, spent, strict=True)],
+    }
 
 
 def judged(named: dict[str, Made], found: dict[str, Any]) -> dict[str, Any]:
@@ -278,22 +317,24 @@ def measure(data: Path, work: Path, files: int, derived: int) -> dict[str, Any]:
                data=sounds[name].tobytes())  # fmt: skip
     longplay("keep", music, "--archive", work / "archive")
     longplay("fingerprint", "update", "--archive", work / "archive")
-    made = Maker(sounds, kept, made_in).all(files, derived)
+    maker = Maker(sounds, kept, made_in)
+    made = maker.all(files, derived)
     named = lay_out(made, corpus)
+    ask = ("--self-test", 0, "--archive", work / "archive")
     alone, heard_s = decoding(made)
-    found, spent = longplay("audit", corpus, "--self-test", 0, "--archive", work / "archive")
+    found, spent = longplay("audit", corpus, *ask)
+    print(json.dumps({**judged(named, found), **speed(spent, alone, heard_s)}), flush=True)
+    whole = maker.whole(work / "whole")
+    whole_alone, whole_s = decoding(whole)
+    _, whole_spent = longplay("audit", work / "whole", *ask)
     return {
         "files": len(made),
         "kept": len(kept),
-        "hours": round(heard_s / 3600, 3),
         "heard": found["files"],
         "unreadable": len(found["unreadable"]),
         **judged(named, found),
-        "audit_s": round(spent, 1),
-        "decoding_s": round(alone, 1),
-        "audit_times_real_time": round(heard_s / spent, 1),
-        "decoding_times_real_time": round(heard_s / alone, 1),
-        "speed_of_decoding": round(alone / spent, 3),
+        "speed, wall and CPU": speed(spent, alone, heard_s),
+        "whole tracks, wall and CPU": speed(whole_spent, whole_alone, whole_s),
     }
 
 

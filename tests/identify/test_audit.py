@@ -97,6 +97,7 @@ def test_all_layouts_are_audited_and_the_report_is_signed(
     assert abs(second["offset_s"] - 10 - (second["start_s"] - 20)) < 0.3
     assert BY in second["rights"]
     assert found["matched_hours"] * 3600 == pytest.approx(24 + 25 + 8 * 4, abs=15)
+    assert found["statement"]["asked"] == "quickly"
     test = found["statement"]["self_test"]
     assert (test["clips"], test["found"], test["claims"]) == (6, 1.0, 0)
     assert test["false_claims_below"] == 0.5
@@ -120,13 +121,14 @@ def test_lists_and_single_shards_and_other_reports(
     listing = tmp_path / "list.txt"
     listing.write_text(f"# a corpus\n{corpus}/plain/whole.opus\n\n/none.mp3\n{corpus}\n")
     report = tmp_path / "r.csv"
-    found = longplay.json("audit", listing, "--report", report, "--self-test", 0)
+    found = longplay.json("audit", listing, "--report", report, "--self-test", 0, "--thorough")
     assert [one["title"] for one in found["matches"]] == ["Tune 3"]
     assert {one["why"] for one in found["unreadable"]} == {
         "cannot be read: No such file or directory",
         "is not a regular file",
     }
     assert found["statement"]["self_test"] is None
+    assert found["statement"]["asked"] == "thoroughly"
     (row,) = csv.DictReader(io.StringIO(report.read_text()))
     assert (row["title"], row["artists"]) == ("Tune 3", "Ann")
     assert row["rights_holders"] == "Small Label"

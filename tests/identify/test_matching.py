@@ -25,9 +25,10 @@ def shards(tmp_path_factory: pytest.TempPathFactory) -> list[Shard]:
     return [Shard(folder / one.name) for one in written]
 
 
-def ask(shards: list[Shard], sound: NDArray[np.float32]) -> list[Passage]:
+def ask(shards: list[Shard], sound: NDArray[np.float32], quick: bool = False) -> list[Passage]:
     samples = mono(sound)
-    return matching.identify(shards, landmarks.landmarks(samples), len(samples) // landmarks.HOP)
+    found = landmarks.landmarks(samples)
+    return matching.identify(shards, found, len(samples) // landmarks.HOP, quick=quick)
 
 
 @pytest.mark.parametrize("seed", [0, 5, 9])
@@ -73,6 +74,34 @@ def test_a_mix_is_told_apart(shards: list[Shard]) -> None:
     assert first.start_s < 2 and 12 < first.end_s < 17
     assert 29 < second.start_s < 33 and 42 < second.end_s < 46
     assert abs(second.offset_s - 10 - (second.start_s - 30)) < 0.2
+
+
+def test_a_long_mix_is_told_apart_quickly(shards: list[Shard]) -> None:
+    """Two tunes in a minute and a half; glances see parts of them."""
+    noise = np.random.default_rng(3).standard_normal(16 * RATE).astype(np.float32)
+    second = tune(10)[4 * RATE : 20 * RATE]
+    mix = np.concatenate(
+        [tune(200, 33), tune(1), tune(201, 17), second + noise * second.std() / 2, tune(202, 14)]
+    )
+    first, second_found = ask(shards, mix, quick=True)
+    assert (first.object, second_found.object) == (key(1), key(10))
+    assert 32 < first.start_s < 35 and 60 < first.end_s < 65
+    assert 79 < second_found.start_s < 85 and 91 < second_found.end_s < 97
+    assert abs(second_found.offset_s - 4 - (second_found.start_s - 80)) < 0.2
+
+
+def test_a_whole_tune_at_another_speed_is_found_quickly(shards: list[Shard]) -> None:
+    sound = tune(6)
+    slower = np.interp(np.arange(0, 32 * RATE) * 0.93, np.arange(len(sound)), sound)
+    (found,) = ask(shards, slower.astype(np.float32), quick=True)
+    assert found.object == key(6)
+    assert found.hearing.speed == pytest.approx(0.93, abs=0.011)
+    assert found.end_s - found.start_s > 25
+
+
+def test_nothing_unknown_is_claimed_quickly(shards: list[Shard]) -> None:
+    assert ask(shards, np.concatenate([tune(seed, 10) for seed in range(300, 306)]), True) == []
+    assert ask(shards, np.zeros(90 * RATE, np.float32), True) == []
 
 
 def test_landmarks_do_not_depend_on_how_sound_comes() -> None:

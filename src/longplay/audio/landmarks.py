@@ -14,6 +14,7 @@ from typing import cast
 
 import numpy as np
 import scipy.fft
+from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
 from longplay.audio.resample import FINGERPRINT_RATE
@@ -49,7 +50,9 @@ ASKED = 56
 SKIP = 127
 """Frames at most from one mark to the next."""
 
-BATCH = 512
+BATCH = 256
+"""Frames that are transformed at once: what is made of them fits the processor's cache."""
+
 FLOOR = 1e-3
 FLOOR_LOG = float(np.log(FLOOR)) + 1.0
 LOUDNESS_WEIGHT = 0.5
@@ -129,10 +132,12 @@ _WINDOW = (np.hanning(FRAME + 1)[:FRAME] / np.iinfo(np.int16).max).astype(np.flo
 def _spectrum(samples: NDArray[np.int16], count: int) -> NDArray[np.float32]:
     """The logarithm of the magnitude in `count` frames."""
     used = samples[: (count - 1) * HOP + FRAME].astype(np.float32)
-    frames = np.lib.stride_tricks.sliding_window_view(used, FRAME)[::HOP]
-    spectrum = scipy.fft.rfft(frames * _WINDOW, axis=1)[:, :BINS]
-    power = np.square(spectrum.real) + np.square(spectrum.imag)
-    return cast(NDArray[np.float32], np.log(power + np.float32(FLOOR)))
+    frames = sliding_window_view(used, FRAME)[::HOP]
+    spectrum = scipy.fft.rfft(frames * _WINDOW, axis=1, overwrite_x=True)[:, :BINS]
+    power = np.square(spectrum.real)
+    power += np.square(spectrum.imag)
+    power += np.float32(FLOOR)
+    return cast(NDArray[np.float32], np.log(power, out=power))
 
 
 def _peaks(
@@ -141,22 +146,31 @@ def _peaks(
     """The `most` prominent landmarks of each block of rows from `start` to `end`, which begins a
     block: row, bin with its fraction, rank."""
     here = rows[start:end]
-    inner = here[:, LOWEST:-1]
-    high = inner == _highest(rows, start, end)[:, LOWEST:-1]
-    at, place = np.nonzero(high & (inner > FLOOR_LOG) & (inner > here[:, LOWEST + 1 :]))
-    place += LOWEST
+    highest = np.flatnonzero(here == _highest(rows, start, end))
+    at, place = np.divmod(highest, BINS)
+    inner = (place >= LOWEST) & (place < BINS - 1)
+    at, place = at[inner], place[inner]
+    clear = (here[at, place] > FLOOR_LOG) & (here[at, place] > here[at, place + 1])
+    at, place = at[clear], place[clear]
     value = here[at, place].astype(np.float64)
-    sums = np.zeros((len(here), BINS + 1))
-    np.cumsum(here, axis=1, dtype=np.float64, out=sums[:, 1:])
-    low, past = np.maximum(place - SMEAR, 0), np.minimum(place + SMEAR + 1, BINS)
-    around = (sums[at, past] - sums[at, low]) / (past - low)
-    score = value * LOUDNESS_WEIGHT + (value - around)
+    score = value * LOUDNESS_WEIGHT + (value - _around(here, at, place))
     rank = _ranks(at // BLOCK, score.astype(np.float32))
     left, right = here[at, place - 1].astype(np.float64), here[at, place + 1].astype(np.float64)
     bend = left - 2 * value + right
     exact = place + 0.5 * (left - right) / np.where(bend < 0, bend, np.inf)
     few = rank < most
     return (at[few] + start).astype(np.int32), exact[few].astype(np.float32), rank[few]
+
+
+def _around(
+    here: NDArray[np.float32], at: NDArray[np.intp], place: NDArray[np.intp]
+) -> NDArray[np.float64]:
+    """The mean of the bins on both sides of some places, as far as there are bins."""
+    wide = np.pad(here, ((0, 0), (SMEAR, SMEAR)))
+    near = sliding_window_view(wide, 2 * SMEAR + 1, axis=1)[at, place]
+    count = np.minimum(place + SMEAR + 1, BINS) - np.maximum(place - SMEAR, 0)
+    mean: NDArray[np.float64] = near.sum(axis=1, dtype=np.float64) / count
+    return mean
 
 
 def _ranks(block: NDArray[np.intp], score: NDArray[np.float32]) -> NDArray[np.int32]:

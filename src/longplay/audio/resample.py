@@ -54,13 +54,13 @@ def form_of(frame: av.AudioFrame) -> tuple[int, str, int, str]:
 
 
 class Splitter:
-    """An FFmpeg filter graph with one way in and two ways out.
+    """An FFmpeg filter graph with one way in and two ways out, or one with `mono_only`.
 
     Working on large blocks inside FFmpeg saves most of what Python would spend on each frame.
     Raises av.FFmpegError where FFmpeg cannot convert that form of sound.
     """
 
-    def __init__(self, frame: av.AudioFrame) -> None:
+    def __init__(self, frame: av.AudioFrame, mono_only: bool = False) -> None:
         self.rate, form, channels, layout = form_of(frame)
         self.speakers = tuple(channel.name for channel in frame.layout.channels)
         self._graph = av.filter.Graph()
@@ -72,12 +72,14 @@ class Splitter:
             channel_layout=layout,
             time_base=f"1/{self.rate}",
         )
-        split = self._graph.add("asplit", "2")
-        self._source.link_to(split)
-        form = "fltp" if channels <= MAX_PLANES else "flt"
-        whole = self._chain(split, 0, ("aformat", f"sample_fmts={form}"))
-        self._whole = self._end(whole, BLOCK_SAMPLES)
-        narrow = self._chain(split, 1, *_to_mono(channels, layout))
+        self._whole: FilterContext | None = None
+        start, pad = self._source, 0
+        if not mono_only:
+            start, pad = self._chain(self._source, 0, ("asplit", "2")), 1
+            form = "fltp" if channels <= MAX_PLANES else "flt"
+            whole = self._chain(start, 0, ("aformat", f"sample_fmts={form}"))
+            self._whole = self._end(whole, BLOCK_SAMPLES)
+        narrow = self._chain(start, pad, *_to_mono(channels, layout))
         self._narrow = self._end(narrow, BLOCK_SAMPLES)
         self._graph.configure()
 
@@ -97,7 +99,8 @@ class Splitter:
 
     def _drain(self) -> Iterator[Stretch]:
         while True:
-            wide, narrow = _take(self._whole), _take(self._narrow)
+            wide = _take(self._whole) if self._whole else None
+            narrow = _take(self._narrow)
             if wide is None and narrow is None:
                 return
             yield Stretch(

@@ -60,6 +60,10 @@ def audit(
     self_test: Annotated[
         int, typer.Option(min=0, max=10_000, metavar="N", help="Objects to cut test clips from.")
     ] = 50,
+    thorough: Annotated[
+        bool,
+        typer.Option("--thorough", help="Ask every second in full, which takes many times longer."),
+    ] = False,
     workers: WorkersOption = None,
     archive: ArchiveOption = None,
     as_json: JsonOption = False,
@@ -74,7 +78,9 @@ def audit(
         _manifest(corpus, report, archive, as_json)
         return
     with opened(archive) as it, output.progress("audit") as update:
-        index, done = auditing.audit(it, corpus, workers=workers, progress=update)
+        index, done = auditing.audit(
+            it, corpus, workers=workers, thorough=thorough, progress=update
+        )
         _warn(index.lacking)
         tested = None
         if self_test:

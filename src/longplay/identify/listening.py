@@ -96,7 +96,7 @@ def _hear(source: BinaryIO, size: int, sound: Sound) -> Heard:
         if sound.chromaprint:
             printer.feed(stretch.mono)
 
-    decode(source, size, sound.limits, hear)
+    decode(source, size, sound.limits, hear, mono_only=True)
     return Heard(
         seconds=samples / FINGERPRINT_RATE,
         frames=lander.frames,

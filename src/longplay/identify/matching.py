@@ -7,10 +7,14 @@ at is judged by its landmarks.
 A file is asked in overlapping windows. A window's best places are chained with those of the next
 one where they lie on one straight line, so a weak place counts when its neighbours say the same.
 What is claimed is never claimed twice for the same seconds: the strongest passage comes first.
+
+A corpus is asked quickly: a glance at every second of its files with few hashes, and everything
+else only around what a glance sees, and at a window now and then.
 """
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
@@ -29,9 +33,24 @@ WINDOW = 430
 STRIDE = 215
 """Frames from one window to the next."""
 
-STEPS = ((20, 6), (40, 10))
-"""What is asked of a window, one after another: landmarks of up to that rank in their block, each
-with two of so many followers."""
+
+@dataclass(frozen=True, slots=True)
+class Asking:
+    """What is asked of a window at once: landmarks of up to that rank in their block, each with two
+    of `fan` followers; and of a shard: so many bytes of postings (1 MiB are 300,000 of them), and
+    the places with most votes that are judged."""
+
+    rank: int
+    fan: int
+    candidates: int = 48
+    most_bytes: int = 2**20
+
+
+STEPS = (Asking(20, 6), Asking(40, 10))
+"""What is asked of a window in full, one after another."""
+
+GLANCE = (Asking(14, 4, candidates=8, most_bytes=2**15),)
+"""What is asked at a glance: a twentieth of those hashes, which find what is not much changed."""
 
 CERTAIN = 25.0
 """Evidence at which no more is asked: twice what a wrong place was ever seen to have."""
@@ -55,6 +74,20 @@ fitted; docs/identify.md."""
 
 RESPEED_STRIDE = 6
 """Of windows that nothing is known of, each such one is also asked at other speeds and pitches."""
+
+HINT = 12.0
+"""Evidence, of a window or a chain of them, at which the windows around are asked in full: a
+hundredth of what is unknown has more by chance."""
+
+AROUND = 2
+"""Windows on each side of a hint that are asked in full: from them on, the next hint."""
+
+FEW = 4
+"""Windows of a short file, which are all asked in full."""
+
+PROBE_STRIDE = 12
+"""Of windows that a glance says nothing of, each such one, one a minute, is asked in full, and at a
+glance at other speeds and pitches."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +125,10 @@ class Passage:
     hearing: Hearing = AS_IT_IS
 
 
+Window = tuple[int, int, int]
+"""Its number, its first frame, the frame before which it ends."""
+
+
 @dataclass(frozen=True, slots=True)
 class Step:
     """What one window says: at file frame `at`, frame `there` of object `number` of a shard."""
@@ -106,83 +143,154 @@ class Step:
     last: int
 
 
+Said = dict[int, list[Step]]
+"""What windows say, by their number and in that order."""
+
+
 def confidence(evidence: float, objects: int) -> float:
     """How likely a claim is right for which there is so much evidence, among so many objects."""
     excess = evidence - math.log10(max(1, objects)) - MIDDLE
     return 1 / (1 + math.exp(-max(-50.0, min(50.0, excess / SPREAD))))
 
 
-def identify(shards: Sequence[Shard], found: Landmarks, frames: int) -> list[Passage]:
-    """The passages of a file of so many frames that are in the index, in order of time."""
+def identify(
+    shards: Sequence[Shard], found: Landmarks, frames: int, *, quick: bool = False
+) -> list[Passage]:
+    """The passages of a file of so many frames that are in the index, in order of time. `quick` is
+    many times faster and misses some of what was changed much: docs/identify.md."""
     windows = _windows(found, frames)
-    passages = _asked(shards, found, windows, AS_IT_IS)
+    look, stride, steps = (_look_over, PROBE_STRIDE, GLANCE) if quick else (
+        _look_closely, RESPEED_STRIDE, STEPS)  # fmt: skip
+    passages = _passages(shards, look(shards, found, windows, AS_IT_IS), AS_IT_IS)
     silent = [one for one in windows if not _covered(one, passages)]
     # The middle window of each run of silent ones stands for its neighbours.
-    for window in silent[len(silent) // 2 % RESPEED_STRIDE :: RESPEED_STRIDE]:
+    for window in silent[len(silent) // 2 % stride :: stride]:
         if _covered(window, passages):
             continue
-        heard = [_asked(shards, found, [window], one) for one in OTHERWISE]
-        best = max((one[0] for one in heard if one), key=lambda one: one.score, default=None)
-        if best is not None:
-            passages += _asked(shards, found, windows, best.hearing)
+        hearing = _otherwise(shards, found, window, steps)
+        if hearing is not None:
+            passages += _passages(shards, look(shards, found, windows, hearing), hearing)
     return _chosen(passages)
 
 
-def _windows(found: Landmarks, frames: int) -> list[tuple[int, int]]:
-    """(first, end) frames of what is asked at once."""
+def _windows(found: Landmarks, frames: int) -> list[Window]:
+    """What is asked at once."""
     if frames <= WINDOW + STRIDE // 2:
-        return [(0, frames)] if len(found.frame) else []
+        return [(0, 0, frames)] if len(found.frame) else []
     starts = range(0, max(1, frames - STRIDE // 2), STRIDE)
-    return [(start, min(frames, start + WINDOW)) for start in starts]
+    return [(at, start, min(frames, start + WINDOW)) for at, start in enumerate(starts)]
 
 
-def _covered(window: tuple[int, int], passages: Iterable[Passage]) -> bool:
-    middle = (window[0] + window[1]) / 2 / FRAMES_PER_SECOND
+def _covered(window: Window, passages: Iterable[Passage]) -> bool:
+    middle = (window[1] + window[2]) / 2 / FRAMES_PER_SECOND
     return any(one.start_s <= middle <= one.end_s for one in passages)
+
+
+def _otherwise(
+    shards: Sequence[Shard], found: Landmarks, window: Window, steps: Sequence[Asking]
+) -> Hearing | None:
+    """The speed and pitch at which a window is most likely known; None where it is at none."""
+    heard = [
+        (one.evidence, at)
+        for at, hearing in enumerate(OTHERWISE)
+        for one in _asked(shards, found, window, hearing, steps)[:1]
+    ]
+    evidence, best = max(heard, default=(0.0, 0))
+    known = confidence(evidence, sum(map(len, shards))) >= CLEAR
+    return OTHERWISE[best] if known else None
+
+
+def _look_closely(
+    shards: Sequence[Shard], found: Landmarks, windows: Sequence[Window], hearing: Hearing
+) -> Said:
+    """What every window says, asked in full."""
+    return {at: _asked(shards, found, window, hearing, STEPS) for at, window in enumerate(windows)}
+
+
+def _look_over(
+    shards: Sequence[Shard], found: Landmarks, windows: Sequence[Window], hearing: Hearing
+) -> Said:
+    """What the windows say: every second one, which together are the whole file, at a glance; in
+    full those near what a glance sees and is not certain of, and one now and then."""
+    if len(windows) <= FEW:
+        return _look_closely(shards, found, windows, hearing)
+    said = {
+        at: _asked(shards, found, windows[at], hearing, GLANCE) for at in range(0, len(windows), 2)
+    }
+    clear = {at: steps[0] for at, steps in said.items() if steps and steps[0].evidence >= CERTAIN}
+    waiting = _near(_hinted(said, hearing))
+    if hearing == AS_IT_IS:
+        silent = [at for at in said if at not in waiting]
+        waiting += silent[len(silent) // 2 % (PROBE_STRIDE // 2) :: PROBE_STRIDE // 2]
+    full: Said = {}
+    while waiting:
+        at = waiting.pop()
+        before, after = clear.get(at - 1), clear.get(at + 1)
+        between = before and after and _in_line(before, after, hearing)
+        if at in full or at in clear or between or not 0 <= at < len(windows):
+            continue
+        full[at] = _asked(shards, found, windows[at], hearing, STEPS)
+        if full[at] and full[at][0].evidence >= HINT:
+            waiting += _near([at])
+    return dict(sorted((said | full).items()))
+
+
+def _hinted(said: Said, hearing: Hearing) -> list[int]:
+    """The windows that are in a chain with evidence enough to look closer."""
+    chains = _chained(said, hearing)
+    return sorted({one.window for line in chains if _weight(line) >= HINT for one in line})
+
+
+def _near(windows: Iterable[int]) -> list[int]:
+    return [near for at in windows for near in range(at - AROUND, at + AROUND + 1)]
 
 
 def _asked(
     shards: Sequence[Shard],
     found: Landmarks,
-    windows: Sequence[tuple[int, int]],
+    window: Window,
     hearing: Hearing,
-) -> list[Passage]:
-    """What the windows say together, the file being heard in that way."""
-    steps: list[Step] = []
-    for at, (first, end) in enumerate(windows):
-        low, high = np.searchsorted(found.frame, (first, end))
-        heard = Landmarks(
-            np.round((found.frame[low:high] - first) * hearing.speed).astype(np.int32),
-            (found.bin[low:high] / hearing.pitch).astype(np.float32),
-            found.rank[low:high],
-        )
-        steps += [
-            replace(one, window=at, at=first,
-                    first=first + round(one.first / hearing.speed),
-                    last=first + round(one.last / hearing.speed))
-            for one in ask(shards, heard)
-        ]  # fmt: skip
-    chains = _chained(steps, hearing)
-    passages = [_passage(shards, chain, hearing) for chain in chains]
+    steps: Sequence[Asking],
+) -> list[Step]:
+    """What a window says, the file being heard in that way; the strongest first."""
+    number, first, end = window
+    low, high = np.searchsorted(found.frame, (first, end))
+    heard = Landmarks(
+        np.round((found.frame[low:high] - first) * hearing.speed).astype(np.int32),
+        (found.bin[low:high] / hearing.pitch).astype(np.float32),
+        found.rank[low:high],
+    )
+    return [
+        replace(one, window=number, at=first,
+                first=first + round(one.first / hearing.speed),
+                last=first + round(one.last / hearing.speed))
+        for one in ask(shards, heard, steps)
+    ]  # fmt: skip
+
+
+def _passages(shards: Sequence[Shard], said: Said, hearing: Hearing) -> list[Passage]:
+    """What is claimed by what the windows say together."""
+    passages = [_passage(shards, line, hearing) for line in _chained(said, hearing)]
     return [one for one in passages if one.confidence >= CLEAR]
 
 
-def ask(shards: Sequence[Shard], heard: Landmarks) -> list[Step]:
+def ask(shards: Sequence[Shard], heard: Landmarks, steps: Sequence[Asking] = STEPS) -> list[Step]:
     """What is likely to be what was heard, as it is: the strongest first."""
-    steps: list[Step] = []
+    found: list[Step] = []
     if not len(heard.frame):
-        return steps
-    for rank, fan in STEPS:
-        asked = heard.rank < rank
-        hashes, times = hashing.triples(heard.frame[asked], heard.bin[asked], fan, fan)
-        steps = []
+        return found
+    for step in steps:
+        asked = heard.rank < step.rank
+        hashes, times = hashing.triples(heard.frame[asked], heard.bin[asked], step.fan, step.fan)
+        found = []
         for number, shard in enumerate(shards):
-            for place in voting.ask(shard, hashes, times)[0].tolist():
-                steps += _judged(shard, number, place, heard)
-        steps.sort(key=lambda one: -one.evidence)
-        if steps and steps[0].evidence >= CERTAIN:
+            places, _ = voting.ask(shard, hashes, times, step.candidates, step.most_bytes)
+            for place in places.tolist():
+                found += _judged(shard, number, place, heard)
+        found.sort(key=lambda one: -one.evidence)
+        if found and found[0].evidence >= CERTAIN:
             break
-    return steps
+    return found
 
 
 def _judged(shard: Shard, number: int, place: int, heard: Landmarks) -> list[Step]:
@@ -194,17 +302,14 @@ def _judged(shard: Shard, number: int, place: int, heard: Landmarks) -> list[Ste
     return [Step(0, number, owner, 0, found.there, found.evidence, found.first, found.last)]
 
 
-def _chained(steps: Iterable[Step], hearing: Hearing) -> list[list[Step]]:
-    """Steps of neighbouring windows that lie on one line, as chains."""
+def _chained(said: Said, hearing: Hearing) -> list[list[Step]]:
+    """Steps of neighbouring windows, which come in their order, that lie on one line, as chains."""
     open_: dict[tuple[int, int], list[list[Step]]] = {}
     done: list[list[Step]] = []
-    for step in steps:  # in order of windows
+    for step in itertools.chain.from_iterable(said.values()):
         mine = open_.setdefault((step.shard, step.number), [])
         for chain in mine:
-            last = chain[-1]
-            gone = step.window - last.window
-            expected = last.there + (step.at - last.at) * hearing.speed
-            if 0 < gone <= MISSING and abs(step.there - expected) <= DRIFT * gone:
+            if _in_line(chain[-1], step, hearing):
                 chain.append(step)
                 break
         else:
@@ -212,6 +317,14 @@ def _chained(steps: Iterable[Step], hearing: Hearing) -> list[list[Step]]:
             mine.append(fresh)
             done.append(fresh)
     return done
+
+
+def _in_line(one: Step, other: Step, hearing: Hearing) -> bool:
+    """Whether a window goes on, a little later, with what another says."""
+    gone = other.window - one.window
+    expected = one.there + (other.at - one.at) * hearing.speed
+    near = 0 < gone <= MISSING and abs(other.there - expected) <= DRIFT * gone
+    return near and (one.shard, one.number) == (other.shard, other.number)
 
 
 def _weight(chain: Sequence[Step]) -> float:

@@ -89,5 +89,5 @@ def _samples(specimen: Specimen) -> NDArray[np.int16]:
     with source:
         size = source.seek(0, 2)
         with suppress(_Enough):
-            decode(source, size, specimen.limits, hear)
+            decode(source, size, specimen.limits, hear, mono_only=True)
     return np.concatenate([np.empty(0, np.int16), *parts])

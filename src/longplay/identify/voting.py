@@ -13,37 +13,36 @@ SLACK = 2
 """Places of the line that count as one: two moments a fixed time apart fall now into one place
 more, now into one less."""
 
-CANDIDATES = 48
-"""Places of a shard that are told for one question, those with most votes first."""
-
 LEAST = 3
 """Hashes that must agree before a place is looked at."""
 
-MOST_BYTES = 2**20
-"""Bytes of postings that one question reads of a shard, some 300,000 of them: the rarest hashes
-come first, which say most; what half of all music has goes unasked in a full shard."""
-
 
 def ask(
-    shard: Shard, hashes: NDArray[np.uint32], times: NDArray[np.int32]
+    shard: Shard,
+    hashes: NDArray[np.uint32],
+    times: NDArray[np.int32],
+    candidates: int,
+    most_bytes: int,
 ) -> tuple[NDArray[np.int64], NDArray[np.int32]]:
-    """The likeliest places at which a question of these hashes at these frames begins, and how many
-    different hashes say so; the most first."""
+    """The likeliest places at which a question of these hashes at these frames begins, so many at
+    most, and how many different hashes say so; the most first. Of the shard's postings `most_bytes`
+    are read: the rarest hashes come first, which say most, and what half of all music has goes
+    unasked in a full shard."""
     if not len(hashes) or not shard.postings:
         return np.empty(0, np.int64), np.empty(0, np.int32)
     order = np.argsort(hashes, kind="stable")
     hashes, times = hashes[order], times[order]
     cost = _costs(shard.directory, shard.width, shard.place_bits, hashes)
-    if cost.sum() > MOST_BYTES:
+    if cost.sum() > most_bytes:
         rarest = np.argsort(cost, kind="stable")
-        chosen = np.sort(rarest[: int(np.searchsorted(np.cumsum(cost[rarest]), MOST_BYTES))])
+        chosen = np.sort(rarest[: int(np.searchsorted(np.cumsum(cost[rarest]), most_bytes))])
         hashes, times, cost = hashes[chosen], times[chosen], cost[chosen]
     room = 8 * int(cost.max(initial=0)) + 8
     places, asked = _gather(
         *(shard.words, shard.directory, shard.width, shard.place_bits, hashes, times, room)
     )
     bits = max(12, min(24, len(places).bit_length() + 2))
-    return _vote(places, hashes, asked, bits, LEAST, CANDIDATES)
+    return _vote(places, hashes, asked, bits, LEAST, candidates)
 
 
 @compiled

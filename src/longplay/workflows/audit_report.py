@@ -48,16 +48,17 @@ def document(opened: Index, done: Audit, tested: SelfTest | None) -> dict[str, A
         "unreadable": [{"file": name, "why": why} for name, why in done.unreadable],
         "ignored": done.ignored,
         "resumed": done.resumed,
-        "statement": statement(opened, tested),
+        "statement": statement(opened, tested, done.thorough),
     }
     found["public_summary"] = report.public_summary(found)
     return found
 
 
-def statement(opened: Index, tested: SelfTest | None) -> dict[str, Any]:
+def statement(opened: Index, tested: SelfTest | None, thorough: bool) -> dict[str, Any]:
     """By what method, with what index, with what errors."""
     return {
         "method": landmarks.METHOD,
+        "asked": "thoroughly" if thorough else "quickly",
         "index": opened.version,
         "objects_indexed": sum(len(one) for one in opened.shards),
         "held_but_not_indexed": opened.lacking,

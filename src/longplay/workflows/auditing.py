@@ -59,23 +59,32 @@ class Audit:
     unreadable: list[tuple[str, str]] = field(default_factory=list)
     ignored: int = 0
     resumed: int = 0
+    thorough: bool = False
 
 
 def audit(
-    archive: Archive, where: Path, *, workers: int | None = None, progress: Progress
+    archive: Archive,
+    where: Path,
+    *,
+    workers: int | None = None,
+    thorough: bool = False,
+    progress: Progress,
 ) -> tuple[Index, Audit]:
-    """Audit a folder, a list, or shards. Raises InputError, StoreError, LockedError."""
+    """Audit a folder, a list, or shards; `thorough` as `identify` asks single files. Raises
+    InputError, StoreError, LockedError."""
     opened = identifying.open_index(archive, workers=workers, progress=progress)
     absolute = where.absolute()
-    name = hashlib.sha256(f"{absolute}\0{opened.version}".encode(errors="surrogateescape"))
+    how = f"{absolute}\0{opened.version}\0{thorough}"
+    name = hashlib.sha256(how.encode(errors="surrogateescape"))
     folder = indexing.folder_of(archive) / AUDITS
     path = folder / f"{name.hexdigest()[:24]}.jsonl"
     with writer_lock(path.with_suffix(".lock"), "audit of this corpus"):
         journal = _Journal(path)
         with journal:
-            walk = _Walk(archive, opened, journal, workers or engine.default_workers(), progress)
-            walk.walk(absolute)
+            count = workers or engine.default_workers()
+            _Walk(archive, opened, journal, count, thorough, progress).walk(absolute)
         done = _summed(absolute, journal.lines())
+        done.thorough = thorough
         done.resumed = journal.resumed
         path.unlink()
     with suppress(OSError):
@@ -130,10 +139,16 @@ class _Walk:
     """Goes through a corpus: plain files together, shards one after another."""
 
     def __init__(
-        self, archive: Archive, opened: Index, journal: _Journal, workers: int, progress: Progress
+        self,
+        archive: Archive,
+        opened: Index,
+        journal: _Journal,
+        workers: int,
+        thorough: bool,
+        progress: Progress,
     ) -> None:
         self._archive, self._opened, self._journal = archive, opened, journal
-        self._workers, self._progress = workers, progress
+        self._workers, self._thorough, self._progress = workers, thorough, progress
         self._limits = archive.settings.limits
         self._shards: list[Path] = []
 
@@ -246,7 +261,9 @@ class _Walk:
                 self._note(name, heard, found.result())
 
     def _match(self, heard: Heard) -> list[Passage]:
-        return matching.identify(self._opened.shards, heard.landmarks, heard.frames)
+        return matching.identify(
+            self._opened.shards, heard.landmarks, heard.frames, quick=not self._thorough
+        )
 
     def _run(self, function: Callable[[Any], Any], tasks: Iterable[Any]) -> Iterator[Any]:
         limits = self._limits
