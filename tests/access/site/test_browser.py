@@ -10,6 +10,11 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page, expect
 
+from longplay.access.people.store import People
+from tests.access.site.test_playlists import PASSWORD, people
+
+__all__ = ["people"]
+
 pytestmark = pytest.mark.real
 
 SERIOUS = {"serious", "critical"}
@@ -203,6 +208,38 @@ def test_pages_are_whole_without_scripts(browser: Browser, address: str) -> None
     assert page.locator("audio[controls]").count() == 1
     assert not page.locator(".js-only").first.is_visible()
     context.close()
+
+
+def test_what_only_the_signed_in_hear_plays_between_logging_in_and_out(
+    page: Page, address: str, people: People
+) -> None:
+    ready(page, f"{address}/search?q=mine")
+    page.locator(".tracks .title", has_text="Mine").click()
+    expect(page.locator("h1")).to_have_text("Mine")
+    expect(page.locator("main [data-do=play-all]")).to_have_count(0)
+    path = page.evaluate("location.pathname")
+    sound = f"{address}/api{path}/stream"
+    assert page.request.get(sound).status == 451
+    page.get_by_role("link", name="Sign in to listen").first.click()
+    page.get_by_label("Name").fill("Ann")
+    page.get_by_label("Password").fill(PASSWORD)
+    page.get_by_role("button", name="Log in").click()
+    expect(page.locator("h1")).to_have_text("Mine")
+    page.get_by_role("button", name="Play", exact=True).first.click()
+    wait_until(page, "player.now.audio.currentTime > 0.3 && !player.now.audio.paused")
+    page.get_by_role("button", name="Star", exact=True).click()
+    expect(page.get_by_role("button", name="Starred")).to_be_visible()
+    page.get_by_role("button", name="4 of 5").click()
+    expect(page.locator(".rating .on")).to_have_count(4)
+    assert not state(page)["paused"]
+    page.locator("nav[aria-label=Main] a", has_text="Favourites").click()
+    expect(page.locator(".tracks .title").first).to_contain_text("Mine")
+    found = Axe().run(page).response["violations"]
+    assert not [one["id"] for one in found if one["impact"] in SERIOUS]
+    page.locator("nav[aria-label=Main] a", has_text="Ann").click()
+    page.get_by_role("button", name="Log out").click()
+    expect(page.locator("nav[aria-label=Main]")).to_contain_text("Log in")
+    assert page.request.get(sound).status == 451
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
