@@ -10,6 +10,7 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page, expect
 
+from longplay.access.people import accounts, plays
 from longplay.access.people.store import People
 from tests.access.site.test_playlists import PASSWORD, people
 
@@ -53,6 +54,12 @@ def wait_until(page: Page, words: str) -> None:
             throw new Error("it did not come to be that " + {json.dumps(words)});
         }}"""
     )
+
+
+def log_in(page: Page) -> None:
+    page.get_by_label("Name").fill("Ann")
+    page.get_by_label("Password").fill(PASSWORD)
+    page.get_by_role("button", name="Log in").click()
 
 
 def test_searching_while_typing_and_walking_by_keys(page: Page, address: str) -> None:
@@ -221,9 +228,7 @@ def test_what_only_the_signed_in_hear_plays_between_logging_in_and_out(
     sound = f"{address}/api{path}/stream"
     assert page.request.get(sound).status == 451
     page.get_by_role("link", name="Sign in to listen").first.click()
-    page.get_by_label("Name").fill("Ann")
-    page.get_by_label("Password").fill(PASSWORD)
-    page.get_by_role("button", name="Log in").click()
+    log_in(page)
     expect(page.locator("h1")).to_have_text("Mine")
     page.get_by_role("button", name="Play", exact=True).first.click()
     wait_until(page, "player.now.audio.currentTime > 0.3 && !player.now.audio.paused")
@@ -237,9 +242,61 @@ def test_what_only_the_signed_in_hear_plays_between_logging_in_and_out(
     found = Axe().run(page).response["violations"]
     assert not [one["id"] for one in found if one["impact"] in SERIOUS]
     page.locator("nav[aria-label=Main] a", has_text="Ann").click()
+    page.evaluate(TELL_BETWEEN)
     page.get_by_role("button", name="Log out").click()
     expect(page.locator("nav[aria-label=Main]")).to_contain_text("Log in")
     assert page.request.get(sound).status == 451
+
+
+TELL_BETWEEN = """async () => {
+    const { player } = await import("/static/player.js");
+    const ask = window.fetch;
+    window.fetch = async (address, how) => {
+        const answer = await ask(address, how);
+        if (how?.method === "POST" && String(address).endsWith("/logout")) {
+            player.now.audio.pause();
+            window.dispatchEvent(new Event("pagehide"));
+        }
+        return answer;
+    };
+}"""
+"""The player wants to tell of its queue when the session has ended and its page is still there."""
+
+
+def test_what_is_heard_in_a_tab_counts_after_logging_in_again_in_another(
+    browser: Browser, address: str, people: People
+) -> None:
+    context = browser.new_context()
+    context.set_default_timeout(20_000)
+    page, other = context.new_page(), context.new_page()
+    ready(page, f"{address}/login?next=/search%3Fq%3Dplain")
+    log_in(page)
+    page.get_by_role("button", name=re.compile("^Play Plain")).first.click()
+    wait_until(page, "player.now.audio.currentTime > 0.3 && !player.now.audio.paused")
+    ready(other, f"{address}/logout")
+    other.get_by_role("button", name="Log out").click()
+    expect(other.locator("nav[aria-label=Main]")).to_contain_text("Log in")
+    ready(other, f"{address}/login")
+    log_in(other)
+    expect(other.locator("nav[aria-label=Main]")).to_contain_text("Ann")
+    with page.expect_response(
+        lambda answer: (
+            answer.url.endswith("/plays")
+            and answer.status == 204
+            and "now=" not in (answer.request.post_data or "")
+        )
+    ) as told:
+        # Half of a track of twenty seconds, in less: a jump would not count.
+        page.evaluate(
+            """async () => {
+                const { player } = await import("/static/player.js");
+                player.now.audio.playbackRate = 4;
+            }"""
+        )
+    track = re.search("track=([a-z0-9]+)", told.value.request.post_data or "")
+    context.close()
+    (ann,) = (one.id for one in accounts.list_all(people) if one.name == "Ann")
+    assert track and plays.counts(people, ann)[track[1]][0] == 1
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

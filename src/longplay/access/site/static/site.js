@@ -3,7 +3,7 @@
 
 import { player } from "./player.js";
 import { drawer } from "./drawer.js";
-import "./telling.js";
+import { withForm } from "./telling.js";
 import { keyboard } from "./keyboard.js";
 
 const main = document.getElementById("main");
@@ -88,7 +88,7 @@ document.addEventListener("submit", (event) => {
   const fields = new URLSearchParams(new FormData(form, event.submitter));
   remember();
   if (form.method === "post") {
-    go(address.href, { method: "POST", body: fields });
+    withForm(() => go(address.href, { method: "POST", body: fields }));
   } else {
     address.search = fields;
     go(address.href);
