@@ -263,6 +263,26 @@ TELL_BETWEEN = """async () => {
 """The player wants to tell of its queue when the session has ended and its page is still there."""
 
 
+def test_a_star_is_given_in_a_list_and_nothing_else_changes(
+    page: Page, address: str, people: People
+) -> None:
+    ready(page, f"{address}/login?next=/shuffle")
+    log_in(page)
+    expect(page.locator("h1")).to_have_text("By chance")
+    titles = page.locator(".tracks .title").all_inner_texts()
+    star = page.get_by_role("button", name="Star Plain 1")
+    star.click()
+    expect(star).to_have_attribute("aria-pressed", "true")
+    expect(star).to_be_focused()
+    assert page.locator(".tracks .title").all_inner_texts() == titles
+    star = page.get_by_role("button", name="Star Plain 2")
+    star.click()
+    star.click()
+    expect(star).to_have_attribute("aria-pressed", "false")
+    ready(page, f"{address}/favourites")
+    expect(page.locator(".tracks .title")).to_have_text(["Plain 1"])
+
+
 def test_what_is_heard_in_a_tab_counts_after_logging_in_again_in_another(
     browser: Browser, address: str, people: People
 ) -> None:

@@ -45,6 +45,16 @@ def starred(people: People, account: int | None) -> dict[str, str]:
     return dict(rows)
 
 
+def among(people: People, account: int, things: Sequence[str]) -> frozenset[str]:
+    """Of some things, a page's, those that have a star."""
+    marks = ", ".join("?" * len(things))
+    with people.read() as connection:
+        rows = connection.execute(
+            f"SELECT thing FROM star WHERE account = ? AND thing IN ({marks})", (account, *things)
+        ).fetchall()
+    return frozenset(thing for (thing,) in rows)
+
+
 def rate(people: People, account: int, thing: str, stars: int) -> None:
     """Give 1 to 5 stars, or take a rating back with 0. Raises UsageError."""
     _check([thing])

@@ -69,11 +69,11 @@ def page(request: Request, account: Owner) -> Response:
 
 @router.post("/star")
 def star(request: Request, said: Checked, account: Owner) -> Response:
-    """Give a star, or take it back."""
+    """Give a star to what `star` names, or take that of `unstar` back."""
     here = context(request)
-    identity = said.text("thing")
-    if said.text("what") == "unstar":
-        stars.unstar(here.people, account.id, [identity])
+    identity, without = said.text("star"), said.text("unstar")
+    if without:
+        stars.unstar(here.people, account.id, [without])
     elif not _held(here.library(listener(request)), identity):
         return rendering.unknown(request)
     else:

@@ -6,7 +6,7 @@ policy (`app.HEADERS`) lets nothing else run.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -19,7 +19,9 @@ from markupsafe import Markup
 from longplay.access import answers, forms
 from longplay.access.context import context
 from longplay.access.listener import listener
+from longplay.access.people import stars
 from longplay.access.site import assets, structured, wording
+from longplay.access.site.rows import Row
 
 NAVIGATION = (("Browse", "/browse"), ("Archive", "/archive"))
 """What stands in the head of every page: what it is called, where it is."""
@@ -68,6 +70,8 @@ def page(
         "navigation": NAVIGATION,
         "foot": FOOT,
         "path": request.url.path,
+        "here": request.url.path + (f"?{request.url.query}" if request.url.query else ""),
+        "starred": partial(starred, request),
         "q": None,
         "linked": None,
         "listener": listener(request),
@@ -78,6 +82,15 @@ def page(
     response = Response(text, status, KEPT | dict(headers or {}), HTML)
     forms.keep(request, response)
     return response
+
+
+def starred(request: Request, listed: Iterable[Row | None]) -> frozenset[str] | None:
+    """The tracks of a list that the listener gave a star; None for who is not signed in."""
+    account = listener(request).account
+    if account is None:
+        return None
+    tracks = [row.play["id"] for row in listed if row and row.play]
+    return stars.among(context(request).people, account, tracks)
 
 
 def address(request: Request) -> str:

@@ -86,6 +86,10 @@ document.addEventListener("submit", (event) => {
   if (address.origin !== location.origin || form.enctype === "multipart/form-data") return;
   event.preventDefault();
   const fields = new URLSearchParams(new FormData(form, event.submitter));
+  if (form.id === "starring") {
+    withForm(() => star(event.submitter, address.href, fields));
+    return;
+  }
   remember();
   if (form.method === "post") {
     withForm(() => go(address.href, { method: "POST", body: fields }));
@@ -94,6 +98,20 @@ document.addEventListener("submit", (event) => {
     go(address.href);
   }
 });
+
+/** Give a star to a track of a list, or take it back, with the list as it stands. */
+async function star(button, address, fields) {
+  const answer = await fetch(address, { method: "POST", body: fields, redirect: "manual" }).catch(() => null);
+  if (answer?.type !== "opaqueredirect") { // the answer says why not
+    remember();
+    await go(address, { method: "POST", body: fields });
+    return;
+  }
+  const given = button.name === "star";
+  button.name = given ? "unstar" : "star";
+  button.setAttribute("aria-pressed", given);
+  button.querySelector("use").setAttribute("href", `/static/icons.svg#${given ? "starred" : "star"}`);
+}
 
 document.addEventListener("change", (event) => {
   if ("submits" in (event.target.dataset ?? {})) event.target.form.requestSubmit();
