@@ -87,7 +87,9 @@ document.addEventListener("submit", (event) => {
   event.preventDefault();
   const fields = new URLSearchParams(new FormData(form, event.submitter));
   if (form.id === "starring") {
-    withForm(() => star(event.submitter, address.href, fields));
+    const button = event.submitter;
+    turn(button);
+    stars = stars.then(() => withForm(() => star(button, address.href, fields)));
     return;
   }
   remember();
@@ -99,14 +101,18 @@ document.addEventListener("submit", (event) => {
   }
 });
 
+let stars = Promise.resolve(); // one after another, as they were pressed
+
 /** Give a star to a track of a list, or take it back, with the list as it stands. */
 async function star(button, address, fields) {
   const answer = await fetch(address, { method: "POST", body: fields, redirect: "manual" }).catch(() => null);
-  if (answer?.type !== "opaqueredirect") { // the answer says why not
-    remember();
-    await go(address, { method: "POST", body: fields });
-    return;
-  }
+  if (answer?.type === "opaqueredirect") return;
+  turn(button);
+  remember();
+  await go(address, { method: "POST", body: fields }); // the answer says why not
+}
+
+function turn(button) {
   const given = button.name === "star";
   button.name = given ? "unstar" : "star";
   button.setAttribute("aria-pressed", given);
