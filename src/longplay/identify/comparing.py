@@ -38,6 +38,9 @@ between are another copy's own."""
 MOST = 6
 """Places that are compared for one window, those with most votes."""
 
+MOST_BYTES = 2**20
+"""Bytes of postings that one window reads of a shard."""
+
 CHUNK = 215
 """Frames, 5 s, that agree or do not."""
 
@@ -150,8 +153,8 @@ def _places(
                 FAN,
             )
             for number, shard in enumerate(shards):
-                found, _ = voting.ask(shard, hashes, times)
-                for at in found[:MOST].tolist():
+                found, _ = voting.ask(shard, hashes, times, MOST, MOST_BYTES)
+                for at in found.tolist():
                     owner = shard.object_at(at + WINDOW // UNIT // 2)
                     there = (at - int(shard.starts[owner])) * UNIT
                     yield Place(number, owner, start, there, hearing)
