@@ -342,7 +342,7 @@ def test_a_screen_reader_finds_nothing_seriously_wrong(page: Page, address: str)
     wait_until(page, "player.now.audio.currentTime > 0.1")
     fixed = {"/", "/browse", "/albums", "/artists", "/shuffle", "/genres/Folk", "/search",
              "/search?q=plain", "/search?q=nothing-of-it", "/queue", "/archive", "/stages",
-             "/claims", "/login", "/appeal", "/recordings/rec0000000000000"}  # fmt: skip
+             "/claims", "/api", "/login", "/appeal", "/recordings/rec0000000000000"}  # fmt: skip
     for path in sorted({*fixed, *filter(None, links)}):
         ready(page, address + path)
         if path == "/queue":

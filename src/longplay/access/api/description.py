@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from functools import lru_cache
 from html import escape
@@ -9,12 +10,14 @@ from typing import Any
 
 from fastapi import APIRouter, Request
 from fastapi.openapi.utils import get_openapi
-from fastapi.responses import HTMLResponse, JSONResponse, Response
+from fastapi.responses import JSONResponse, Response
+from markupsafe import Markup
 from starlette.routing import BaseRoute
 
 from longplay import __version__
 from longplay.access import lookup, recordings
 from longplay.access.api import catalogue, library, published
+from longplay.access.site import rendering
 
 router = APIRouter(include_in_schema=False)
 
@@ -79,25 +82,19 @@ def openapi() -> Response:
 @router.get("/api/")
 def page(request: Request) -> Response:
     """The same for people, without any script."""
-    rows = []
-    for path, methods in document()["paths"].items():
-        for method, one in methods.items():
-            names = ", ".join(each["name"] for each in one.get("parameters", ()))
-            rows.append(
-                f"<tr><td>{method.upper()}</td><td><code>{escape(path)}</code></td>"
-                f"<td>{escape(names)}</td><td>{escape(one.get('description', ''))}</td></tr>"
-            )
-    return HTMLResponse(_PAGE.format(words=escape(WORDS), rows="\n".join(rows)))
+    calls = [
+        {
+            "method": method.upper(),
+            "path": path,
+            "parameters": ", ".join(each["name"] for each in one.get("parameters", ())),
+            "words": _coded(one.get("description", "")),
+        }
+        for path, methods in document()["paths"].items()
+        for method, one in methods.items()
+    ]
+    return rendering.page(request, "api.html", {"words": _coded(WORDS), "calls": calls})
 
 
-_PAGE = """<!DOCTYPE html>
-<html lang="en"><head><meta charset="utf-8"><title>Longplay's API</title>
-<meta name="viewport" content="width=device-width"></head>
-<body><main><h1>The API of this archive</h1><p>{words}</p>
-<p>As OpenAPI: <a href="/api/openapi.json">/api/openapi.json</a></p>
-<table><thead><tr><th scope="col">Method</th><th scope="col">Path</th>
-<th scope="col">Parameters</th><th scope="col">What it gives</th></tr></thead>
-<tbody>
-{rows}
-</tbody></table></main></body></html>
-"""
+def _coded(text: str) -> Markup:
+    """Words as HTML, with what stands between backticks as code."""
+    return Markup(re.sub("`([^`]+)`", r"<code>\1</code>", escape(text)))
