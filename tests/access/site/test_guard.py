@@ -26,8 +26,8 @@ def log_in(served: Served, name: str, role: Any) -> int:
     return made.account.id
 
 
-def send(served: Served, path: str, **fields: str) -> Any:
-    page = served.web.get(path)
+def send(served: Served, path: str, form: str = "", **fields: str) -> Any:
+    page = served.web.get(form or path)
     token = re.search(r'name="form_token" value="([^"]+)"', page.text)
     assert token, page.text
     return served.web.post(path, data={"form_token": token[1], **fields}, follow_redirects=True)
@@ -86,7 +86,7 @@ def test_an_accused_listener_appeals_and_is_answered(served: Served) -> None:
     archive = here(served).archive
     policy.answer(archive.folder, archive.ledger, f"account:{number}", "Sorry.")
     assert "Sorry." in served.web.get("/appeal").text
-    page = send(served, "/account/delete", password=PASSWORD).text
+    page = send(served, "/account/delete", "/account", password=PASSWORD).text
     assert "Your account and all of it is gone" in page
     assert not here(served).guarded.now().decisions
     assert not policy.appeals(archive.folder)
