@@ -98,6 +98,7 @@ def stocked(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     write_music(folder)
     song(place / "strict" / "y.flac", "flac", pitch=1300, title="Nobody", artists=("Yan",),
          album="Dark", licences=("All rights reserved",))  # fmt: skip
+    (place / "strict" / "cover.png").write_bytes(png("green"))
     longplay.run("init", longplay.archive)
     longplay.run("source", "add", "label", "folder", folder, "--rights", "personal")
     longplay.run("source", "add", "strict", "folder", place / "strict", "--rights", BY)

@@ -8,12 +8,15 @@ import zlib
 from pathlib import Path
 
 import pytest
+import sqlalchemy as sa
 from PIL import Image
 
 from longplay.access.library import covers
 from longplay.access.library.covers import picture
 from longplay.access.listener import ANONYMOUS
+from longplay.ledger import tables
 from longplay.rights.claims import Step
+from longplay.rights.statements import Act
 from longplay.workflows import claims
 from longplay.workflows.claims import Request
 from tests.access.library.conftest import GUEST, MEMBER, Shelf, png
@@ -83,6 +86,45 @@ def test_a_withdrawn_picture_is_gone_though_it_was_kept_ready(shelf: Shelf) -> N
     claims.decide(archive, claims.add(archive, request).id, Step.UPHOLD, "shown")
     assert picture(shelf.here, MEMBER, track.cover or "") is None
     assert picture(shelf.here, MEMBER, track.id) is None
+
+
+def withdraw(shelf: Shelf, **named: tuple[str, ...]) -> None:
+    archive = shelf.here.archive
+    request = Request("A", "a@b.example", "mine", **named)  # type: ignore[arg-type]
+    claims.decide(archive, claims.add(archive, request).id, Step.UPHOLD, "shown")
+
+
+def permits(shelf: Shelf, cover: str) -> bool:
+    return shelf.here.permits(bytes.fromhex(cover.removeprefix("co-")), Act.STREAM, signed_in=True)
+
+
+def test_a_picture_beside_music_that_nobody_hears_is_not_shown(still: Shelf) -> None:
+    h, o = tables.holdings.c, tables.objects.c
+    query = sa.select(h.root).join(tables.objects, o.root == h.root)
+    with still.here.archive.ledger.read() as connection:
+        asked = query.where(h.source == "strict", o.kind == "image")
+        cover = f"co-{connection.scalars(asked).one().hex()}"
+    assert permits(still, cover)  # its source is open, and the file beside it is not
+    for listener in (MEMBER, GUEST, ANONYMOUS):
+        assert picture(still.here, listener, cover) is None
+
+
+def test_a_picture_beside_music_goes_with_the_last_of_it(shelf: Shelf) -> None:
+    album = next(one for one in shelf.view().albums("newest") if one.title == "A Mix")
+    tracks, cover = shelf.view().tracks_of_album(album.id), album.cover or ""
+    withdraw(shelf, recordings=tuple(one.recording or "" for one in tracks[1:]))
+    assert picture(shelf.here, MEMBER, cover) is not None
+    withdraw(shelf, recordings=(tracks[0].recording or "",))
+    assert permits(shelf, cover)
+    for identity in (cover, album.id):
+        assert picture(shelf.here, MEMBER, identity) is None
+
+
+def test_a_picture_beside_music_goes_when_it_is_claimed(shelf: Shelf) -> None:
+    album = next(one for one in shelf.view().albums("newest") if one.title == "A Mix")
+    assert picture(shelf.here, MEMBER, album.id) is not None
+    withdraw(shelf, objects=(f"obj{(album.cover or '')[3:]}",))
+    assert picture(shelf.here, MEMBER, album.id) is None
 
 
 def test_a_picture_that_was_cut_short_is_made_again(shelf: Shelf) -> None:

@@ -1,6 +1,8 @@
 """Pictures of tracks, albums and artists, in the few sizes that pages and clients ask for.
 
-- The gate is asked for every picture, at every request; what it refuses is not there.
+- The gate is asked for every picture, at every request, and for the music that it belongs to: who
+  may hear nothing of an album sees no picture of it, whatever may be done with the folder in which
+  it lay. What the gate refuses is not there.
 - Nobody gets a stranger's bytes: each picture is decoded, made small, and written anew as JPEG.
 - What is too large, or no picture, is found out once.
 - What was made lies in `cache/covers/`, which may be removed at any time.
@@ -15,6 +17,7 @@ import threading
 import warnings
 from contextlib import suppress
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
@@ -43,6 +46,9 @@ MAX_PIXELS = 25_000_000
 
 CACHE_BYTES = 512 * 2**20
 """Of pictures that are kept ready: some ten thousand covers in three sizes."""
+
+MOST_ASKED = 100
+"""Tracks with a picture that the gate is asked about: mostly it permits the first."""
 
 SWEEP_EVERY = 256
 """Pictures made, on average, between two looks at how large the cache is."""
@@ -85,7 +91,7 @@ def picture(
     and high (at most 1200, if it is not said); None where there is none that this listener may
     see."""
     root = _root(here, listener, identity)
-    if root is None:
+    if root is None or not _belongs(here, listener, root):
         return None
     leave = here.leave(root, Act.STREAM, signed_in=listener.signed_in)
     if leave is None or not isinstance(leave.answer, Shareable):
@@ -118,6 +124,15 @@ def _root(here: Context, listener: Hears, identity: str) -> bytes | None:
     except ValueError:
         return None
     return root if len(root) == 32 else None
+
+
+def _belongs(here: Context, listener: Hears, root: bytes) -> bool:
+    """Whether the gate lets the listener hear something of an album that a picture is of."""
+    music = here.library(listener).with_picture(root)
+    return any(
+        here.permits(one, Act.STREAM, signed_in=listener.signed_in)
+        for one in islice(music, MOST_ASKED)
+    )
 
 
 def _kept(path: Path) -> bytes | None:

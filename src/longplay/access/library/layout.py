@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from longplay.access.library.things import Role
 
-VERSION = 3
+VERSION = 4
 """Version of this file; one of another version is built again."""
 
 ROLES: dict[Role, int] = {"album": 1, "artist": 2, "composer": 4, "conductor": 8}
@@ -48,6 +48,7 @@ CREATE TABLE genre (name TEXT PRIMARY KEY, tracks INTEGER NOT NULL,
     WITHOUT ROWID;
 CREATE TABLE folder (id TEXT PRIMARY KEY, name TEXT NOT NULL, parent TEXT, tracks INTEGER NOT NULL,
     open_tracks INTEGER NOT NULL) WITHOUT ROWID;
+CREATE TABLE picture (root BLOB, album INTEGER, PRIMARY KEY (root, album)) WITHOUT ROWID;
 CREATE TABLE list (name TEXT PRIMARY KEY, numbers BLOB NOT NULL) WITHOUT ROWID;
 """
 

@@ -13,7 +13,7 @@ import numpy as np
 import orjson
 
 from longplay.access.library import shown, texts
-from longplay.access.library.hearing import Hearing
+from longplay.access.library.hearing import Hearing, rows
 from longplay.access.library.layout import ROLES
 from longplay.access.library.opened import Numbers
 from longplay.access.library.things import (
@@ -26,6 +26,7 @@ from longplay.access.library.things import (
     Genre,
     Order,
     Role,
+    Root,
     Span,
     Track,
 )
@@ -178,6 +179,17 @@ class View:
         numbers = [] if who is None else self._audible("track", self._asked(query, who))
         best = set(self._best(sorted(numbers)))
         return shown.tracks(self._heard, _page([one for one in numbers if one in best], count, 0))
+
+    def with_picture(self, picture: Root) -> Iterator[Root]:
+        """The objects of tracks that may be heard, of the albums that have this picture in their
+        folders or files."""
+        query = """SELECT first, files FROM picture JOIN album ON n = album WHERE picture.root = ?
+            ORDER BY n"""
+        with self._opened.connection() as connection:
+            albums = connection.execute(query, (picture,)).fetchall()
+        for first, files in albums:
+            audible = self._audible("track", range(first, first + files))
+            yield from (row[0] for row in rows(self._opened, "track", "root", audible))
 
     # Lists
 

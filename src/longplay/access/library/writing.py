@@ -123,6 +123,10 @@ _TABLES = {
             count(DISTINCT album_n) AS albums,
             count(DISTINCT album_n) FILTER (access = 0) AS open_albums
         FROM track_genres JOIN track_rows USING (track) GROUP BY genre ORDER BY genre""",
+    "picture": """SELECT DISTINCT root, album FROM (
+            SELECT unnest([picture, open_picture]) AS root, album_n AS album FROM track_rows
+            UNION ALL SELECT unnest([picture, open_picture]), n FROM album_rows)
+        WHERE root IS NOT NULL ORDER BY ALL""",
     "folder": "SELECT id, name, parent, tracks, open_tracks FROM folder_rows ORDER BY id",
 }
 
