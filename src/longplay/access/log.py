@@ -1,9 +1,9 @@
 """The access log: who heard what and who looked, as JSON lines, for the guard.
 docs/formats/access-log.md
 
-A line is one write at the end of the file, so that several processes share it. Lines are written
-by a thread of their own: no answer waits for a disk. An account stands there by its number, never
-by its name.
+Whole lines are one write at the end of the file, so that several processes share it. They are
+written by a thread of their own: no answer waits for a disk. An account stands there by its number,
+never by its name.
 """
 
 from __future__ import annotations
@@ -35,6 +35,9 @@ Look = Literal["search", "browse"]
 
 MOST_WAITING = 20_000
 """Events that wait to be written, while a disk hangs; what comes then is counted, and lost."""
+
+MOST_AT_ONCE = 65_536
+"""Bytes of one write, but for its last line."""
 
 MOST_OPEN = 20_000
 """Plays under way; with more the oldest count as ended."""
@@ -208,19 +211,32 @@ class AccessLog:
 
     def _run(self) -> None:
         while True:
-            try:
-                data = self._queue.get(timeout=LOOK_SECONDS)
-            except queue.Empty:
-                data = b""
-            if data is None:
+            lines, is_open = self._waiting()
+            if lines:
+                self._write(b"".join(lines))
+            if not is_open:
                 return
-            if data:
-                self._write(data)
             self._settle()
             self._tidy()
             if self._lost:
                 lost, self._lost = self._lost, 0
                 logs.event("access log lost events", logs.WARNING, count=lost)
+
+    def _waiting(self) -> tuple[list[bytes], bool]:
+        """Lines that wait to be written, a second's wait for one included; and whether others may
+        follow."""
+        lines: list[bytes] = []
+        with suppress(queue.Empty):
+            line = self._queue.get(timeout=LOOK_SECONDS)
+            size = 0
+            while line is not None:
+                lines.append(line)
+                size += len(line)
+                if size >= min(MOST_AT_ONCE, self._most):
+                    break
+                line = self._queue.get_nowait()
+            return lines, line is not None
+        return lines, True
 
     def _write(self, data: bytes) -> None:
         """At the end of the file as it is called now. A disk that is full costs the line."""

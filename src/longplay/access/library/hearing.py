@@ -228,6 +228,8 @@ class Hearing:
 def rows(opened: Opened, table: str, columns: str, numbers: Iterable[int]) -> list[tuple[Any, ...]]:
     """These columns of the rows of these numbers, in that order."""
     wanted = list(numbers)
+    if not wanted:
+        return []
     query = f"SELECT n, {columns} FROM {table} WHERE n IN (SELECT value FROM json_each(?))"
     with opened.connection() as connection:
         found = {row[0]: row[1:] for row in connection.execute(query, (orjson.dumps(wanted),))}

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -14,6 +16,9 @@ MAX_EXACT = 200
 
 MAX_ASKED = 32
 """Words of a question that count."""
+
+REMEMBERED = 256
+"""Questions whose words are remembered: one is asked of artists, albums and tracks in turn."""
 
 
 def texts(names: pa.Array, others: pa.Array, is_open: pa.Array, sources: pa.Array) -> pa.Array:
@@ -29,6 +34,7 @@ def texts(names: pa.Array, others: pa.Array, is_open: pa.Array, sources: pa.Arra
     return pc.binary_join_element_wise(_words(names), _words(others), exact, may, inside, " ")
 
 
+@lru_cache(REMEMBERED)
 def asked(text: str, *, everybody: bool, source: str | None = None) -> tuple[str, str] | None:
     """Two questions for a full-text index: what is called exactly so, and what else has all the
     words, the last of which may be cut short. None where there are no words. Without `everybody`

@@ -315,6 +315,8 @@ class View:
 
     def _numbered(self, table: str, prefix: str, identities: Iterable[str]) -> list[int]:
         wanted = [_canonical(prefix, one) for one in identities]
+        if not wanted:
+            return []
         query = f"SELECT id, n FROM {table} WHERE id IN (SELECT value FROM json_each(?))"
         with self._opened.connection() as connection:
             known = dict(connection.execute(query, (orjson.dumps(wanted),)).fetchall())

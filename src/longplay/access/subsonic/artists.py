@@ -41,9 +41,7 @@ def indexed(call: Call, view: View, listing: Listing) -> Response:
         f"subsonic-{listing}-{written}", lambda some: _write(some, listing, written)
     )
     body = _with_marks(stored, _insertions(call.marks, listing, written))
-    if form == "jsonp":
-        body = b"/**/%b(%b);" % ((call.asked.callback or "callback").encode(), body)
-    return Response(body, media_type=rendering.MEDIA_TYPES[form])
+    return rendering.answer(rendering.called(body, form, call.asked.callback), form)
 
 
 def roles_folder(call: Call, identity: str) -> Shape | None:

@@ -21,11 +21,11 @@ from typing import TYPE_CHECKING
 
 from fastapi import Request
 
-from longplay.access.listener import Listener
 from longplay.access.people import accounts, names, throttle
 from longplay.access.people.store import People
 from longplay.access.subsonic.failures import CallError, Code, malformed, missing
 from longplay.access.subsonic.parameters import Asked
+from longplay.access.subsonic.remembered import Known, Moment
 from longplay.errors import AccessError, ThrottledError
 
 if TYPE_CHECKING:
@@ -36,15 +36,6 @@ SPOKEN = (1, 16)
 
 REMEMBERED = 10_000
 """Passwords that were right lately: each call brings one, and each hash costs a quarter second."""
-
-
-@dataclass(frozen=True, slots=True)
-class Known:
-    """Who calls. `by_password` says that it was proved by the password itself: keys and app
-    passwords, which programs keep, open no accounts."""
-
-    listener: Listener
-    by_password: bool = False
 
 
 def check_client(asked: Asked) -> None:
@@ -65,11 +56,13 @@ def check_client(asked: Asked) -> None:
         raise CallError(Code.SERVER_TOO_OLD, "the server must upgrade: it speaks version 1.16.1")
 
 
-def identify(here: Context, request: Request, asked: Asked) -> Known:
+def identify(here: Context, request: Request, asked: Asked, moment: Moment) -> Known:
     """Who calls. Raises CallError for whoever does not prove it."""
     address = request.client.host if request.client else ""
     try:
-        known = _identify(here.people, asked, address, request)
+        known = moment.remembered.caller(
+            moment.changes, asked, address, lambda: _identify(here.people, asked, address, request)
+        )
     except ThrottledError as error:
         raise CallError(
             Code.WRONG_PASSWORD, f"{error.message}: {error.hint}", seconds=error.seconds

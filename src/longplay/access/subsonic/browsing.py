@@ -11,17 +11,23 @@ from collections.abc import Callable
 from fastapi.responses import Response
 
 from longplay.access.library.things import Album, Artist, Folder
+from longplay.access.library.view import View
 from longplay.access.subsonic import shapes, things
 from longplay.access.subsonic.artists import ARTICLES, indexed, roles_folder
 from longplay.access.subsonic.calls import Call, Handler
 from longplay.access.subsonic.failures import missing, not_found
+from longplay.access.subsonic.prepared import prepared
 from longplay.access.subsonic.rendering import Tree
 from longplay.access.subsonic.shapes import Shape
 
 
-def get_music_folders(call: Call) -> Tree:
+def get_music_folders(call: Call) -> Response:
     """The sources."""
-    told = [{"id": things.number(one), "name": one.name} for one in call.view.folders()]
+    return prepared(call, "folders", _music_folders)
+
+
+def _music_folders(view: View) -> Tree:
+    told = [{"id": things.number(one), "name": one.name} for one in view.folders()]
     return {"musicFolders": {"musicFolder": told}}
 
 
@@ -109,11 +115,15 @@ def _album_directory(call: Call, identity: str) -> Shape:
     }
 
 
-def get_genres(call: Call) -> Tree:
+def get_genres(call: Call) -> Response:
     """All genres, with how much there is of each."""
+    return prepared(call, "genres", _genres)
+
+
+def _genres(view: View) -> Tree:
     told = [
         {"value": one.name, "songCount": one.tracks, "albumCount": one.albums}
-        for one in call.view.genres()
+        for one in view.genres()
     ]
     return {"genres": {"genre": told}}
 

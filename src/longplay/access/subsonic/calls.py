@@ -16,6 +16,7 @@ from longplay.access.people import plays, stars
 from longplay.access.people.store import People
 from longplay.access.subsonic.failures import not_authorized
 from longplay.access.subsonic.parameters import Asked
+from longplay.access.subsonic.remembered import Moment
 from longplay.access.subsonic.rendering import Tree
 from longplay.access.subsonic.shapes import Marks
 from longplay.rights.statements import Act
@@ -33,6 +34,7 @@ class Call:
     listener: Listener
     asked: Asked
     request: Request
+    moment: Moment
     body: bytes = b""
     by_password: bool = False
 
@@ -44,6 +46,9 @@ class Call:
     @cached_property
     def marks(self) -> Marks:
         """What the listener has starred, rated and played."""
+        return self.moment.remembered.marks(self.moment.changes, self.account, self._marks)
+
+    def _marks(self) -> Marks:
         return Marks(
             stars.starred(self.people, self.account),
             stars.ratings(self.people, self.account),

@@ -14,6 +14,7 @@ from typing import Any
 import orjson
 
 from longplay import __version__
+from longplay.access.answers import Bare
 from longplay.access.subsonic.failures import CallError
 
 Tree = Mapping[str, Any]
@@ -29,6 +30,8 @@ MEDIA_TYPES = {
     "json": "application/json",
     "jsonp": "application/javascript; charset=utf-8",
 }
+
+_CONTENT_TYPES = {form: (b"content-type", kind.encode()) for form, kind in MEDIA_TYPES.items()}
 
 ENVELOPE = {
     "status": "ok",
@@ -69,15 +72,25 @@ def fail(error: CallError, help_url: str = "") -> Tree:
     return {"subsonic-response": {**ENVELOPE, "status": "failed", "error": told}}
 
 
+def answer(body: bytes, form: str, status: int = 200) -> Bare:
+    """What is written in a form, as it is sent."""
+    length = (b"content-length", b"%d" % len(body))
+    return Bare(status, [_CONTENT_TYPES[form], length], body)
+
+
 def render(answer: Tree, form: str, callback: str | None = None) -> bytes:
     """A whole answer as bytes of `form`: xml, json, or jsonp."""
     if form == "xml":
         return xml(answer)
-    written = json(answer)
-    if form == "jsonp":
-        # The comment keeps what other programs make of the first bytes from meaning anything.
-        return b"/**/" + (callback or "callback").encode() + b"(" + written + b");"
-    return written
+    return called(json(answer), form, callback)
+
+
+def called(written: bytes, form: str, callback: str | None) -> bytes:
+    """What is written as JSON, or as XML, in the call of a function where `form` is jsonp."""
+    if form != "jsonp":
+        return written
+    # The comment keeps what other programs make of the first bytes from meaning anything.
+    return b"/**/%b(%b);" % ((callback or "callback").encode(), written)
 
 
 def json(value: Tree | str) -> bytes:

@@ -12,10 +12,10 @@ from functools import partial
 
 from fastapi import Request
 from fastapi.responses import Response
-from starlette.concurrency import run_in_threadpool
 from starlette.types import Receive, Scope, Send
 
-from longplay.access.answers import HEADERS
+from longplay.access import answers
+from longplay.access.answers import HEADERS, Bare
 from longplay.access.context import Context
 from longplay.access.log import Look
 from longplay.access.streams.recent import Recent, Seen
@@ -40,6 +40,7 @@ from longplay.access.subsonic import (
 from longplay.access.subsonic.calls import Call, Handler, Sound
 from longplay.access.subsonic.failures import NEEDS_HELP, CallError, Code, by_guard
 from longplay.access.subsonic.parameters import MOST_BYTES, Asked, read
+from longplay.access.subsonic.remembered import Moment, Remembered
 from longplay.access.subsonic.rendering import Tree
 from longplay.access.subsonic.sound import Remember
 from longplay.errors import LongplayError
@@ -110,6 +111,7 @@ class Rest:
     def __init__(self, here: Context, recent: Recent) -> None:
         self._here = here
         self._recent = recent
+        self._remembered = Remembered()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
@@ -121,8 +123,11 @@ class Rest:
             return
         request = Request(scope, receive)
         response = await self._answer(request, seen)
-        for name, value in (ANYWHERE | HEADERS).items():
-            response.headers.setdefault(name, value)
+        if isinstance(response, Bare):
+            response.raw_headers += RAW_ANYWHERE
+        else:
+            for name, value in (ANYWHERE | HEADERS).items():
+                response.headers.setdefault(name, value)
         await response(scope, receive, send)
 
     async def _answer(self, request: Request, seen: Seen | None) -> Response:
@@ -135,7 +140,15 @@ class Rest:
         except CallError as error:
             return failure(request, read(b""), error)
         remember = partial(self._recent.remember, seen) if seen else None
-        return await run_in_threadpool(answer, self._here, request, body, remember)
+        moment = Moment(self._remembered, self._here.people_changes())
+        return await answers.in_thread(answer, self._here, request, moment, body, remember)
+
+
+def _is_form(request: Request) -> bool:
+    if request.method != "POST":
+        return False
+    form = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    return form == "application/x-www-form-urlencoded"
 
 
 async def _body(request: Request) -> bytes:
@@ -152,14 +165,16 @@ async def _body(request: Request) -> bytes:
 
 
 def answer(
-    here: Context, request: Request, body: bytes, remember: Remember | None = None
+    here: Context,
+    request: Request,
+    moment: Moment,
+    body: bytes,
+    remember: Remember | None = None,
 ) -> Response:
     """The answer to a request with all that it brought."""
     asked, name = read(b""), _NAME.fullmatch(request.scope["path"])
     try:
-        form = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-        is_form = form == "application/x-www-form-urlencoded"
-        asked = read(request.scope["query_string"], body if is_form else b"")
+        asked = read(request.scope["query_string"], body if _is_form(request) else b"")
         if asked.format == "jsonp" and asked.callback is None:
             raise CallError(Code.MISSING_PARAMETER, "the parameter callback names no function")
         handler = CALLS.get(name[1]) if name else None
@@ -168,12 +183,12 @@ def answer(
         if name is not None and name[1] == PUBLIC:
             return success(asked, system.extensions())
         authentication.check_client(asked)
-        known = authentication.identify(here, request, asked)
+        known = authentication.identify(here, request, asked, moment)
         if name is not None and name[1] not in EVEN_BARRED:
             barred = here.guarded.bars(known.listener.account, "")
             if barred is not None:
                 raise by_guard(barred)
-        call = Call(here, known.listener, asked, request, body, known.by_password)
+        call = Call(here, known.listener, asked, request, moment, body, known.by_password)
         if name is not None and name[1] in LOOKS:
             address = request.client.host if request.client else ""
             here.log.looked(call.account, address, LOOKS[name[1]], f"rest/{name[1]}")
@@ -208,5 +223,4 @@ def failure(request: Request, asked: Asked, error: CallError, status: int = 200)
 
 def _written(asked: Asked, whole: Tree, status: int = 200) -> Response:
     form = asked.format
-    body = rendering.render(whole, form, asked.callback)
-    return Response(body, status, media_type=rendering.MEDIA_TYPES[form])
+    return rendering.answer(rendering.render(whole, form, asked.callback), form, status)
