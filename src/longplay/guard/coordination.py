@@ -88,10 +88,14 @@ def moments(candidates: Accounts) -> list[int]:
 def find(candidates: Accounts, crowd: Accounts, at: int) -> Group | None:
     """The accounts among `candidates` that act as one at the time `at`, if any; `crowd` are other
     accounts, drawn at random."""
+    suspected = _suspected(candidates, at)
+    enough = meeting.known_tracks(candidates, at) >= meeting.LEAST_TRACKS
+    if (suspected & enough).sum() < LEAST_MEMBERS:
+        return None
     charts, plain = meeting.halves(crowd.only(np.flatnonzero(~_suspected(crowd, at))), at)
     suspects = meeting.sampled(candidates, at, charts)
-    suspects = suspects.only(_suspected(candidates, at)[suspects.rows])
-    if len(suspects) < LEAST_MEMBERS or len(plain) < LEAST_MEMBERS:
+    suspects = suspects.only(suspected[suspects.rows])
+    if len(plain) < LEAST_MEMBERS:
         return None
     kept = _avoiding(suspects, charts)
     nats = _beyond_chance(suspects, kept, charts)
