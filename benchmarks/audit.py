@@ -9,7 +9,8 @@ coded in one of five ways and laid out as a folder, WebDataset tars and Parquet 
 layout, a third each. `longplay audit` is asked as its user asks it. A claim is a recording in a
 file; it is right where the file holds some of that recording. Decoding alone has the same files,
 the same confined workers, and stops at samples of 11,025 Hz. Speed is also measured on whole
-tracks: every recording, kept or not, in MP3 and in Opus. CPU seconds are those of all processes.
+tracks: the files of DATA/audio, kept or not, as they are, three times. CPU seconds are those of all
+processes.
 """
 
 from __future__ import annotations
@@ -44,7 +45,9 @@ from longplay.audio.resample import FINGERPRINT_RATE
 from longplay.identify.listening import Sound
 from longplay.settings import Limits
 
-RATE = 44_100
+RATE = 22_050
+"""Hz of the corpus's files, which have one channel: half of making it is coding."""
+
 CODECS = {
     "mp3": ["-c:a", "libmp3lame", "-b:a", "64k"],
     "opus": ["-c:a", "libopus", "-b:a", "32k"],
@@ -55,7 +58,8 @@ CODECS = {
 QUIET = 100
 """Mean level (of 32767) below which a clip is silence, and no question."""
 
-WHOLE_CODECS = ("mp3", "opus")
+WHOLE_TIMES = 3
+"""Copies of each whole track, so that starting programs counts little."""
 
 WHOLE_SECONDS = 360
 """Longer recordings are cut to their first six minutes."""
@@ -81,8 +85,8 @@ def ffmpeg(*words: object, data: bytes = b"") -> bytes:
 
 
 def heard(path: Path) -> Samples:
-    raw = ffmpeg("-i", path, "-t", WHOLE_SECONDS, "-vn", "-f", "s16le", "-ac", 2, "-ar", RATE, "-")
-    return np.frombuffer(raw, np.int16).reshape(-1, 2)
+    raw = ffmpeg("-i", path, "-t", WHOLE_SECONDS, "-vn", "-f", "s16le", "-ac", 1, "-ar", RATE, "-")
+    return np.frombuffer(raw, np.int16)
 
 
 def plucked(seconds: float, rng: np.random.Generator) -> Samples:
@@ -96,14 +100,25 @@ def plucked(seconds: float, rng: np.random.Generator) -> Samples:
                    for k in (1, 2, 3, 4))  # fmt: skip
         out[int(at * RATE) : int(at * RATE) + length] += 0.15 * note * np.exp(-4 * moment)
         at += rng.uniform(0.05, 0.25)
-    mono = (np.clip(out[: int(seconds * RATE)], -1, 1) * 32767).astype(np.int16)
-    return np.stack([mono, mono], axis=1)
+    return (np.clip(out[: int(seconds * RATE)], -1, 1) * 32767).astype(np.int16)
 
 
 def coded(sound: Samples, path: Path) -> None:
     options = CODECS[path.suffix[1:]]
-    given = ("-f", "s16le", "-ar", RATE, "-ac", 2, "-i", "-")
+    given = ("-f", "s16le", "-ar", RATE, "-ac", 1, "-i", "-")
     ffmpeg(*given, *options, path, data=sound.tobytes())
+
+
+def whole_tracks(paths: list[Path], folder: Path) -> list[Made]:
+    """Real files as they are, WHOLE_TIMES each."""
+    folder.mkdir()
+    found = []
+    for path in paths:
+        for number in range(WHOLE_TIMES):
+            copy = folder / f"{number} {path.name}"
+            shutil.copyfile(path, copy)
+            found.append(Made(copy, "whole", (), 0.0))
+    return found
 
 
 class Maker:
@@ -158,17 +173,6 @@ class Maker:
             part = sound[start : start + length]
             if part.std() > QUIET:
                 return name, part
-
-    def whole(self, folder: Path) -> list[Made]:
-        """Every recording from start to end, in each of WHOLE_CODECS."""
-        folder.mkdir()
-        found = []
-        for number, sound in enumerate(self._sounds.values()):
-            for suffix in WHOLE_CODECS:
-                path = folder / f"{number:03}.{suffix}"
-                coded(sound, path)
-                found.append(Made(path, "whole", (), len(sound) / RATE))
-        return found
 
     def _write(self, number: int, kind: str, sound: Samples, truth: Any) -> Made:
         suffix = list(CODECS)[number % len(CODECS)]
@@ -312,19 +316,18 @@ def measure(data: Path, work: Path, files: int, derived: int) -> dict[str, Any]:
     for folder in (music, made_in, corpus):
         folder.mkdir()
     for name in kept:
-        ffmpeg("-f", "s16le", "-ar", RATE, "-ac", 2, "-i", "-", "-metadata", f"title={name}",
+        ffmpeg("-f", "s16le", "-ar", RATE, "-ac", 1, "-i", "-", "-metadata", f"title={name}",
                "-metadata", "artist=Benchmark", music / f"{name}.flac",
                data=sounds[name].tobytes())  # fmt: skip
     longplay("keep", music, "--archive", work / "archive")
     longplay("fingerprint", "update", "--archive", work / "archive")
-    maker = Maker(sounds, kept, made_in)
-    made = maker.all(files, derived)
+    made = Maker(sounds, kept, made_in).all(files, derived)
     named = lay_out(made, corpus)
     ask = ("--self-test", 0, "--archive", work / "archive")
     alone, heard_s = decoding(made)
     found, spent = longplay("audit", corpus, *ask)
     print(json.dumps({**judged(named, found), **speed(spent, alone, heard_s)}), flush=True)
-    whole = maker.whole(work / "whole")
+    whole = whole_tracks(names, work / "whole")
     whole_alone, whole_s = decoding(whole)
     _, whole_spent = longplay("audit", work / "whole", *ask)
     return {

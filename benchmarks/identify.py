@@ -22,6 +22,7 @@ import subprocess
 import tempfile
 import time
 from collections import defaultdict
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -112,8 +113,14 @@ def distractors(real: list[Printed], numbers: range, rng: np.random.Generator) -
     return made
 
 
-def changed(clip: Sound, speech: list[Sound], rng: np.random.Generator, folder: Path) -> dict:
-    """A clip in all conditions."""
+def changed(
+    clip: Sound,
+    speech: list[Sound],
+    rng: np.random.Generator,
+    folder: Path,
+    programs: Mapping[str, tuple[str, list[str]]] = PROGRAMS,
+) -> dict[str, Sound]:
+    """A clip in all conditions, or of those that programs make, in some."""
     sound = clip.astype(np.float64)
     level = sound.std()
     found = {"as it is": clip}
@@ -132,7 +139,7 @@ def changed(clip: Sound, speech: list[Sound], rng: np.random.Generator, folder: 
     found["10 dB under speech"] = words(talk + sound * talk.std() / level * 10 ** (-10 / 20))
     source = folder / "clip.wav"
     scipy.io.wavfile.write(source, RATE, clip)
-    for name, (suffix, options) in PROGRAMS.items():
+    for name, (suffix, options) in programs.items():
         out = folder / f"changed.{suffix}"
         command = ["ffmpeg", "-v", "error", "-y", "-i", source, *options, out]
         subprocess.run(command, check=True, stdin=subprocess.DEVNULL)

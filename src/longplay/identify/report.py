@@ -54,37 +54,49 @@ def _cell(value: Any) -> Any:
 
 def public_summary(found: Document) -> Document:
     """What an audit can fill in of the European Commission's template for the public summary of
-    training content (Regulation (EU) 2024/1689, Article 53(1)(d)), by the template's sections; null
-    is for the provider. `content_recognised` is what the audit adds: hours by right and holder."""
+    training content (Regulation (EU) 2024/1689, Article 53(1)(d); C(2025) 8311), by the headings of
+    its sections; null is for the provider. `content_recognised` is what the audit adds: hours by
+    right and holder, and how many recordings have a reservation that section 3.1 is about."""
     matches = found["matches"]
     hours = found["hours"]
     size = next((words for most, words in AUDIO_SIZES if hours < most), "more than 1 million hours")
     reserved = [one for one in matches if one["tdm_reserved"]]
     return {
         "1_general_information": {
-            "1.1_provider": None,
-            "1.2_model": None,
-            "1.3_modality": "audio",
-            "1.3_size_of_audio": size if hours else None,
-            "1.3_hours_of_audio": hours or None,
-            "1.3_types_of_content": "musical recordings" if matches else None,
-            "1.3_latest_date_of_collection": None,
+            "1.1_provider_identification": None,
+            "1.2_model_identification": None,
+            "1.3_modalities_overall_training_data_size_and_other_characteristics": {
+                "modality": "audio",
+                "training_data_size": size if hours else None,
+                "hours": hours or None,
+                "types_of_content": "musical recordings" if matches else None,
+                "latest_date_of_data_acquisition_or_collection_for_model_training": None,
+                "linguistic_characteristics_of_the_overall_training_data": None,
+                "other_relevant_characteristics_of_the_overall_training_data": None,
+                "additional_comments": None,
+            },
         },
         "2_list_of_data_sources": {
             "2.1_publicly_available_datasets": None,
-            "2.2_private_datasets_of_third_parties": None,
-            "2.3_data_crawled_and_scraped": None,
+            "2.2_private_non_publicly_available_datasets_obtained_from_third_parties": {
+                "2.2.1_datasets_commercially_licensed_by_rightsholders"
+                "_or_their_representatives": None,
+                "2.2.2_private_datasets_obtained_from_other_third_parties": None,
+            },
+            "2.3_data_crawled_and_scraped_from_online_sources": None,
             "2.4_user_data": None,
             "2.5_synthetic_data": None,
-            "2.6_other_sources": None,
+            "2.6_other_sources_of_data": None,
         },
-        "3_data_processing": {
-            "3.1_reservations_of_rights_found": len(_recordings(reserved)),
-            "3.1_measures_for_reservations": None,
+        "3_data_processing_aspects": {
+            "3.1_respect_of_reservation_of_rights_from_text_and_data_mining"
+            "_exception_or_limitation": None,
             "3.2_removal_of_illegal_content": None,
+            "3.3_other_information": None,
         },
         "content_recognised": {
             "recordings": len(_recordings(matches)),
+            "recordings_with_a_reservation_of_rights": len(_recordings(reserved)),
             "hours": found["matched_hours"],
             "under_rights": summed(matches, _rights),
             "of_rights_holders": summed(matches, _holders),
