@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import time
 from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
@@ -107,6 +108,10 @@ def test_a_server_erases_what_is_old(tmp_path: Path, monkeypatch: pytest.MonkeyP
     write(tmp_path / f"{LOG}.1", 90, 79)
     monkeypatch.setattr(log, "TIDY_SECONDS", -1.0)
     written.note(7, "::1", "tr1", 1, 1.0, "play")
+    for _ in range(200):
+        if names(tmp_path) == {LOG}:
+            break
+        time.sleep(0.05)
     written.close()
     assert names(tmp_path) == {LOG}
 
