@@ -113,6 +113,54 @@ def test_a_record_that_begins_anew_numbers_its_own(tmp_path: Path, ledger: Ledge
     assert [who for who, _ in told(tmp_path)] == [f"account:{at}" for at in (1, 2, 3, 4)]
 
 
+def test_a_record_that_was_restored_tells_what_is_new(tmp_path: Path, ledger: Ledger) -> None:
+    path = record.path_of(tmp_path)
+    hold(tmp_path, ledger, "account:1")
+    backup = path.read_bytes()
+    hold(tmp_path, ledger, "account:2", "account:3", "account:4")
+    path.write_bytes(backup)
+    hold(tmp_path, ledger, "account:5")
+    hold(tmp_path, ledger, "account:6")
+    assert [who for who, _ in told(tmp_path)] == [f"account:{at}" for at in range(1, 7)]
+    ids = [one.id for one in stream.changes(path.parent)]
+    assert len(set(ids)) == 6
+    assert len({one.rpartition("-")[0] for one in ids}) == 2
+    assert sorted(record.load(path).decisions) == ["account:1", "account:5", "account:6"]
+
+
+def test_what_a_restored_record_had_not_entered_is_not_told_again(
+    tmp_path: Path, ledger: Ledger
+) -> None:
+    path = record.path_of(tmp_path)
+    hold(tmp_path, ledger, "account:1")
+    document = json.loads(path.read_text()) | {"unlogged": [_change(1)]}
+    hold(tmp_path, ledger, "account:2")
+    path.write_text(json.dumps(document))
+    hold(tmp_path, ledger, "account:3")
+    assert [who for who, _ in told(tmp_path)] == ["account:1", "account:2", "account:3"]
+
+
+def test_a_turn_while_it_is_opened_loses_nothing(
+    tmp_path: Path, ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hold(tmp_path, ledger, "account:1", "account:2")
+    folder, real = tmp_path / record.FOLDER, Path.open
+    opened = []
+
+    def turning(path: Path, *words: Any) -> Any:
+        try:
+            return real(path, *words)
+        finally:
+            opened.append(path.name)
+            if len(opened) == 1:
+                (folder / stream.FILE).replace(folder / stream.OLDER)
+                (folder / stream.FILE).touch()
+
+    monkeypatch.setattr(Path, "open", turning)
+    assert [who for who, _ in told(tmp_path)] == ["account:1", "account:2"]
+    assert sorted(opened) == [stream.FILE, stream.OLDER]
+
+
 def test_a_record_of_old_goes_on(tmp_path: Path, ledger: Ledger) -> None:
     hold(tmp_path, ledger, "account:1")
     path = record.path_of(tmp_path)

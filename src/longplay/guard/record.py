@@ -218,6 +218,7 @@ def changing(folder: Path, ledger: Ledger) -> Iterator[Record]:
     path = path_of(folder)
     with turns(path.with_name(stream.LOCK)):
         record = load(path)
+        _begin_anew_if_restored(record, folder, ledger)
         before = record.changes
         yield record
         if record.changes != before:
@@ -227,6 +228,19 @@ def changing(folder: Path, ledger: Ledger) -> Iterator[Record]:
             stream.append(path.parent, record.began, record.unlogged)
             record.unlogged = []
             write_durably(path, _text(record))
+
+
+def _begin_anew_if_restored(record: Record, folder: Path, ledger: Ledger) -> None:
+    """A record that was restored from a backup would give numbers again that the stream has, and
+    who follows would pass over what they stand for now: it `began` now. What it had not entered,
+    the stream has."""
+    last = stream.last_of(folder / FOLDER)
+    if last is None or last.began != record.began or last.number <= record.changes:
+        return
+    record.began = secrets.token_hex(8)
+    if record.unlogged:
+        _enter(folder, ledger, record.unlogged)
+        record.unlogged = []
 
 
 def _enter(folder: Path, ledger: Ledger, changes: list[dict[str, Any]]) -> None:

@@ -11,10 +11,10 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from longplay.guard.keeping import Kept
 
@@ -47,11 +47,19 @@ class Change:
     detail: dict[str, Any]
 
 
+@dataclass(frozen=True, slots=True)
+class Last:
+    """The two parts of a change's id."""
+
+    began: str
+    number: int
+
+
 def append(folder: Path, began: str, changes: list[dict[str, Any]]) -> None:
     """Write changes of the record that `began` so at the end, each once. The caller holds the
     record's lock. Raises OSError."""
     path = folder / FILE
-    last = _mended(path) or _mended(folder / OLDER)
+    last = last_of(folder)
     done = last.number if last is not None and last.began == began else 0
     data = b"".join(_line(began, one) for one in changes if one["number"] > done)
     if not data:
@@ -67,6 +75,12 @@ def append(folder: Path, began: str, changes: list[dict[str, Any]]) -> None:
         os.close(number)
 
 
+def last_of(folder: Path) -> Last | None:
+    """The last change that is there whole; a line that is not is taken off. The caller holds the
+    record's lock. Raises OSError."""
+    return _mended(folder / FILE) or _mended(folder / OLDER)
+
+
 def erase(folder: Path, days: float) -> None:
     """Erase what is older than so many days (0: nothing is). The caller holds the record's lock."""
     _kept(folder, days).tidy_in_turn()
@@ -78,8 +92,15 @@ def _kept(folder: Path, days: float) -> Kept:
 
 def changes(folder: Path) -> Iterator[Change]:
     """All changes that are kept, the oldest first. What is no line of ours is passed over."""
-    for name in (OLDER, FILE):
-        with suppress(FileNotFoundError), (folder / name).open("rb") as file:
+    with ExitStack() as opened:
+        files: list[IO[bytes]] = []
+        # The newer one first: it may turn into the older one between the two, and is read once.
+        for name in (FILE, OLDER):
+            with suppress(FileNotFoundError):
+                file = opened.enter_context((folder / name).open("rb"))
+                if not any(os.path.sameopenfile(file.fileno(), one.fileno()) for one in files):
+                    files.insert(0, file)
+        for file in files:
             while line := file.readline(LONGEST):
                 one = _change(line)
                 if one is not None:
@@ -109,13 +130,7 @@ def _change(line: bytes) -> Change | None:
         return None
 
 
-@dataclass(frozen=True, slots=True)
-class _Last:
-    began: str
-    number: int
-
-
-def _mended(path: Path) -> _Last | None:
+def _mended(path: Path) -> Last | None:
     """The last change in a file, from which a line that was not written whole is taken off."""
     try:
         number = os.open(path, os.O_RDWR)
@@ -143,4 +158,4 @@ def _mended(path: Path) -> _Last | None:
     if one is None:
         return None
     began, _, count = one.id.rpartition("-")
-    return _Last(began, int(count)) if count.isascii() and count.isdigit() else None
+    return Last(began, int(count)) if count.isascii() and count.isdigit() else None
