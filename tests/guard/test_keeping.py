@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import os
 import time
@@ -95,10 +96,25 @@ def test_where_few_files_are_kept_they_are_as_long_as_that_needs(tmp_path: Path)
 
 
 @pytest.mark.parametrize("text", ["", "\n", "{\n", "[]\n", '{"time":7}\n', '{"time":"soon"}\n'])
-def test_a_log_that_tells_no_time_does_not_turn(tmp_path: Path, text: str) -> None:
+def test_a_log_that_tells_no_time_turns_by_when_it_was_written_last(
+    tmp_path: Path, text: str
+) -> None:
     (tmp_path / LOG).write_text(text)
     kept(tmp_path).tidy()
     assert names(tmp_path) == {LOG}
+    last = clock.now().timestamp() - 11 * DAY
+    os.utime(tmp_path / LOG, (last, last))
+    kept(tmp_path).tidy()
+    assert names(tmp_path) == {f"{LOG}.1" if text else LOG}
+
+
+@pytest.mark.parametrize("text", ["x" * 5000 + "\n", "[" * 100_000 + "\n", '{"time":7}\n\xff\n'])
+def test_a_broken_first_line_keeps_nothing_longer(tmp_path: Path, text: str) -> None:
+    for age, wanted in ((9, LOG), (11, f"{LOG}.1")):
+        write(tmp_path / LOG, age, 0)
+        (tmp_path / LOG).write_text(text + (tmp_path / LOG).read_text(), "latin-1")
+        kept(tmp_path).tidy()
+        assert names(tmp_path) == {wanted}
 
 
 def test_a_server_erases_what_is_old(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -267,5 +283,26 @@ def test_another_salt_makes_other_pseudonyms(tmp_path: Path) -> None:
 def test_older_logs_come_first(tmp_path: Path) -> None:
     for name in (LOG, f"{LOG}.1", f"{LOG}.2", f"{LOG}.10"):
         (tmp_path / name).touch()
-    found = handing.logs_of(tmp_path / LOG)
-    assert [one.name for one in found] == [f"{LOG}.2", f"{LOG}.1", LOG]
+    with handing.opened(tmp_path / LOG, tmp_path / log.LOCK) as found:
+        assert [Path(one.name).name for one in found] == [f"{LOG}.2", f"{LOG}.1", LOG]
+
+
+def test_a_log_that_turns_while_it_is_handed_on_is_read_whole(tmp_path: Path) -> None:
+    for number, name in enumerate((f"{LOG}.2", f"{LOG}.1", LOG)):
+        write(tmp_path / name, 9 - number)
+    packed = gzip.compress((tmp_path / f"{LOG}.1").read_bytes())
+    (tmp_path / f"{LOG}.1").write_bytes(packed)
+    with handing.opened(tmp_path / LOG, tmp_path / log.LOCK) as found:
+        kept(tmp_path, files=2).shift()
+        write(tmp_path / LOG, 0)
+        handed = handing.hand_out(found, tmp_path / "out", lambda who: who)
+    assert handed.lines == 3
+    times = [json.loads(line)["time"] for line in (tmp_path / "out").read_text().splitlines()]
+    assert times == sorted(times)
+    assert len(set(times)) == 3
+
+
+def test_a_log_that_may_not_be_opened_is_told(run: Callable[..., str]) -> None:
+    (Path("archive") / LOG).mkdir()
+    assert f"archive/{LOG}: is a directory" in run("guard", "export", "out", fails=InputError)
+    assert not Path("out").exists()

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from contextlib import ExitStack
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, BinaryIO
 
 import typer
 
@@ -96,11 +98,13 @@ def export(
     from datetime import timedelta
 
     from longplay import clock
-    from longplay.guard import handing, record, running
+    from longplay.access import log
+    from longplay.guard import handing, record
 
     since = None if days is None else clock.now() - timedelta(days=days)
-    with opened(archive) as it:
-        these = logs or handing.logs_of(it.folder / running.LOG)
+    with opened(archive) as it, ExitStack() as stack:
+        own = handing.opened(it.folder / log.FILE, it.folder / log.LOCK)
+        these: Sequence[Path | BinaryIO] = logs or stack.enter_context(own)
         found = handing.hand_out(these, file, record.pseudonyms(it.folder), since)
     left = found.no_event + found.damage.too_long
     if as_json:

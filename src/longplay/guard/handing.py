@@ -4,16 +4,17 @@ field that is not known. docs/formats/access-log.md"""
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import orjson
 
 from longplay.errors import InputError
-from longplay.files import durable
+from longplay.files import durable, turns
 from longplay.guard import record
 from longplay.guard.reading.blocks import Damage, blocks
 
@@ -37,8 +38,24 @@ class Handed:
     damage: Damage = field(default_factory=Damage)
 
 
-def logs_of(log: Path) -> list[Path]:
-    """A log and those that it was before, the oldest first."""
+@contextmanager
+def opened(log: Path, lock: Path) -> Iterator[list[BinaryIO]]:
+    """A log and those that it was before, the oldest first. All are opened in one turn of those who
+    hold `lock`: each is here once, whatever it is called when it is read. Raises InputError."""
+    with ExitStack() as stack:
+        try:
+            with turns(lock):
+                files: list[BinaryIO] = [
+                    stack.enter_context(one.open("rb")) for one in _logs_of(log)
+                ]
+        except OSError as error:
+            words = (error.strerror or "cannot be read").lower()
+            where = str(error.filename or log)
+            raise InputError(words, where=where, hint="run it as who serves") from error
+        yield files
+
+
+def _logs_of(log: Path) -> list[Path]:
     older: list[Path] = []
     while (one := log.with_name(f"{log.name}.{len(older) + 1}")).exists():
         older.append(one)
@@ -46,7 +63,10 @@ def logs_of(log: Path) -> list[Path]:
 
 
 def hand_out(
-    logs: Sequence[Path], file: Path, called: Callable[[str], str], since: datetime | None = None
+    logs: Sequence[Path | BinaryIO],
+    file: Path,
+    called: Callable[[str], str],
+    since: datetime | None = None,
 ) -> Handed:
     """Write these logs into a file, whole or not at all, in lines as `longplay serve` writes them.
     Raises InputError where there is no log, or one that cannot be opened."""
@@ -68,7 +88,7 @@ def hand_out(
     return counts
 
 
-def _rows(log: Path, counts: Handed) -> Iterator[dict[str, Any]]:
+def _rows(log: Path | BinaryIO, counts: Handed) -> Iterator[dict[str, Any]]:
     for block in blocks(log, counts.damage):
         for line in block.split(b"\n"):
             if not line.strip():

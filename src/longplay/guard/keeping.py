@@ -9,6 +9,7 @@ is left of them then.
 from __future__ import annotations
 
 import json
+import os
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -21,7 +22,7 @@ PARTS = 8
 """A log turns after an eighth of the days, where so many files may be kept."""
 
 LONGEST = 1024 * 1024
-"""Bytes of a first line that are looked at."""
+"""Bytes at a log's beginning in which a time is looked for."""
 
 DAY = 86400.0
 
@@ -98,10 +99,24 @@ class Kept:
 
 
 def _first(path: Path) -> float | None:
-    """When the first line of a log was written; None where it does not say."""
+    """When the first of a log's lines that tells its time was written; where none of the leading
+    ones does, when the log was written last. None for a log that is empty, or not there."""
     try:
         with path.open("rb") as file:
-            moment = datetime.fromisoformat(json.loads(file.readline(LONGEST))["time"])
-    except (OSError, ValueError, KeyError, TypeError):
+            facts, left = os.fstat(file.fileno()), LONGEST
+            while left > 0 and (line := file.readline(left)):
+                moment = _time_of(line)
+                if moment is not None:
+                    return moment
+                left -= len(line)
+    except OSError:
+        return None
+    return facts.st_mtime if facts.st_size else None
+
+
+def _time_of(line: bytes) -> float | None:
+    try:
+        moment = datetime.fromisoformat(json.loads(line)["time"])
+    except (ValueError, KeyError, TypeError, RecursionError):
         return None
     return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()

@@ -97,7 +97,7 @@ def changes(folder: Path) -> Iterator[Change]:
         # The newer one first: it may turn into the older one between the two, and is read once.
         for name in (FILE, OLDER):
             with suppress(FileNotFoundError):
-                file = opened.enter_context((folder / name).open("rb"))
+                file: IO[bytes] = opened.enter_context((folder / name).open("rb"))
                 if not any(os.path.sameopenfile(file.fileno(), one.fileno()) for one in files):
                     files.insert(0, file)
         for file in files:

@@ -6,6 +6,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO
 
 import pyarrow as pa
 
@@ -28,13 +29,13 @@ class Damage:
     broken_off: int = 0
 
 
-def blocks(path: Path, damage: Damage) -> Iterator[bytes]:
-    """Whole lines, about BLOCK_BYTES at a time. Lines longer than LONGEST_LINE are dropped and
-    counted, and so is what follows a place where a compressed log is damaged. Raises InputError for
-    a log that cannot be opened."""
+def blocks(log: Path | BinaryIO, damage: Damage) -> Iterator[bytes]:
+    """Whole lines of a log (or of one that is open, at its beginning), about BLOCK_BYTES at a time.
+    Lines longer than LONGEST_LINE are dropped and counted, and so is what follows a place where a
+    compressed log is damaged. Raises InputError for a log that cannot be opened."""
     rest = b""
     dropping = False
-    for chunk in _chunks(path, damage):
+    for chunk in _chunks(log, damage):
         first, end = 0, chunk.rfind(b"\n") + 1
         if dropping:
             if not end:
@@ -51,15 +52,21 @@ def blocks(path: Path, damage: Damage) -> Iterator[bytes]:
         yield rest + b"\n"
 
 
-def _chunks(path: Path, damage: Damage) -> Iterator[bytes]:
+def _chunks(log: Path | BinaryIO, damage: Damage) -> Iterator[bytes]:
     try:
-        with path.open("rb") as file:
-            magic = file.read(4)
+        if isinstance(log, Path):
+            with log.open("rb") as file:
+                magic = file.read(4)
+        else:
+            magic = log.read(4)
+            log.seek(0)
         compression = next((name for sign, name in MAGIC.items() if magic.startswith(sign)), None)
-        stream = pa.input_stream(str(path), compression=compression)
+        source = str(log) if isinstance(log, Path) else log
+        stream = pa.input_stream(source, compression=compression)
     except OSError as error:
         words = (error.strerror or "cannot be read").lower()
-        raise InputError(words, where=str(path), hint="give the path of a log file") from error
+        where = str(log) if isinstance(log, Path) else log.name
+        raise InputError(words, where=where, hint="give the path of a log file") from error
     with stream:
         while True:
             try:
