@@ -31,6 +31,9 @@ def test_an_empty_file_means_the_defaults(tmp_path: Path) -> None:
         ("version = 2", "newer Longplay"),
         ("[[sources]]\nname='A b'\nkind='folder'\nlocation='/'\nrights='x'", "sources.0.name"),
         ("[limits]\nfile_seconds = 0", "limits.file_seconds"),
+        ("[serving]\nlog_days = 1000000", "serving.log_days"),
+        ("[serving]\nlog_days = inf", "serving.log_days"),
+        ("[serving]\nlog_days = nan", "serving.log_days"),
     ],
 )
 def test_what_is_wrong_is_told_in_one_line(tmp_path: Path, text: str, words: str) -> None:

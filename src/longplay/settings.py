@@ -19,6 +19,9 @@ MAX_SETTINGS_BYTES = 1024 * 1024
 
 Share = Annotated[float, Field(ge=0, le=1)]
 
+MOST_DAYS = 36_500
+"""A hundred years: more than that is for ever."""
+
 
 class Model(BaseModel):
     """Settings are immutable, and a misspelt key is an error rather than silence."""
@@ -188,7 +191,10 @@ class Serving(Model):
     log_mb: float = Field(64, gt=0, description="MB after which the access log begins anew")
     log_files: int = Field(16, ge=0, description="older files of the access log that are kept")
     log_days: float = Field(
-        90, ge=0, description="days after which who heard what is erased; 0: only by log_files"
+        90,
+        ge=0,
+        le=MOST_DAYS,
+        description="days after which who heard what is erased; 0: only by log_files",
     )
 
 

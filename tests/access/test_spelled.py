@@ -7,6 +7,7 @@ import json
 import re
 import shutil
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -249,6 +250,15 @@ def test_the_list_of_recipients_is_sealed_and_signed(
     ):
         assert "list of recipients" in broken.run(*words, expect=1).err
     assert not (tmp_path / "x").exists()
+
+
+def test_workers_that_start_at_once_make_one_secret(twins: Twins, tmp_path: Path) -> None:
+    fresh = Longplay(tmp_path / "fresh")
+    fresh.run("init", fresh.archive)
+    with open_archive(fresh.archive) as archive, ThreadPoolExecutor(8) as workers:
+        made = workers.map(lambda _: marked_copies.secret(archive, make=True), range(8))
+        assert len({one.value for one in made}) == 1
+        assert marked_copies.recipients(archive) == []
 
 
 @pytest.mark.parametrize("name", ["  ", "a\nb"])

@@ -8,6 +8,7 @@ import pytest
 from longplay.planning import make_plan, table
 from longplay.planning.candidates import COUNTS_AS
 from longplay.settings import Policy
+from longplay.workflows import planning
 from tests.planning.offers import MB, offers
 
 ROWS = (
@@ -49,3 +50,12 @@ def test_a_source_that_keeps_all_keeps_the_copies_too() -> None:
     planned = make_plan(source, Policy())
     assert (planned.plan.recordings, planned.plan.others) == (2, 1)
     assert [row["recording"] for row in table.to_table(planned).to_pylist()] == [2, 3, 1]
+
+
+def test_copies_of_what_is_held_are_left_out_though_nobody_offers_that_any_more() -> None:
+    held = offers({"recording": 9, "path": b"gone.mp3"})
+    rest = planning.without(offered([1, 1, None]), held, pa.chunked_array([[9]], pa.uint64()), {})
+    assert rest["recording"].to_pylist() == [1, 2, 3]
+    copies = {9: 9, 2: 9}
+    rest = planning.without(rest, held, pa.chunked_array([[9]], pa.uint64()), copies)
+    assert rest["recording"].to_pylist() == [1, 3]

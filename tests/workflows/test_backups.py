@@ -14,6 +14,8 @@ import sqlalchemy as sa
 
 from longplay.archive import PEOPLE, Archive, open_archive
 from longplay.errors import ArchiveError, InputError, LedgerError
+from longplay.guard import policy, record
+from longplay.guard.record import Act
 from longplay.ledger import claims, log, tables
 from longplay.release import following
 from longplay.workflows import backups, followed, rebuilding, verifying
@@ -78,6 +80,19 @@ def test_accounts_come_back_with_what_listeners_keep(archive: Archive, tmp_path:
     assert PEOPLE in backups.put_back(folder, Path(made.folder))
     with closing(sqlite3.connect(folder / PEOPLE)) as people:
         assert people.execute("SELECT name FROM account").fetchall() == [("ann",)]
+
+
+def test_what_is_decided_about_whom_comes_back(archive: Archive, tmp_path: Path) -> None:
+    ledger = archive.ledger
+    policy.act_on(archive.folder, ledger, ["account:7"], Act.HOLD, "operator", "odd")
+    policy.appeal(archive.folder, ledger, "account:7", "A party.")
+    made = backups.backup(archive, tmp_path / "out", progress=quiet)
+    folder = tmp_path / "new"
+    folder.mkdir()
+    backups.put_back(folder, Path(made.folder))
+    assert record.load(record.path_of(folder)).decisions["account:7"].act is Act.HOLD
+    assert [one.words for one in policy.appeals(folder)] == ["A party."]
+    assert record.pseudonyms(folder)("account:7") == record.pseudonyms(archive.folder)("account:7")
 
 
 def test_a_mirror_still_knows_afterwards_what_it_follows(copied: Path, tmp_path: Path) -> None:

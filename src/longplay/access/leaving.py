@@ -10,7 +10,8 @@ from longplay.guard import policy
 
 
 def erase(archive: Archive, people: People, name: str) -> None:
-    """Erase an account with everything of it. Raises AccessError, UsageError."""
-    found = accounts.find(people, name)
-    accounts.remove(people, name)
+    """Erase an account with everything of it: itself last, so that what is killed can be done
+    again. Raises AccessError, UsageError, and ArchiveError or LedgerError before anything went."""
+    found = accounts.removable(people, name)
     policy.erase(archive.folder, archive.ledger, guarding.who(found.id, ""))
+    accounts.remove(people, name)

@@ -32,7 +32,8 @@ class Spelled:
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def __post_init__(self) -> None:
-        """Raises ArchiveError where the archive is to spell, and its secret is lost."""
+        """Raises ArchiveError where the archive is to spell, and its secret is lost, and FeedError
+        where there is no feed key to sign the first list of recipients with."""
         if self.archive.settings.access.canaries:
             marked_copies.secret(self.archive, make=True)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import asdict, replace
@@ -89,7 +90,9 @@ def export(
     ] = None,
     days: Annotated[
         float | None,
-        typer.Option(min=0.0, metavar="N", help="Only the last N days.", show_default=False),
+        typer.Option(
+            min=0.0, max=36_500.0, metavar="N", help="Only the last N days.", show_default=False
+        ),
     ] = None,
     archive: ArchiveOption = None,
     as_json: JsonOption = False,
@@ -99,8 +102,11 @@ def export(
 
     from longplay import clock
     from longplay.access import log
+    from longplay.errors import UsageError
     from longplay.guard import handing, record
 
+    if days is not None and math.isnan(days):
+        raise UsageError("--days wants a number of days")
     since = None if days is None else clock.now() - timedelta(days=days)
     with opened(archive) as it, ExitStack() as stack:
         own = handing.opened(it.folder / log.FILE, it.folder / log.LOCK)

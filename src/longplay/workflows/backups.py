@@ -231,8 +231,8 @@ def _people(folder: Path, target: Path) -> None:
 
 def _documents(folder: Path) -> Iterator[str]:
     """Settings, the list of snapshots, public keys, what releases and feeds say of themselves, who
-    got marked copies, and what a mirror follows: without that it would be an archive that anybody
-    may roll back."""
+    got marked copies, what is decided about whom, and what a mirror follows: without that it would
+    be an archive that anybody may roll back."""
     yield SETTINGS_FILE
     patterns = (
         followed.MIRROR,
@@ -241,6 +241,9 @@ def _documents(folder: Path) -> Iterator[str]:
         "catalogue/current",
         "catalogue/snapshots/*.json",
         f"{archives.KEYS}/*",
+        "guard/decisions.json",
+        "guard/salt",
+        "guard/appeals/*.json",
         "releases/*.json",
         "releases/*.minisig",
         "releases/*.pub",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -12,7 +13,7 @@ from longplay import engine
 from longplay.archive import Archive
 from longplay.catalogue import describe, ids
 from longplay.catalogue.snapshot import open_current
-from longplay.errors import StoreError
+from longplay.errors import LockedError, StoreError
 from longplay.identify import index, matching
 from longplay.identify.listening import Heard, Sound, listen
 from longplay.identify.matching import Passage
@@ -162,19 +163,20 @@ def _carried(key: int, start: int, end: int | None, row: dict[str, object]) -> _
 
 
 def open_index(archive: Archive, *, workers: int | None, progress: Progress) -> Index:
-    """The index of an archive, brought up to date first where that is soon done. Raises StoreError
-    where there is nothing in it."""
+    """The index of an archive, brought up to date first where that is soon done and nobody else is
+    at it. Raises StoreError where there is nothing in it."""
     folder = indexing.folder_of(archive)
     manifest = index.load(folder)
     lacking = len(indexing.lacking(archive, manifest))
-    if lacking:
-        indexing.absorb(archive)  # soon done
-        manifest = index.load(folder)
-        lacking = len(indexing.lacking(archive, manifest))
-    if 0 < lacking <= AT_ONCE:
-        indexing.update(archive, workers=workers, progress=progress)
-        manifest = index.load(folder)
-        lacking = 0
+    with suppress(LockedError):
+        if lacking:
+            indexing.absorb(archive)
+            manifest = index.load(folder)
+            lacking = len(indexing.lacking(archive, manifest))
+        if 0 < lacking <= AT_ONCE:
+            indexing.update(archive, workers=workers, progress=progress)
+            manifest = index.load(folder)
+            lacking = 0
     if not manifest.objects:
         raise StoreError(
             "the fingerprint index is empty",

@@ -64,20 +64,32 @@ def clusters(archive: Archive, snapshot: Snapshot) -> list[Cluster]:
     said = likenesses.said(snapshot)
     found = _found(archive, snapshot)
     groups = _grouped(said, found)
-    sure = {one for one, each in found.items() if each.likeness.certain} | said.alike
+    of = {each: number for number, members in enumerate(groups) for each in members}
+    mine: list[dict[Pair, Found]] = [{} for _ in groups]
+    alike: list[set[Pair]] = [set() for _ in groups]
+    for pair, one in found.items():
+        if (number := _same(of, pair)) is not None:
+            mine[number][pair] = one
+    for pair in said.alike:
+        if (number := _same(of, pair)) is not None:
+            alike[number].add(pair)
     made = []
-    for members in groups:
-        inside = set(members)
-        mine = {pair: one for pair, one in found.items() if inside.issuperset(pair)}
+    for members, pairs_, confirmed in zip(groups, mine, alike, strict=True):
+        certain = {pair for pair, one in pairs_.items() if one.likeness.certain}
         state: State = "likely"
-        if _spans(inside, said.alike):
+        if _spans(set(members), confirmed):
             state = "confirmed"
-        elif _spans(inside, sure):
+        elif _spans(set(members), certain | confirmed):
             state = "certain"
-        alike = frozenset(pair for pair in said.alike if inside.issuperset(pair))
-        made.append(Cluster(state, members, mine, alike))
+        made.append(Cluster(state, members, pairs_, frozenset(confirmed)))
     order = ("likely", "certain", "confirmed")
     return sorted(made, key=lambda one: (order.index(one.state), one.recordings))
+
+
+def _same(of: Mapping[int, int], pair: Pair) -> int | None:
+    """The group that both of a pair are in."""
+    one, other = of.get(pair[0]), of.get(pair[1])
+    return one if one == other else None
 
 
 def documents(snapshot: Snapshot, found: Iterable[Cluster]) -> list[dict[str, Any]]:
@@ -149,8 +161,7 @@ def _spans(members: set[int], links: Iterable[Pair]) -> bool:
     """Whether these links lead from any member to any other."""
     groups = _Groups(frozenset())
     for pair in links:
-        if members.issuperset(pair):
-            groups.join(pair)
+        groups.join(pair)
     return groups.group.get(min(members), set()) == members
 
 

@@ -23,7 +23,7 @@ from longplay import archive as archives
 from longplay import clock, files
 from longplay.archive import Archive
 from longplay.errors import ArchiveError, UsageError
-from longplay.files import read_bounded, write_json, writer_lock
+from longplay.files import read_bounded, write_json
 from longplay.guard.canaries import dumps, tracing
 from longplay.guard.canaries.code import Secret
 from longplay.guard.canaries.marking import Marker
@@ -61,7 +61,8 @@ class Recipient:
 
 def secret(archive: Archive, *, make: bool) -> Secret:
     """What this archive's copies are marked by; made where there is none, if `make`, together with
-    an empty list of recipients, by which a lost one is noticed. Raises ArchiveError."""
+    an empty list of recipients, by which a lost one is noticed; the feed key signs that. Raises
+    ArchiveError, FeedError."""
     path = _folder(archive) / KEY
     listed = archive.folder / RECIPIENTS
     if not path.exists() and (listed.exists() or not make):
@@ -78,8 +79,9 @@ def secret(archive: Archive, *, make: bool) -> Secret:
     return found
 
 
-def _listing(archive: Archive) -> AbstractContextManager[None]:
-    return writer_lock(archive.folder / f"{RECIPIENTS}.lock", "list of recipients")
+def _listing(archive: Archive) -> AbstractContextManager[int]:
+    # All workers of a server make the first one at once: they wait for each other.
+    return files.turns(archive.folder / f"{RECIPIENTS}.lock")
 
 
 def _lost(path: Path) -> ArchiveError:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -65,7 +65,8 @@ def replan(archive: Archive, old: Plan) -> Plan:
             kept = queries.held_by_role(connection)
             _, size = queries.count_objects(connection)
         done = _done(shares.listening(archive, snapshot), kept, size, archive.settings.policy)
-        rest = without(candidates(archive, snapshot), held, kept["recording"])
+        copies = likenesses.counted_once(archive, snapshot)
+        rest = without(candidates(archive, snapshot), held, kept["recording"], copies)
         left = None if old.budget is None else max(0, old.budget - size)
         return _make(archive, snapshot, rest, left, done, total=old.budget)
 
@@ -115,10 +116,11 @@ def _make(
 
 def candidates(archive: Archive, snapshot: Snapshot) -> pa.Table:
     """What the sources of the settings offer, with what the ledger knows of damage."""
-    offered = _counted_once(archive, snapshot, popularity.candidates(snapshot))
+    offered = popularity.candidates(snapshot)
     sources = {source.name: source.keep == "all" for source in archive.settings.sources}
     known = pa.array(list(sources), pa.string())
     offered = offered.filter(pc.is_in(offered["source"], known))
+    offered = _counted_once(archive, snapshot, offered)
     all_of = pa.array([name for name, keep in sources.items() if keep], pa.string())
     with archive.ledger.read() as connection:
         uneven = queries.uneven_paths(connection)
@@ -154,15 +156,16 @@ def _counted_once(archive: Archive, snapshot: Snapshot, offered: pa.Table) -> pa
     return offered.append_column(COUNTS_AS, pa.array(counts, mask=alone))
 
 
-def without(offered: pa.Table, held: pa.Table, recordings: pa.ChunkedArray) -> pa.Table:
-    """The candidates but for held files, and but for all files of held recordings."""
+def without(
+    offered: pa.Table, held: pa.Table, recordings: pa.ChunkedArray, copies: Mapping[int, int]
+) -> pa.Table:
+    """The candidates but for held files, and but for all files of held recordings and of their
+    copies: `copies` says of such which recording stands for it."""
     names = _names(held)
     fresh = pa.array([name not in names for name in _pairs(offered)], pa.bool_())
-    recordings = recordings.combine_chunks()
-    known = pc.is_in(offered["recording"], recordings)
-    if COUNTS_AS in offered.column_names:  # a copy of what is held
-        copies = offered.filter(known)[COUNTS_AS].drop_null().combine_chunks()
-        known = pc.or_(known, pc.is_in(offered[COUNTS_AS], copies))
+    standing = {copies[each] for each in recordings.to_pylist() if each in copies} if copies else ()
+    besides = pa.array([one for one, stands in copies.items() if stands in standing], pa.uint64())
+    known = pc.is_in(offered["recording"], pa.concat_arrays([*recordings.chunks, besides]))
     return offered.filter(pc.and_(fresh, pc.invert(known)))
 
 

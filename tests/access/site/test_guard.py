@@ -5,9 +5,13 @@ from __future__ import annotations
 import re
 from typing import Any
 
+import pytest
+
+from longplay.access import leaving
 from longplay.access.context import Context
 from longplay.access.people import accounts
-from longplay.guard import policy, running
+from longplay.errors import ArchiveError, UsageError
+from longplay.guard import policy, record, running
 from longplay.guard.record import Act
 from tests.access.conftest import Served
 
@@ -101,3 +105,22 @@ def test_an_appeal_is_answered_though_its_decision_was_taken_back(served: Served
     policy.release(archive.folder, archive.ledger, [who], "root", "")
     assert send(served, "/admin/guard", who=who, act="answer", reason="Sorry.").status_code == 200
     assert policy.appeals(archive.folder)[0].answer == "Sorry."
+
+
+def test_an_account_goes_last_of_all(served: Served) -> None:
+    people, archive = here(served).people, here(served).archive
+    for name, role in (("root", "admin"), ("bob", "member")):
+        accounts.add(people, name, role, PASSWORD)  # type: ignore[arg-type]
+    who = f"account:{accounts.find(people, 'bob').id}"
+    decide(served, who, Act.HOLD, "odd")
+    path = record.path_of(archive.folder)
+    kept = path.read_bytes()
+    path.write_text("{")
+    with pytest.raises(ArchiveError):
+        leaving.erase(archive, people, "bob")
+    path.write_bytes(kept)
+    with pytest.raises(UsageError, match="only administrator"):
+        leaving.erase(archive, people, "root")
+    leaving.erase(archive, people, "bob")
+    assert [one.name for one in accounts.list_all(people)] == ["root"]
+    assert not record.load(path).decisions

@@ -151,6 +151,14 @@ def set_password(people: People, name: str, password: str, *, once: bool = False
         return _by_id(connection, found.id)
 
 
+def removable(people: People, name: str) -> Account:
+    """An account that may be erased. Raises AccessError, UsageError."""
+    with people.read() as connection:
+        found = _by_name(connection, name)
+        _keep_an_admin(connection, found)
+        return found
+
+
 def remove(people: People, name: str) -> None:
     """Erase an account and all that is its own; nothing of it stays in the file."""
     with people.write(durably=True) as connection:
