@@ -3,6 +3,7 @@ tracks (recordings as they are now, popularity as listening histories have it)."
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache, partial
@@ -259,14 +260,24 @@ def opened(snapshot: Snapshot) -> Opened:
 
 
 def warm(snapshot: Snapshot) -> None:
-    """Bring the indexes into the system's memory, as far as there is room: for a process that will
-    be asked much, since searches themselves read nothing ahead. A second for each gigabyte or so.
-    """
-    for layer in snapshot.manifest.layers.values():
-        for part in layer.index:
-            with (snapshot.folder / part.file).open("rb", buffering=0) as file:
-                while file.read(WARMED):
-                    pass
+    """Bring the indexes into the system's memory, the smallest files first, as far as half of what
+    is free has room: for a process that will be asked much, since searches themselves read nothing
+    ahead. A second for each gigabyte or so."""
+    parts = [part for layer in snapshot.manifest.layers.values() for part in layer.index]
+    room = _available() // 2
+    for part in sorted(parts, key=lambda part: part.bytes):
+        room -= part.bytes
+        if room < 0:
+            return
+        with (snapshot.folder / part.file).open("rb", buffering=0) as file:
+            while file.read(WARMED):
+                pass
+
+
+def _available() -> int:
+    """Bytes of memory that are free, or could be at once (Linux)."""
+    found = re.search(r"MemAvailable:\s+(\d+) kB", Path("/proc/meminfo").read_text())
+    return int(found[1]) * 1024 if found else 0
 
 
 @lru_cache(OPEN)
