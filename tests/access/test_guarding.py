@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -144,6 +147,31 @@ def test_eight_answers_run_at_once_of_all_workers(tmp_path: Path) -> None:
     assert not isinstance(workers[0].slowed(7, "", Response(b"")), Refused)
     del running  # never sent, as their listeners had gone
     assert not isinstance(workers[1].slowed(7, "", Response(b"")), Refused)
+
+
+def test_threads_that_wait_read_what_is_decided_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _write(tmp_path, "cap")
+    worker, real, seen = Guarded(tmp_path, Guarding()), os.stat, threading.Barrier(4)
+    read = []
+
+    def stat(*words: Any, **more: Any) -> Any:
+        facts = real(*words, **more)
+        if words == (str(record.path_of(tmp_path)),):
+            seen.wait(30)  # all have seen that there is something new
+        return facts
+
+    def load(path: Path) -> record.Record:
+        read.append(path)
+        return record.Record(changes=1)
+
+    monkeypatch.setattr("longplay.access.guarding.os.stat", stat)
+    monkeypatch.setattr("longplay.access.guarding.record.load", load)
+    with ThreadPoolExecutor(4) as pool:
+        found = [one.result() for one in [pool.submit(worker.now) for _ in range(4)]]
+    assert [one.changes for one in found] == [1] * 4
+    assert len(read) == 1
 
 
 def _write(folder: Path, act: str) -> None:

@@ -16,8 +16,9 @@ import pytest
 from typer.testing import CliRunner
 
 from longplay.cli.commands import app
+from longplay.cli.options import opened
 from longplay.errors import AccessError, InputError, LongplayError, UsageError
-from longplay.guard import record, stream
+from longplay.guard import policy, record, stream
 from tests.guard.made import copier, listener
 
 DOCS = Path(__file__).parents[2] / "docs"
@@ -150,6 +151,22 @@ def test_a_spreadsheet_has_pseudonyms_and_no_formulas(run: Callable[..., str]) -
     hidden = run("guard", "decisions", "--json", "--pseudonyms")
     assert "mallory" not in hidden
     assert "operator" not in hidden
+
+
+def test_a_table_under_pseudonyms_names_nobody(run: Callable[..., str]) -> None:
+    run("guard", "hold", "account:bob", "--reason", "odd")
+    with opened(Path("archive")) as it:
+        policy.appeal(it.folder, it.ledger, "account:bob", "It was Ann's party.")
+    named = run("guard", "decisions")
+    assert "account:bob appeals: It was Ann's party." in named
+    assert "operator" in named
+    hidden = run("guard", "decisions", "--pseudonyms")
+    called = record.pseudonyms(Path("archive"))("account:bob")
+    assert f"{called} appeals\n" in hidden
+    assert f"{called}: odd" in hidden
+    assert "person" in hidden
+    for name in ("bob", "operator", "party"):
+        assert name not in hidden
 
 
 def test_changes_are_told_in_their_order(run: Callable[..., str]) -> None:

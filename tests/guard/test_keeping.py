@@ -180,7 +180,9 @@ def test_addresses_are_forgotten_with_what_the_guard_decided_about_them(tmp_path
         guard.step()
         assert "192.0.2.9" not in guard.watching.names.values()
         assert "9" in guard.watching.names.values()
+        running.run(guard, lambda: True, lambda _: None)
     assert set(record.load(path).decisions) == decided - {"address:192.0.2.9"}
+    assert b'192.0.2.9"' not in path.read_bytes()
     assert b"192.0.2.9" not in (tmp_path / "guard" / "state.npz").read_bytes()
 
 

@@ -164,6 +164,63 @@ def test_a_person_decides_over_the_guard(tmp_path: Path, ledger: Ledger) -> None
     ]  # fmt: skip
 
 
+def test_whom_the_guard_has_begun_anew_with_is_named_no_longer(
+    tmp_path: Path, ledger: Ledger
+) -> None:
+    rows = sorted(traffic(), key=lambda one: one["time"])
+    write(tmp_path, rows[:700])
+    with running.opened(tmp_path, SLOW, ledger) as guard:
+        guard.step()
+        policy.release(tmp_path, ledger, ["account:9"], "operator", "known")
+        guard.save()  # the guard has not looked since
+        assert now(tmp_path).cleared == {"account:9": 2}
+        assert guard.step().decided == ()
+        policy.act_on(tmp_path, ledger, ["account:8"], Act.HOLD, "operator", "odd")
+        policy.erase(tmp_path, ledger, "account:8")
+        guard.save()
+        assert now(tmp_path).cleared == {"account:8": 4}
+    with running.opened(tmp_path, SLOW, ledger) as guard:
+        write(tmp_path, rows[700:710])
+        assert guard.step().decided == ()
+        write(tmp_path, rows[710:])  # it goes on copying: that is new evidence
+        assert [one.who for one in guard.step().decided] == ["account:9"]
+    assert "account:8" not in record.path_of(tmp_path).read_text()
+    assert not now(tmp_path).cleared
+
+
+def test_who_is_released_after_a_backup_was_restored_begins_anew(
+    tmp_path: Path, ledger: Ledger
+) -> None:
+    rows = sorted(traffic(), key=lambda one: one["time"])
+    write(tmp_path, rows[:700])
+    with running.opened(tmp_path, SLOW, ledger) as guard:
+        guard.step()
+    backup = record.path_of(tmp_path).read_bytes()
+    policy.act_on(tmp_path, ledger, ["account:1", "account:2"], Act.HOLD, "operator", "odd")
+    with running.opened(tmp_path, SLOW, ledger) as guard:
+        guard.step()
+    record.path_of(tmp_path).write_bytes(backup)
+    policy.release(tmp_path, ledger, ["account:9"], "operator", "known")
+    policy.act_on(tmp_path, ledger, ["account:3"], Act.OBSERVE, "operator", "")
+    write(tmp_path, rows[700:710])
+    with running.opened(tmp_path, SLOW, ledger) as guard:
+        assert guard.step().decided == ()
+        assert guard.watching.applied == 3
+    assert set(now(tmp_path).decisions) == {"account:3"}
+
+
+def test_a_sketch_that_fills_over_many_short_runs_grows(
+    tmp_path: Path, ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(lately, "CELLS", 1 << 10)
+    for run in range(4):
+        tracks = [f"t{run}x{at}" for at in range(300)]
+        write(tmp_path, list(copier(f"{run}", tracks, gap=1, start=MONDAY + 300 * run)))
+        with running.opened(tmp_path, Guarding(), ledger) as guard:
+            guard.step()
+    assert guard.watching.lately.now.shape[1] > 1 << 10
+
+
 def test_an_address_is_met_no_harder_than_the_settings_allow(
     tmp_path: Path, ledger: Ledger
 ) -> None:

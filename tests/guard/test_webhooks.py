@@ -301,6 +301,25 @@ def test_a_server_that_is_gone_is_left_alone(guarded: Guarded, receiver: Receive
     assert receiver.ids == ["1"]
 
 
+def test_a_stream_of_which_all_is_given_up_is_not_read_again(
+    guarded: Guarded, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    receiver.answers = [500] * posting.ENOUGH
+    with guarded.poster(receiver.address) as poster:
+        guarded.decide("account:1")
+        later = clock.now() + posting.PATIENCE * 2
+        monkeypatch.setattr("longplay.clock.now", lambda: later)
+        for _ in range(posting.ENOUGH + 1):
+            poster.post()
+        assert poster.posted.given_up == 1
+        with monkeypatch.context() as patch:
+            patch.setattr(posting, "waiting", lambda *_: pytest.fail("read again"))
+            poster.post()
+        guarded.decide("account:2")
+        poster.post()
+    assert receiver.ids == ["1"] * posting.ENOUGH + ["2"]
+
+
 def test_what_is_old_is_given_up_when_a_server_keeps_failing(
     guarded: Guarded, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -67,12 +67,16 @@ class Guarded:
         seen = facts.st_ino, facts.st_mtime_ns, facts.st_size
         if seen != self._seen:
             with self._lock:
-                try:
-                    self._record = record.load(Path(self._path))
-                except ArchiveError as error:
-                    logs.event("guard decisions cannot be read", logs.WARNING, why=str(error))
-                self._seen = seen
+                if seen != self._seen:  # another thread may have read it meanwhile
+                    self._read(seen)
         return self._record
+
+    def _read(self, seen: tuple[int, int, int]) -> None:
+        try:
+            self._record = record.load(Path(self._path))
+        except ArchiveError as error:
+            logs.event("guard decisions cannot be read", logs.WARNING, why=str(error))
+        self._seen = seen
 
     def decision(self, account: int | None, address: str) -> Decision | None:
         """What is decided about somebody, where that is more than to observe."""

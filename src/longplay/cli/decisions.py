@@ -103,7 +103,7 @@ def decisions(
     elif form is Form.JSON:
         output.document(_document(rows, now, appeals, people, None if known else called))
     else:
-        _show(rows, now, appeals, called)
+        _show(rows, now, appeals, called, known)
 
 
 def _changes(it: Archive, form: Form, called: Callable[[str], str], known: bool) -> None:
@@ -170,22 +170,31 @@ def _document(
 
 
 def _show(
-    rows: list[Decision], now: Record, appeals: list[Appeal], called: Callable[[str], str]
+    rows: list[Decision],
+    now: Record,
+    appeals: list[Appeal],
+    called: Callable[[str], str],
+    known: bool,
 ) -> None:
+    """A table of it; unless everybody is `known`, as `_document` has it under pseudonyms."""
+    from longplay.guard import exporting
+
+    told = [exporting.decision_row(one, called, known=known) for one in rows]
     shown = [
-        (called(one.who), one.act.value, one.verdict, f"{one.probability:.3f}",
-         one.tracks, one.group, one.by, one.since[:16])
-        for one in rows
+        (one["who"], one["act"], one["verdict"], f"{one['probability']:.3f}", one["tracks"],
+         one["group"], one["by"], one["since"][:16])
+        for one in told
     ]  # fmt: skip
     head = ("who", "act", "verdict", "probability", "tracks", "group", "by", "since")
     output.table(head, shown)
-    for one in rows:
-        for reason in one.reasons:
-            output.line(f"{called(one.who)}: {reason}")
+    for one in told:
+        for reason in one["reasons"]:
+            output.line(f"{one['who']}: {reason}")
     for who, left in sorted(now.excluded.items()):
         output.line(f"{called(who)} is excluded: {left.why}")
     for text in appeals:
-        output.line(f"{called(text.who)} appeals: {text.words}")
+        words = f": {text.words}" if known else ""
+        output.line(f"{called(text.who)} appeals{words}")
 
 
 def _names(it: Archive) -> dict[str, str]:

@@ -44,7 +44,10 @@ class Lately:
     before: Sketch = field(default_factory=lambda: empty(1))
     since: int = 0
     earlier: int = 0
-    _counted: int = 0
+    _counted: int = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._counted = int(np.count_nonzero(self.now[0]))  # what was saved is part of it
 
     def count(self, events: Events) -> None:
         """Count what some events take."""

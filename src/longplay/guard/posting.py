@@ -191,6 +191,8 @@ class Poster:
         pending = waiting(self._folder, self.posted)
         if pending:
             self._count_lost(pending[0])
+        else:  # all was taken, or given up
+            self._failures = 0
         for change in pending:
             if self._stop.is_set() or clock.monotonic() > until:
                 return 0.0

@@ -94,9 +94,10 @@ class Excluded:
 
 @dataclass(slots=True)
 class Record:
-    """All that stands. `cleared` has, for whom a person released, the change by which he did;
-    `unlogged` are changes that the ledger's log does not have yet. `began` is drawn by chance when
-    a record begins, so that a change's number and it are never given twice."""
+    """All that stands. `cleared` has, for whom a person released, the change by which he did, until
+    the guard has begun anew with them; `unlogged` are changes that the ledger's log does not have
+    yet. `began` is drawn by chance when a record begins, so that a change's number and it are never
+    given twice."""
 
     changes: int = 0
     decisions: dict[str, Decision] = field(default_factory=dict)
@@ -136,6 +137,11 @@ class Record:
         self._changed("guard include", who, clock.timestamp(), {"by": by})
         self.cleared[who] = self.changes
         return True
+
+    def settle(self, applied: int) -> None:
+        """Name nobody any longer whom the guard has begun anew with: it has saved that, with all
+        changes up to the one `applied`."""
+        self.cleared = {who: number for who, number in self.cleared.items() if number > applied}
 
     def note(self, event: str, who: str, detail: dict[str, Any]) -> None:
         """Note an event that changes no decision, such as an appeal."""
@@ -191,7 +197,7 @@ def parse(data: bytes) -> Record:
     record = Record(
         int(found["changes"]), decisions, excluded, dict(found["cleared"]), list(found["unlogged"])
     )
-    record.began = str(found.get("began", record.began))  # records of old have none
+    record.began = str(found.get("began", ""))  # records of old have none until they change
     return record
 
 
@@ -219,9 +225,9 @@ def changing(folder: Path, ledger: Ledger) -> Iterator[Record]:
     with turns(path.with_name(stream.LOCK)):
         record = load(path)
         _begin_anew_if_restored(record, folder, ledger)
-        before = record.changes
+        before = record.changes, len(record.cleared)
         yield record
-        if record.changes != before:
+        if (record.changes, len(record.cleared)) != before:
             write_durably(path, _text(record))
         if record.unlogged:
             _enter(folder, ledger, record.unlogged)
@@ -234,6 +240,8 @@ def _begin_anew_if_restored(record: Record, folder: Path, ledger: Ledger) -> Non
     """A record that was restored from a backup would give numbers again that the stream has, and
     who follows would pass over what they stand for now: it `began` now. What it had not entered,
     the stream has."""
+    if not record.began:
+        record.began = secrets.token_hex(8)
     last = stream.last_of(folder / FOLDER)
     if last is None or last.began != record.began or last.number <= record.changes:
         return

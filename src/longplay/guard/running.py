@@ -17,6 +17,7 @@ from datetime import timedelta
 from pathlib import Path
 
 from longplay import clock, logs
+from longplay.errors import LongplayError
 from longplay.files import write_json, writer_lock
 from longplay.guard import record, stream
 from longplay.guard.baseline import Baseline
@@ -99,7 +100,7 @@ class Guard:
         self._kept = kept
         self._saved = self._grouped = self._pictured = clock.monotonic()
         self._tidied = -math.inf
-        self._changes = -1
+        self._known: object = None
 
     def step(self) -> Step:
         """Read what is new, and decide what follows from it."""
@@ -161,6 +162,7 @@ class Guard:
         """Write down what is remembered, and how far the logs were read."""
         self.watching.places = {str(one.path): replace(one.place) for one in self.followers}
         self.watching.save(self._state_path)
+        self._settle()
         self._draw()
         yesterday = (clock.now() - timedelta(days=1)).date().isoformat()
         for day in (self._folder / record.FOLDER / record.TAKEN).glob("*"):
@@ -195,14 +197,28 @@ class Guard:
         """What is decided. Takes into account what persons did since: whom they released begins
         anew."""
         now = record.load(record.path_of(self._folder))
-        if now.changes == self._changes:
+        if self._known == (now.began, now.changes):
             return now
-        # Changes are counted from the beginning again where the record was deleted.
-        after = self.watching.applied if self.watching.applied <= now.changes else 0
-        cleared = {who for who, number in now.cleared.items() if number > after}
-        self.watching.forget({who.partition(":")[2] for who in cleared})
-        self.watching.applied = self._changes = now.changes
+        after = self._applied(now)
+        cleared = {who.partition(":")[2] for who, number in now.cleared.items() if number > after}
+        if cleared:
+            self.watching.forget(cleared)
+        self.watching.began, self.watching.applied = self._known = now.began, now.changes
         return now
+
+    def _applied(self, now: Record) -> int:
+        """The last change of a record that was taken into account: none of one that was restored,
+        or begun anew, since."""
+        same = self.watching.began in ("", now.began) and self.watching.applied <= now.changes
+        return self.watching.applied if same else 0
+
+    def _settle(self) -> None:
+        """Take out of the record whom it names only for the guard to begin anew with them, now that
+        it has saved that it did."""
+        numbers = record.load(record.path_of(self._folder)).cleared.values()
+        if numbers and min(numbers) <= self.watching.applied:
+            with record.changing(self._folder, self._ledger) as now:
+                now.settle(self._applied(now))
 
     def _decide(self, standing: Record) -> tuple[Decision, ...]:
         suspects = self.watching.suspects()
@@ -228,7 +244,7 @@ class Guard:
         if not one.account or who in standing.excluded:
             return None
         # Released a moment ago, by a person: `_apply` makes it begin anew first.
-        if standing.cleared.get(who, 0) > self.watching.applied:
+        if standing.cleared.get(who, 0) > self._applied(standing):
             return None
         act = Act(self._settings.act if one.verdict is Verdict.SCRAPER else self._settings.watch)
         if who.startswith("address:"):
@@ -289,7 +305,7 @@ def opened(
         try:
             yield guard
         finally:
-            with suppress(OSError):
+            with suppress(OSError, LongplayError):
                 guard.save()
 
 

@@ -72,7 +72,7 @@ class Watched:
 @dataclass(slots=True)
 class Watching:
     """The accounts. `most` of them are remembered; `applied` is the last of the changes to what is
-    decided that was taken into account."""
+    decided that was taken into account, of a record that `began` so ("": not known)."""
 
     baseline: Baseline
     most: int
@@ -84,6 +84,7 @@ class Watching:
     counts: Watched = field(default_factory=Watched)
     applied: int = 0
     lately: Lately = field(default_factory=Lately)
+    began: str = ""
     _plan: Plan = field(init=False)
 
     def __post_init__(self) -> None:
@@ -200,6 +201,7 @@ class Watching:
             "places": {name: asdict(place) for name, place in self.places.items()},
             "counts": asdict(self.counts),
             "applied": self.applied,
+            "began": self.began,
             "periods": [self.lately.since, self.lately.earlier],
             "alone": [self.baseline.alone_a, self.baseline.alone_b],
         }
@@ -239,6 +241,7 @@ def load(path: Path, baseline: Baseline, most: int) -> Watching:
             Watched(**facts["counts"]),
             int(facts["applied"]),
         )
+        one.began = str(facts.get("began", ""))
         if len(sketches) == len(SKETCHES):  # not in what was saved before they were kept
             one.lately = Lately(*sketches, *facts["periods"])
             one.baseline = replace(baseline, alone_a=facts["alone"][0], alone_b=facts["alone"][1])
