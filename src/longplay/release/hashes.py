@@ -28,7 +28,6 @@ WINDOW_BYTES = 2**30
 
 Numbers = NDArray[np.int64]
 Roots = NDArray[np.bytes_]
-Units = NDArray[np.void]
 
 
 @dataclass(frozen=True, slots=True)

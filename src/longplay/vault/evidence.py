@@ -118,9 +118,6 @@ SCHEMAS = {
     "standing": pa.schema([("table", pa.string()), ("row", pa.string())]),
 }  # fmt: skip
 
-BATCHED = ("hashes", "sounds", "events", "holdings")
-"""Kinds whose rows belong to a capture batch."""
-
 NO_BATCH = 0
 """The batch of events that no capture brought: the log vouches for what each capture did bring."""
 
