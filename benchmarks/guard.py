@@ -4,6 +4,7 @@ stopped.
     python -m benchmarks.guard people        real people, each judged by numbers fitted without him
 python -m benchmarks.guard service       10,000 simulated listeners for a month, and scrapers
 python -m benchmarks.guard evader        the best scraper by someone who has read the source
+python -m benchmarks.guard ranges        a scraper that asks for each track in several ranges
 python -m benchmarks.guard artefacts     what a classifier sees in times' last digits and ids
 python -m benchmarks.guard speed         events a second, microseconds an event, bytes an account
 
@@ -34,6 +35,7 @@ from benchmarks.guard_traffic import (
     Kit,
     Person,
     at_full_speed,
+    events_of,
     hijacked,
     in_real_time,
     lengths,
@@ -44,6 +46,7 @@ from benchmarks.guard_traffic import (
     uniform,
     zipf,
 )
+from longplay.catalogue.compiled import compiled
 from longplay.guard import crowd
 from longplay.guard.baseline import SIZES, Baseline
 from longplay.guard.events import Events
@@ -51,7 +54,7 @@ from longplay.guard.grouping import Member
 from longplay.guard.judging import Accounts, take
 from longplay.guard.scan import Kept, Options, grouped, judged, scan, with_crowd
 from longplay.guard.spill import Spill
-from longplay.guard.state import NEW, STATE_BYTES
+from longplay.guard.state import NEW, STATE_BYTES, UNDER_WAY, continues
 from longplay.guard.verdict import SCRAPER, WATCH, probability
 
 LOG = DATA / "listening" / "honest_listeners.jsonl.zst"
@@ -64,8 +67,7 @@ def fitted(crowd_of: list[Person]) -> Baseline:
     for person in crowd_of:
         own = person.events
         heard = (own["listened"] >= 30) | ((own["action"] == 0) & (own["listened"] < 0))
-        tracks = own["track"][heard]
-        tracks = tracks[np.r_[True, tracks[1:] != tracks[:-1]]]
+        tracks = own["track"][heard][plays(own[heard])]
         for n in SIZES:
             starts = range(0, len(tracks) - n + 1, max(50, n // 4))
             repeats = [n - len(np.unique(tracks[at : at + n])) for at in starts]
@@ -75,6 +77,16 @@ def fitted(crowd_of: list[Person]) -> Baseline:
     return replace(
         Baseline(), repeats_a=tuple(a for a, _ in pairs), repeats_b=tuple(b for _, b in pairs)
     )
+
+
+@compiled
+def plays(own: Any) -> npt.NDArray[np.bool_]:
+    """Which of an account's events begin a play, and do not go on with one."""
+    under_way = np.zeros((1, UNDER_WAY), np.uint32)
+    begin = np.zeros(len(own), np.bool_)
+    for at in range(len(own)):
+        begin[at] = not continues(under_way, 0, own[at].track, own[at].time // 60)
+    return begin
 
 
 def _beta(n: int, windows: list[npt.NDArray[np.int64]]) -> tuple[float, float]:
@@ -336,6 +348,41 @@ def household(number: int, repeats: float, streams: int, kit: Kit) -> Events:
     return both[np.argsort(both["time"], kind="stable")]
 
 
+def ranges(accounts: int) -> None:
+    """Scrapers that repeat nothing, 14 hours a day for 60 days as fast as two people hear, and ask
+    for so many tracks at a time, by turns, in so many ranges each: a line of the log for each."""
+    _, baseline = training()
+    dice = np.random.default_rng(17)
+    settings = [(at_once, parts) for at_once in (2, 8, 9, 16) for parts in (1, 2, 4)]
+    made, numbers = [], {}
+    for at, setting in enumerate(settings):
+        numbers[setting] = list(range(10**7 + at * accounts, 10**7 + (at + 1) * accounts))
+        made += [in_ranges(one, *setting, dice) for one in numbers[setting]]
+    result = run([np.concatenate(made)], baseline)
+    for (at_once, parts), some in numbers.items():
+        hashes = [int(mix(np.uint64(one))) for one in some]
+        stopped = [h for h in hashes if h in result.decided and h not in result.group]
+        each = [result.tracks[h] for h in hashes]
+        print(
+            f"{at_once} tracks at a time in {parts} ranges: stopped {len(stopped)} of {len(some)}, "
+            f"tracks: median {np.median(each):,.0f}, most {max(each):,.0f}"
+        )
+
+
+def in_ranges(number: int, at_once: int, parts: int, dice: np.random.Generator) -> Events:
+    length, hours, days = 240, 14, 60
+    turn = length * at_once // 2  # in which so many tracks are heard by two
+    turns = hours * 3600 // turn
+    starts = (np.arange(days)[:, None] * DAY + np.arange(turns) * turn).ravel()
+    tracks = uniform(len(starts) * at_once, dice).reshape(-1, 1, at_once)
+    times = starts[:, None, None] + np.arange(parts)[:, None] * (turn // parts)
+    shape = (len(starts), parts, at_once)
+    times, tracks = np.broadcast_to(times, shape).ravel(), np.broadcast_to(tracks, shape).ravel()
+    return events_of(
+        number, START + 8 * 3600 + times, tracks, np.full(len(tracks), length // parts)
+    )
+
+
 def speed(lines: int) -> None:
     """A scan through the command's own path, and events taken one by one."""
     with tempfile.TemporaryDirectory() as folder:
@@ -393,7 +440,7 @@ def write_log(path: Path, lines: int) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser()
-    parser.add_argument("what", choices=[*"people service evader artefacts speed".split()])
+    parser.add_argument("what", choices=[*"people service evader ranges artefacts speed".split()])
     parser.add_argument("--count", type=int)
     asked = parser.parse_args()
     match asked.what:
@@ -403,6 +450,8 @@ def main() -> None:
             service(asked.count or 10_000)
         case "evader":
             evader(asked.count or 20)
+        case "ranges":
+            ranges(asked.count or 5)
         case "artefacts":
             artefacts()
         case "speed":

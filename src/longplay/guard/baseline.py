@@ -42,8 +42,8 @@ class Baseline:
     in nats); tracks that nobody else takes a beta distribution (both 0: the crowd is too small to
     tell). `skips_told` is 1 where a service's log tells skips at all."""
 
-    repeats_a: tuple[float, ...] = (0.82, 1.39, 2.27, 3.33, 4.57, 6.31)
-    repeats_b: tuple[float, ...] = (5.45, 5.85, 6.21, 6.12, 5.83, 5.68)
+    repeats_a: tuple[float, ...] = (0.86, 1.42, 2.27, 3.3, 4.59, 6.33)
+    repeats_b: tuple[float, ...] = (6.61, 6.6, 6.67, 6.39, 6.06, 5.86)
     month_median: float = 350.0
     month_spread: float = 0.75
     skips_told: float = 1.0

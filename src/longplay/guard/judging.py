@@ -1,7 +1,7 @@
 """Accounts judged event by event, compiled. The same steps run over a whole log and live.
 
-Every fourth event of an account is weighed: a verdict costs more than taking the event in, and
-comes at most three tracks later for it.
+An account is weighed after every fourth of its events, or the next that says something: a verdict
+costs more than taking the event in, and comes at most three tracks later for it.
 """
 
 from __future__ import annotations
@@ -23,6 +23,8 @@ from longplay.guard.state import (
     LAST,
     NEW,
     SAMPLE,
+    UNDER_WAY,
+    WEIGHED,
     Numbers,
     begin,
     step,
@@ -47,6 +49,7 @@ class Accounts:
     filters: npt.NDArray[np.uint64]
     samples: npt.NDArray[np.uint32]
     times: npt.NDArray[np.uint32]
+    under_way: npt.NDArray[np.uint32]  # the last tracks: half a hash, and the minute
     odds: npt.NDArray[np.float64]  # the highest log-odds, and …
     at_odds: Numbers  # … the account's numbers at that moment, or at its decision
     decided: npt.NDArray[np.int64]  # when it was called a scraper
@@ -63,6 +66,7 @@ class Accounts:
             np.zeros((0, FILTER_WORDS), np.uint64),
             np.zeros((0, SAMPLE), np.uint32),
             np.zeros((0, SAMPLE), np.uint32),
+            np.zeros((0, UNDER_WAY), np.uint32),
             np.zeros(0),
             np.zeros((0, COLUMNS)),
             np.zeros(0, np.int64),
@@ -82,6 +86,7 @@ class Accounts:
         self.filters = np.concatenate([self.filters, np.zeros((more, FILTER_WORDS), np.uint64)])
         self.samples = np.concatenate([self.samples, np.zeros((more, SAMPLE), np.uint32)])
         self.times = np.concatenate([self.times, np.zeros((more, SAMPLE), np.uint32)])
+        self.under_way = np.concatenate([self.under_way, np.zeros((more, UNDER_WAY), np.uint32)])
         self.odds = np.concatenate([self.odds, np.full(more, PRIOR)])
         self.at_odds = np.concatenate([self.at_odds, np.zeros((more, COLUMNS))])
         self.decided = np.concatenate([self.decided, np.full(more, NEVER)])
@@ -98,6 +103,7 @@ class Accounts:
             np.zeros((0, FILTER_WORDS), np.uint64),
             self.samples[rows],
             self.times[rows],
+            self.under_way[rows],
             self.odds[rows],
             self.at_odds[rows],
             self.decided[rows],
@@ -133,6 +139,7 @@ def take(accounts: Accounts, events: Events, crowd: Sketch | None, baseline: Vec
         accounts.filters,
         accounts.samples,
         accounts.times,
+        accounts.under_way,
         accounts.odds,
         accounts.at_odds,
         accounts.decided,
@@ -161,6 +168,7 @@ def _take_all(
     filters: npt.NDArray[np.uint64],
     samples: npt.NDArray[np.uint32],
     times: npt.NDArray[np.uint32],
+    under_way: npt.NDArray[np.uint32],
     odds: npt.NDArray[np.float64],
     at_odds: Numbers,
     decided: npt.NDArray[np.int64],
@@ -178,9 +186,12 @@ def _take_all(
         row = rows[at]
         addresses[row] = np.uint32(events[at].address >> np.uint64(32))
         beside = others(crowd, events[at].track) if crowded else -1
-        changed = step(numbers, filters, samples, times, row, events[at], beside)
-        if not changed or decided[row] >= 0 or numbers[row, EVENTS] % EVERY != 0:
+        changed = step(numbers, filters, samples, times, under_way, row, events[at], beside)
+        if not changed or decided[row] >= 0:
             continue
+        if numbers[row, EVENTS] - numbers[row, WEIGHED] < EVERY:
+            continue
+        numbers[row, WEIGHED] = numbers[row, EVENTS]
         judge(numbers, odds, at_odds, decided, tracks, candidate, row, baseline, nats)
 
 

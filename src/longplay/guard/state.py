@@ -1,5 +1,6 @@
 """What the guard remembers of an account: a row of numbers, a filter of tracks that it had, and a
-sample of them; beside it half of its last address's hash. 996 bytes, whatever the account does.
+sample of them, and which were the last; beside it half of its last address's hash. 1,028 bytes,
+whatever the account does.
 
 The filter is a Bloom filter (Bloom 1970) of 4,096 bits and two hashes: it knows for certain that a
 track is new, and takes a new one for a known one with the chance (share of set bits)². What is
@@ -8,6 +9,10 @@ filter and the counts that rest on it begin anew.
 
 The sample has the 28 tracks with the lowest hashes (k minimum values, Bar-Yossef et al. 2002). As
 all accounts draw by the same hash, the overlap of two accounts can be told from their samples.
+
+Of the last 8 tracks 16 bits of their hashes and the minute are kept: a play that is asked for in
+several ranges is several lines, and what is continued within the hour is neither a new track nor
+one that somebody came back to.
 """
 
 from __future__ import annotations
@@ -45,8 +50,8 @@ SAMPLE = 28
     LOOKS,  # searches and pages
     LOOKING,  # the same, as a bucket that drains
     DOWNLOADS,  # downloads, as a bucket that drains
-    NUMBER,  # number and hash of the track before
-    TRACK,
+    WEIGHED,  # after how many events it was weighed last
+    NUMBER,  # number of the track before
     STEP,  # the last step between numbers, and how often in a row it was the same
     STEPS,
     RISING,  # how often in a row numbers rose (below 0: fell)
@@ -61,7 +66,13 @@ SAMPLE = 28
 COLUMNS = QUARTERS + 8
 """Numbers that are kept of an account."""
 
-STATE_BYTES = COLUMNS * 8 + FILTER_WORDS * 8 + SAMPLE * 8 + 4
+UNDER_WAY = 8
+"""Tracks that may be under way in an account at once."""
+
+CONTINUED_MINUTES = 60
+"""So long after its last line a track of those is still the same play."""
+
+STATE_BYTES = COLUMNS * 8 + FILTER_WORDS * 8 + SAMPLE * 8 + UNDER_WAY * 4 + 4
 """What is kept of an account to judge by."""
 
 TAKEN_SECONDS = 30
@@ -154,8 +165,31 @@ def begin(numbers: Numbers, samples: npt.NDArray[np.uint32], row: int, time: int
     """The state of an account that is met for the first time. Filters and times begin as zeros."""
     numbers[row, :] = 0.0
     numbers[row, FIRST] = numbers[row, LAST] = numbers[row, AWAKE] = time
-    numbers[row, NUMBER] = numbers[row, TRACK] = -1.0
+    numbers[row, NUMBER] = -1.0
     samples[row, :] = np.uint32(0xFFFFFFFF)
+
+
+@inlined
+def is_of(one: np.uint32, track: np.uint64, minute: int) -> bool:
+    """Whether a track that was kept is this one, and its last line within the hour."""
+    passed = (minute - np.int64(one)) & 0xFFFF
+    same = np.int64(one >> np.uint32(16)) == np.int64((track >> np.uint64(24)) & np.uint64(0xFFFF))
+    return bool(same and passed <= CONTINUED_MINUTES)
+
+
+@compiled
+def continues(under_way: npt.NDArray[np.uint32], row: int, track: np.uint64, minute: int) -> bool:
+    """Keep a track that is taken as the last one. Answers whether it was under way already."""
+    place, known = UNDER_WAY - 1, False
+    for at in range(UNDER_WAY):
+        if is_of(under_way[row, at], track, minute):
+            place, known = at, True
+            break
+    for later in range(place, 0, -1):
+        under_way[row, later] = under_way[row, later - 1]
+    name = np.int64((track >> np.uint64(24)) & np.uint64(0xFFFF))
+    under_way[row, 0] = np.uint32((name << 16) | (minute & 0xFFFF))
+    return known
 
 
 @compiled
@@ -164,6 +198,7 @@ def step(
     filters: npt.NDArray[np.uint64],
     samples: npt.NDArray[np.uint32],
     times: npt.NDArray[np.uint32],
+    under_way: npt.NDArray[np.uint32],
     row: int,
     event: Any,
     others: int,
@@ -186,8 +221,8 @@ def step(
         n[LOOKS] += 1
         n[LOOKING] += 1
         return bool(n[LOOKING] > 1000)
-    hash_part = np.float64(event.track >> np.uint64(12))
-    again = hash_part == n[TRACK]
+    minute = int(now) // 60
+    again = is_of(under_way[row, 0], event.track, minute)
     seconds = float(event.listened)
     if event.bytes >= 0:
         seconds = max(seconds, event.bytes / BYTES_PER_SECOND)
@@ -200,11 +235,10 @@ def step(
     n[LOOKING] = max(0.0, n[LOOKING] - LOOKS_TRACK)
     if event.action == 1:
         n[SKIPS] += 1
-    if not is_taken(event) or again:
+    if not is_taken(event) or continues(under_way, row, event.track, minute):
         n[LAST] = now
         return bool(n[AHEAD] > 3600)
     _take(numbers, filters, samples, times, row, event, others, now, passed)
-    n[TRACK] = hash_part
     n[LAST] = now
     return True
 

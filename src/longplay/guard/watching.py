@@ -34,7 +34,7 @@ from longplay.guard.scan import CROWD, told
 from longplay.guard.state import FILTER_WORDS, FIRST, LAST, NEW, SINCE_NEW
 from longplay.guard.verdict import WATCH, Judged
 
-VERSION = 2
+VERSION = 3
 
 AHEAD_SECONDS = 600
 """Clocks of several machines differ by less."""

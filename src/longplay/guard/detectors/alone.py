@@ -10,7 +10,7 @@ from __future__ import annotations
 from longplay.catalogue.compiled import compiled
 from longplay.guard.baseline import ALONE_A, ALONE_B, Vector
 from longplay.guard.detectors.likelihood import beta_binomial
-from longplay.guard.state import ALONE, SINCE_NEW, Numbers
+from longplay.guard.state import ALONE, SINCE_NEW, SINCE_TAKEN, Numbers
 
 LEAST = 30
 MOST_COUNTED = 300.0
@@ -18,6 +18,12 @@ COPIES_A, COPIES_B = 8.0, 0.8
 """Most of what a scraper takes, beyond the charts, is taken by nobody else."""
 
 MOST = 9.0
+
+FEW = 60
+REPEATED = 0.1
+MOST_REPEATED = 4.0
+"""Who comes back to a tenth or more among so few tracks may love what nobody knows: until breadth
+has seen more, this sign alone makes nobody a suspect."""
 
 
 @compiled
@@ -30,7 +36,9 @@ def evidence(n: Numbers, baseline: Vector) -> float:
     shared = n[SINCE_NEW] * scale - alone
     copies = beta_binomial(alone, shared, COPIES_A, COPIES_B)
     listens = beta_binomial(alone, shared, baseline[ALONE_A], baseline[ALONE_B])
-    return float(min(max(copies - listens, 0.0), MOST))
+    repeated = n[SINCE_TAKEN] - n[SINCE_NEW] >= REPEATED * n[SINCE_TAKEN]
+    most = MOST_REPEATED if repeated and n[SINCE_TAKEN] < FEW else MOST
+    return float(min(max(copies - listens, 0.0), most))
 
 
 def reason(n: Numbers, baseline: Vector) -> str:

@@ -28,7 +28,10 @@ from longplay.guard.state import (
 )
 
 LEAST = 40
-"""Tracks below which repeats say nothing."""
+"""Tracks below which it accuses nobody that none was repeated …"""
+
+LEAST_REPEATED = 30
+"""… and below which repeats excuse nobody: from so many on other signs may accuse."""
 
 COPIES_A, COPIES_B = 0.5, 25.0
 """Repeats of who copies: a share of 2 %, in the middle."""
@@ -48,7 +51,7 @@ LEAST_NATS = -8.0
 @compiled
 def ratio(taken: float, new: float, baseline: Vector) -> float:
     """Nats for one count of tracks taken and new among them."""
-    if taken < LEAST:
+    if taken < LEAST_REPEATED:
         return 0.0
     repeats = max(taken - new, 0.0)
     place = min(max(math.log2(taken / 50.0), 0.0), 5.0)
@@ -58,7 +61,8 @@ def ratio(taken: float, new: float, baseline: Vector) -> float:
     b = baseline[REPEATS_B + low] * (1 - part) + baseline[REPEATS_B + low + 1] * part
     copies = beta_binomial(repeats, taken - repeats, COPIES_A, COPIES_B)
     listens = beta_binomial(repeats, taken - repeats, a, b)
-    return min(max(CAUTION * (copies - listens), LEAST_NATS), MOST)
+    most = MOST if taken >= LEAST else 0.0
+    return min(max(CAUTION * (copies - listens), LEAST_NATS), most)
 
 
 @compiled
