@@ -320,7 +320,7 @@ def test_the_secret_lies_outside_and_is_its_owners_alone(tmp_path: Path) -> None
     path = tmp_path / "keys" / secrets.FILE
     assert path.stat().st_mode & 0o777 == 0o600
     path.write_text("garbage")
-    with pytest.raises(ArchiveError, match="is no secret of accounts"):
+    with pytest.raises(ArchiveError, match="does not hold the secret of the accounts"):
         secrets.load(tmp_path / "keys")
 
 

@@ -153,7 +153,10 @@ def _prepare(path: Path) -> None:
         os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
     try:
         with closing(_connect(path)) as connection:
-            if _version(connection, path) == tables.VERSION:
+            connection.execute("BEGIN")  # version and tables of one moment: others may make them
+            known = _version(connection, path)
+            connection.execute("COMMIT")
+            if known == tables.VERSION:
                 return
             connection.execute("PRAGMA journal_mode = WAL")
             connection.execute("BEGIN IMMEDIATE")
