@@ -84,10 +84,8 @@ def run(
         stage = Staging(connection, source, scratch)
         staged = fill(stage)
         repeats = inline.hand_over(stage, count_listens=count_listens)
-        if not may_be_empty and not stage.rows("tracks") and not stage.rows("listens"):
-            raise InputError(
-                "there is nothing to import", where=source, hint="is this the right file?"
-            )
+        if not may_be_empty:
+            _require_rows(stage)
         pair = _Pair(folder, scratch, current, source)
         target = scratch / "layer"
         written = layers.write(stage, target, since=pair.since)
@@ -128,6 +126,13 @@ def _require_name(source: str) -> None:
             "is no name for a source",
             where=source[:80],
             hint="use up to 63 of a-z, 0-9, '.', '_' and '-'",
+        )
+
+
+def _require_rows(stage: Staging) -> None:
+    if not stage.rows("tracks") and not stage.rows("listens"):
+        raise InputError(
+            "there is nothing to import", where=stage.source, hint="is this the right file?"
         )
 
 

@@ -88,13 +88,13 @@ def _align(
     exact = best - REACH - AROUND
     moments = own_frame - exact
     inside = (moments >= 0) & (moments <= end)
-    same = _same(frame, place, moments[inside], own_bin[inside])
     moments = moments[inside]
-    if len(same) == 0:
+    there_too = same(moments, own_bin[inside], frame, place, 1, NEAR_BINS)
+    if len(there_too) == 0:
         return there + exact, 0.0, 0, 0
     # One more than was seen: of few landmarks little is known (rule of succession).
-    chance = min(0.9, max(LEAST_CHANCE, (often + 1) / (len(same) + 2)))
-    low, high, matched = _stretch(same, chance)
+    chance = min(0.9, max(LEAST_CHANCE, (often + 1) / (len(there_too) + 2)))
+    low, high, matched = _stretch(there_too, chance)
     evidence = _unlikely(matched, high - low, chance)
     return there + exact, evidence, moments[low], moments[high - 1]
 
@@ -141,23 +141,27 @@ def _shifts(
 
 
 @compiled
-def _same(
-    frame: NDArray[np.int32],
-    place: NDArray[np.float32],
-    moments: NDArray[np.int32],
-    own_bin: NDArray[np.int32],
+def same(
+    frame: NDArray[np.float64] | NDArray[np.int32],
+    place: NDArray[np.float64] | NDArray[np.int32],
+    other_frame: NDArray[np.float64] | NDArray[np.int32],
+    other_place: NDArray[np.float64] | NDArray[np.float32],
+    near_frames: float,
+    near_bins: float,
 ) -> NDArray[np.bool_]:
-    """Which of an object's landmarks the question has, within a frame."""
-    same = np.zeros(len(moments), np.bool_)
+    """Which landmarks another sound has too, as near as that. Both are in order of time."""
+    found = np.zeros(len(frame), np.bool_)
     start = 0
-    for mine in range(len(moments)):
-        while start < len(frame) and frame[start] < moments[mine] - 1:
+    for mine in range(len(frame)):
+        while start < len(other_frame) and other_frame[start] < frame[mine] - near_frames:
             start += 1
         one = start
-        while one < len(frame) and frame[one] <= moments[mine] + 1 and not same[mine]:
-            same[mine] = abs(place[one] - own_bin[mine]) <= NEAR_BINS
+        while one < len(other_frame) and other_frame[one] <= frame[mine] + near_frames:
+            if abs(other_place[one] - place[mine]) <= near_bins:
+                found[mine] = True
+                break
             one += 1
-    return same
+    return found
 
 
 @compiled

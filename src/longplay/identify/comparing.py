@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from longplay.audio.landmarks import unmarked
 from longplay.catalogue.compiled import compiled, whole
 from longplay.identify import hashing, voting
+from longplay.identify.aligning import same
 from longplay.identify.likeness import Likeness
 from longplay.identify.matching import AS_IT_IS, OTHERWISE, WINDOW, Hearing
 from longplay.identify.shard import UNIT, Shard
@@ -128,7 +129,10 @@ def _most(
     """How many landmarks the other has, some frames earlier or later."""
     most = 0
     for shift in range(-REACH, REACH + 1):
-        most = max(most, whole(_same(frame + shift, place, own_frame, own_bin).sum()))
+        most = max(
+            most,
+            whole(same(frame + shift, place, own_frame, own_bin, NEAR_FRAMES, NEAR_BINS).sum()),
+        )
     return most
 
 
@@ -177,7 +181,8 @@ def _compared(mine: Marks, theirs: Marks, found: Place) -> tuple[Likeness, int]:
     there = found.there + WINDOW / 2 * found.hearing.speed
     slope, start = _line(frame, place, own_frame, own_bin, middle, there, found.hearing.speed)
     moved = (frame - middle) * slope + start
-    same, other = _same(moved, place, own_frame, own_bin), _same(own_frame, own_bin, moved, place)
+    ours = same(moved, place, own_frame, own_bin, NEAR_FRAMES, NEAR_BINS)
+    others = same(own_frame, own_bin, moved, place, NEAR_FRAMES, NEAR_BINS)
     inside = (moved >= own_frame[0] - 1) & (moved <= own_frame[-1] + 1)
     best, elsewhere, shift = _shifts(moved, place, own_frame, own_bin)
     one = Likeness(
@@ -186,10 +191,10 @@ def _compared(mine: Marks, theirs: Marks, found: Place) -> tuple[Likeness, int]:
             slope if found.hearing.pitch == found.hearing.speed else found.hearing.pitch, 5
         ),
         there=start - middle * slope,
-        share=float(same[inside].mean()) if inside.any() else 0.0,
+        share=float(ours[inside].mean()) if inside.any() else 0.0,
         elsewhere=elsewhere / max(best, 1),
-        mine=_agreeing(frame, same),
-        theirs=_agreeing(own_frame, other),
+        mine=_agreeing(frame, ours),
+        theirs=_agreeing(own_frame, others),
     )
     return one, int(shift)
 
@@ -219,7 +224,9 @@ def _line(
             for d in range(-shifts, shifts + 1):
                 one, at = slope + k * step, start + d
                 moved = (frame[low:high] - middle) * one + at
-                count = _same(moved, place[low:high], own_frame, own_bin).sum()
+                count = same(
+                    moved, place[low:high], own_frame, own_bin, NEAR_FRAMES, NEAR_BINS
+                ).sum()
                 closer = abs(k) + abs(d) < abs(best_slope - slope) / step + abs(best_start - start)
                 if count > most or (count == most and closer):
                     most, best_slope, best_start = count, one, at
@@ -228,28 +235,6 @@ def _line(
             return slope, start
         wide, tall = 1.5 * step, 1.0
         reach *= 2
-
-
-@compiled
-def _same(
-    frame: NDArray[np.float64],
-    place: NDArray[np.float64],
-    own_frame: NDArray[np.float64],
-    own_bin: NDArray[np.float64],
-) -> NDArray[np.bool_]:
-    """Which landmarks the other has too. Both are in order of time."""
-    same = np.zeros(len(frame), np.bool_)
-    start = 0
-    for mine in range(len(frame)):
-        while start < len(own_frame) and own_frame[start] < frame[mine] - NEAR_FRAMES:
-            start += 1
-        one = start
-        while one < len(own_frame) and own_frame[one] <= frame[mine] + NEAR_FRAMES:
-            if abs(own_bin[one] - place[mine]) <= NEAR_BINS:
-                same[mine] = True
-                break
-            one += 1
-    return same
 
 
 @compiled
@@ -282,11 +267,11 @@ def _shifts(
     return best, elsewhere, where
 
 
-def _agreeing(frame: NDArray[np.float64], same: NDArray[np.bool_]) -> float:
+def _agreeing(frame: NDArray[np.float64], agreeing: NDArray[np.bool_]) -> float:
     """The share of the chunks that say something in which the other has the same landmarks."""
     chunk = (frame / CHUNK).astype(np.int64)
     there = np.bincount(chunk)
-    agree = np.bincount(chunk, weights=same)
+    agree = np.bincount(chunk, weights=agreeing)
     told = there >= FEWEST
     if not told.any():
         return 0.0
