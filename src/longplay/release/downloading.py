@@ -8,6 +8,7 @@ mirror already holds is mapped to its own store and marked as had: only the diff
 from __future__ import annotations
 
 import hashlib
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -29,6 +30,12 @@ READ_BYTES = 1024 * 1024
 
 MOST_REFUSALS = 100
 """Refusals that are kept: a lying web seed makes one for each piece."""
+
+FAULTS = 3
+"""Times that a web seed which is asked alone may fail: the first may be of the time before."""
+
+IDLE_SECONDS = 10
+"""Seconds without a byte after which a web seed that is asked alone gives place to the next."""
 
 SETTLE_READS = 20
 """Times that a file is read again when it has just come and is not yet what its pieces were."""
@@ -78,8 +85,18 @@ class _Running:
     moved: float
     """When it last got further than ever before."""
     best: int = -1
+    seeds: list[str] = field(default_factory=list)
+    """The web seeds that may still be asked; only the first, once a piece was wrong."""
+    alone: bool = False
+    faults: Counter[str] = field(default_factory=Counter)
+    came: tuple[int, float] = (0, 0.0)
+    """Bytes that had come, wrong ones too, and when that became known."""
     failed: str = ""
     reads: dict[str, int] = field(default_factory=dict)
+
+    def asked(self) -> list[str]:
+        """The web seeds that are asked now."""
+        return self.seeds[:1] if self.alone else self.seeds
 
 
 class Downloader:
@@ -128,7 +145,10 @@ class Downloader:
         handle = self._session.add_torrent(added)
         waiting = {path: spans[path] for path in job.wanted}
         now = clock.monotonic()
-        self._running[job.name] = _Running(job, handle, info.piece_length(), waiting, now)
+        seeds = list(dict.fromkeys(handle.url_seeds()))
+        self._running[job.name] = _Running(
+            job, handle, info.piece_length(), waiting, now, seeds=seeds
+        )
 
     def remove(self, name: str) -> None:
         """Let go of a volume: it is no longer asked for, nor offered."""
@@ -216,23 +236,60 @@ class Downloader:
             running.failed = "is not the object that the feed names"
 
     def _note_alerts(self) -> None:
+        doubted = []
         for alert in self._session.pop_alerts():
             if isinstance(alert, lt.hash_failed_alert):
                 self._refuse(alert.torrent_name, "a piece that came was not what it should be")
+                doubted += self._of(alert.handle)
             elif isinstance(alert, lt.url_seed_alert):
                 self._refuse(
                     alert.torrent_name, alert.message().removeprefix(f"{alert.torrent_name} ")
                 )
+                asked = self._of(alert.handle)
+                doubted += [one for one in asked if [alert.server_url()] == one.asked()]
             elif isinstance(alert, lt.torrent_error_alert | lt.file_error_alert):
                 self._refuse(alert.torrent_name, alert.message())
-                for running in self._running.values():
-                    if running.handle == alert.handle:
-                        running.failed = alert.message()
+                for running in self._of(alert.handle):
+                    running.failed = alert.message()
+        for running in self._running.values():
+            if running in doubted or (running.alone and running.waiting and _is_idle(running)):
+                self._ask_next(running)
+
+    def _of(self, handle: Any) -> list[_Running]:
+        return [running for running in self._running.values() if running.handle == handle]
+
+    def _ask_next(self, running: _Running) -> None:
+        """Ask a single web seed, and after it the next. A piece that several gave is wrong by the
+        fault of one, and libtorrent may ban another, or wait long before it asks an honest one
+        again; one that is asked alone and gives what is wrong lied by itself.
+        """
+        for one in {*running.seeds, *running.handle.url_seeds()}:
+            running.handle.remove_url_seed(one)
+        if running.alone and running.seeds:
+            first = running.seeds.pop(0)
+            running.faults[first] += 1
+            if running.faults[first] < FAULTS:
+                running.seeds.append(first)
+        running.alone = True
+        running.came = (running.came[0], clock.monotonic())
+        if running.seeds:
+            running.handle.add_url_seed(running.seeds[0])
 
     def _refuse(self, what: str, why: str) -> None:
         one = Refused(what, why)
         if one not in self.refused and len(self.refused) < MOST_REFUSALS:
             self.refused.append(one)
+
+
+def _is_idle(running: _Running) -> bool:
+    """Whether nothing has come for a while."""
+    count, since = running.came
+    now = clock.monotonic()
+    came = int(running.handle.status().total_payload_download)
+    if came != count:
+        running.came = (came, now)
+        return False
+    return now - since > IDLE_SECONDS
 
 
 def _piece_hashes(info: Any) -> Sequence[bytes]:

@@ -89,7 +89,8 @@ document.addEventListener("submit", (event) => {
   if (form.id === "starring") {
     const button = event.submitter;
     turn(button);
-    stars = stars.then(() => withForm(() => star(button, address.href, fields)));
+    pressed.push({ button, address: address.href, fields });
+    stars = stars.then(() => pressed.length && withForm(() => star(pressed.shift())));
     return;
   }
   remember();
@@ -101,16 +102,25 @@ document.addEventListener("submit", (event) => {
   }
 });
 
+const pressed = []; // the stars that wait
 let stars = Promise.resolve(); // one after another, as they were pressed
 
 /** Give a star to a track of a list, or take it back, with the list as it stands. */
-async function star(button, address, fields) {
-  const answer = await fetch(address, { method: "POST", body: fields, redirect: "manual" }).catch(() => null);
+async function star(one) {
+  if (!one) return; // it went with the page
+  const answer = await post(one);
   if (answer?.type === "opaqueredirect") return;
-  turn(button);
+  turn(one.button);
   remember();
-  await go(address, { method: "POST", body: fields }); // the answer says why not
+  await go(one.address, { method: "POST", body: one.fields }); // the answer says why not
 }
+
+/** Sent to its end also when the page is left. */
+function post({ address, fields }) {
+  return fetch(address, { method: "POST", body: fields, redirect: "manual", keepalive: true }).catch(() => null);
+}
+
+window.addEventListener("pagehide", () => pressed.splice(0).forEach(post));
 
 function turn(button) {
   const given = button.name === "star";
