@@ -1,12 +1,12 @@
 """The guard: honest listeners stopped by mistake, and tracks that leave before a scraper is
 stopped.
 
-    python -m benchmarks.guard people        real people, each judged by numbers fitted without him
-python -m benchmarks.guard service       10,000 simulated listeners for a month, and scrapers
-python -m benchmarks.guard evader        the best scraper by someone who has read the source
-python -m benchmarks.guard ranges        a scraper that asks for each track in several ranges
-python -m benchmarks.guard artefacts     what a classifier sees in times' last digits and ids
-python -m benchmarks.guard speed         events a second, microseconds an event, bytes an account
+    python -m benchmarks.guard people     real people, each judged by numbers fitted without him
+    python -m benchmarks.guard service    10,000 simulated listeners for a month, and scrapers
+    python -m benchmarks.guard evader     the best scraper by someone who has read the source
+    python -m benchmarks.guard ranges     a scraper that asks for each track in several ranges
+    python -m benchmarks.guard artefacts  what a classifier sees in times' last digits and ids
+    python -m benchmarks.guard speed      events a second, CPU an event, bytes an account
 
 Scrapers are synthetic: no public log of a music service names its scrapers. See guard_traffic.
 """
@@ -37,10 +37,12 @@ from benchmarks.guard_traffic import (
     at_full_speed,
     events_of,
     hijacked,
+    in_parts,
     in_real_time,
     lengths,
     like_a_person,
     listener,
+    mark,
     mix,
     people,
     uniform,
@@ -145,8 +147,14 @@ def bound(stopped: int, of: int) -> tuple[float, float]:
 
 
 def real_people() -> None:
-    """Each person judged by a baseline without him: his months as new accounts, and all at once."""
-    crowd_of = people(LOG)
+    """Each person judged by a baseline without him: his months as new accounts, and all at once; as
+    the log has them, and as one that tells which part of a track was heard."""
+    for name, crowd_of in ("plays", people(LOG)), ("parts of tracks", in_parts(people(LOG))):
+        print(name)
+        _judge_each(crowd_of)
+
+
+def _judge_each(crowd_of: list[Person]) -> None:
     months = stopped = watched = 0
     for one in crowd_of:
         baseline = fitted([other for other in crowd_of if other is not one])
@@ -348,39 +356,52 @@ def household(number: int, repeats: float, streams: int, kit: Kit) -> Events:
     return both[np.argsort(both["time"], kind="stable")]
 
 
+PARTS = (1, 2, 4, 16)
+AT_ONCE = (1, 2, 8, 9, 16, 64)
+
+
 def ranges(accounts: int) -> None:
-    """Scrapers that repeat nothing, 14 hours a day for 60 days as fast as two people hear, and ask
-    for so many tracks at a time, by turns, in so many ranges each: a line of the log for each."""
+    """Scrapers that repeat nothing, 14 hours a day for 20 days as fast as two people hear, and ask
+    for so many tracks at a time, by turns, in so many ranges each, in any order: a line of the log
+    for each, which tells the part. With 16 ranges a piece has 15 seconds. The last ones take one
+    half of each track, and the other on the next day."""
     _, baseline = training()
     dice = np.random.default_rng(17)
-    settings = [(at_once, parts) for at_once in (2, 8, 9, 16) for parts in (1, 2, 4)]
-    made, numbers = [], {}
-    for at, setting in enumerate(settings):
-        numbers[setting] = list(range(10**7 + at * accounts, 10**7 + (at + 1) * accounts))
-        made += [in_ranges(one, *setting, dice) for one in numbers[setting]]
-    result = run([np.concatenate(made)], baseline)
-    for (at_once, parts), some in numbers.items():
-        hashes = [int(mix(np.uint64(one))) for one in some]
+    settings = [(at_once, parts) for at_once in AT_ONCE for parts in PARTS] + [(DAYS_APART, 2)]
+    for at_once, parts in settings:
+        numbers = list(range(10**7, 10**7 + accounts))
+        made = [in_ranges(one, at_once, parts, dice) for one in numbers]
+        result = run([np.concatenate(made)], baseline, 1 << 20)
+        hashes = [int(mix(np.uint64(one))) for one in numbers]
         stopped = [h for h in hashes if h in result.decided and h not in result.group]
         each = [result.tracks[h] for h in hashes]
         print(
-            f"{at_once} tracks at a time in {parts} ranges: stopped {len(stopped)} of {len(some)}, "
-            f"tracks: median {np.median(each):,.0f}, most {max(each):,.0f}"
+            f"{at_once} tracks at a time in {parts} ranges: stopped {len(stopped)} of "
+            f"{accounts}, tracks: median {np.median(each):,.0f}, most {max(each):,.0f}",
+            flush=True,
         )
 
 
+LENGTH, HOURS, DAYS = 240, 14, 20
+DAYS_APART = HOURS * 3600 * 2 // LENGTH
+"""As many tracks at a time as two people hear in a day."""
+
+
 def in_ranges(number: int, at_once: int, parts: int, dice: np.random.Generator) -> Events:
-    length, hours, days = 240, 14, 60
-    turn = length * at_once // 2  # in which so many tracks are heard by two
-    turns = hours * 3600 // turn
-    starts = (np.arange(days)[:, None] * DAY + np.arange(turns) * turn).ravel()
-    tracks = uniform(len(starts) * at_once, dice).reshape(-1, 1, at_once)
-    times = starts[:, None, None] + np.arange(parts)[:, None] * (turn // parts)
-    shape = (len(starts), parts, at_once)
-    times, tracks = np.broadcast_to(times, shape).ravel(), np.broadcast_to(tracks, shape).ravel()
-    return events_of(
-        number, START + 8 * 3600 + times, tracks, np.full(len(tracks), length // parts)
-    )
+    turn = LENGTH * at_once // 2  # in which so many tracks are heard by two
+    turns = DAYS * HOURS * 3600 // turn
+    seconds = np.arange(turns)[:, None] * turn + np.arange(parts) * (turn // parts)
+    tracks = uniform(turns * at_once, dice).reshape(-1, 1, at_once)
+    shape = (turns, parts, at_once)
+    order = dice.random(shape).argsort(1).ravel()  # of the pieces of each track
+    elapsed = np.broadcast_to(seconds[:, :, None], shape).ravel()
+    times = elapsed // (HOURS * 3600) * DAY + elapsed % (HOURS * 3600)
+    own = events_of(
+        number, START + 8 * 3600 + times, np.broadcast_to(tracks, shape).ravel(),
+        np.full(len(times), LENGTH // parts),
+    )  # fmt: skip
+    mark(own, order / parts, (order + 1) / parts)
+    return own
 
 
 def speed(lines: int) -> None:

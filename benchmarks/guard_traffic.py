@@ -13,7 +13,7 @@ random ids, lengths from the same people's plays.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +21,8 @@ import numpy as np
 import numpy.typing as npt
 
 from longplay.catalogue.compiled import compiled
-from longplay.guard.events import EVENT, Events
+from longplay.guard.events import EVENT, MARKED, UNMARKED, UNTOLD, Events
+from longplay.guard.reading.parts import mark_of
 from longplay.guard.reading.reader import Counts, read
 
 CATALOGUE = 256_000_000
@@ -53,6 +54,41 @@ def people(log: Path) -> list[Person]:
         days = np.searchsorted(own["time"], np.arange(first, own["time"][-1] // DAY + 2) * DAY)
         found.append(Person(names[int(account)].decode(), own, days))
     return sorted(found, key=lambda one: one.name)
+
+
+OF = 1_000_000
+"""Of how many a part of a track is told, as `longplay serve` does."""
+
+UNSKIPPED_SECONDS = 120
+USUAL_SECONDS = 240
+"""How long a track is taken to be that nobody heard for UNSKIPPED_SECONDS."""
+
+
+@compiled
+def mark(events: Any, firsts: npt.NDArray[Any], lasts: npt.NDArray[Any]) -> None:
+    """Let these events be parts of tracks, from where to where in shares."""
+    for at in range(len(events)):
+        place = mark_of(events[at].track, OF)
+        inside = firsts[at] * OF <= place < lasts[at] * OF
+        events[at].mark = MARKED if inside else UNMARKED
+
+
+def in_parts(crowd: list[Person]) -> list[Person]:
+    """The same people, each play as the beginning of its track that they heard. How long a track
+    is, is known by who heard most of it."""
+    every = np.concatenate([one.events for one in crowd])
+    tracks, places = np.unique(every["track"], return_inverse=True)
+    longest = np.zeros(len(tracks))
+    np.maximum.at(longest, places, every["listened"])
+    longest[longest < UNSKIPPED_SECONDS] = USUAL_SECONDS
+    found = []
+    for one in crowd:
+        own = one.events.copy()
+        shares = own["listened"] / longest[np.searchsorted(tracks, own["track"])]
+        mark(own, np.zeros(len(own)), shares)
+        own["mark"][(own["listened"] < 0) | (own["action"] >= 3)] = UNTOLD
+        found.append(replace(one, events=own))
+    return found
 
 
 @compiled

@@ -98,8 +98,8 @@ def test_a_client_that_takes_nothing_is_given_up(
     path = tmp_path / "object"
     size = answers.SMALL + 10 * answers.CHUNK
     path.write_bytes(bytes(size))
-    told: list[int] = []
-    content = Content(path, size, "tag", "audio/flac", sent=told.append)
+    told: list[tuple[int, ...]] = []
+    content = Content(path, size, "tag", "audio/flac", sent=lambda *one: told.append(one))
     monkeypatch.setattr(line, "IDLE_SECONDS", 0.01)
 
     async def send(message: Any) -> None:
@@ -110,7 +110,7 @@ def test_a_client_that_takes_nothing_is_given_up(
         await asyncio.Event().wait()
 
     asyncio.run(answers.answer(Conditions(), content)({"type": "http"}, receive, send))
-    assert told == [answers.SMALL]
+    assert told == [(0, answers.SMALL, size)]
 
 
 @pytest.mark.parametrize("size", [0, 1, 5])
@@ -124,18 +124,24 @@ def test_files_of_every_size(tmp_path: Path, size: int) -> None:
 
 
 def test_nginx_is_told_which_file_to_send_once_it_may(tmp_path: Path) -> None:
-    told: list[int] = []
+    told: list[tuple[int, ...]] = []
     content = Content(
-        tmp_path / "object", 5, "tag", "audio/flac", reserved=True, sent=told.append,
-        accel="/internal/objects/ab/cd/abcd.flac",
+        tmp_path / "object", 5, "tag", "audio/flac", reserved=True,
+        sent=lambda *one: told.append(one), accel="/internal/objects/ab/cd/abcd.flac",
     )  # fmt: skip
     answer = answers.answer(Conditions(range=b"bytes=1-2"), content)
-    assert (answer.status_code, answer.body, told) == (200, b"", [5])
+    assert (answer.status_code, answer.body, told) == (200, b"", [(1, 2, 5)])
     assert dict(answer.headers) | {
         "x-accel-redirect": "/internal/objects/ab/cd/abcd.flac",
         "x-longplay-etag": '"tag"',
         "tdm-reservation": "1",
         "content-length": "0",
     } == dict(answer.headers)
+    for asked in (
+        Conditions(range=b"bytes=0-1,3-4"),
+        Conditions(range=b"bytes=1-2", if_range=b'"tag"'),
+    ):
+        assert "x-accel-redirect" not in answers.answer(asked, content).headers
+    assert told == [(1, 2, 5)]
     known = answers.answer(Conditions(if_none_match=b'"tag"'), content)
     assert (known.status_code, "x-accel-redirect" in known.headers) == (304, False)

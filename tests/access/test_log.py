@@ -56,6 +56,43 @@ def test_ranges_of_one_play_are_one_line(tmp_path: Path, monkeypatch: pytest.Mon
     ]
 
 
+def test_a_line_says_which_parts_of_a_track_it_is(tmp_path: Path) -> None:
+    written = AccessLog(tmp_path, Serving())
+    heard = {
+        "in order": [(0.0, 0.25), (0.25, 0.5)],
+        "backwards and again": [(0.5, 1.0), (0.25, 0.5), (0.4, 0.6)],
+        "apart": [(0.0, 0.1), (0.9, 1.0)],
+        "not known": [(0.0, 0.1), None],
+        "tiny": [(0.3, 0.3)],
+    }
+    for track, parts in heard.items():
+        for part in parts:
+            written.heard(Play(7, "::1", track, 60.0), 1000, 1.0, part, download=False)
+    written.heard(Play(7, "::1", "taken", 60.0), 1000, 1.0, (1 / 3, 1.0), download=True)
+    written.close()
+    assert {one["track"]: one.get("part") for one in lines(tmp_path)} == {
+        "in order": "0-499999/1000000",
+        "backwards and again": "250000-999999/1000000",
+        "apart": "0-99999,900000-999999/1000000",
+        "not known": None,
+        "tiny": "300000-300000/1000000",
+        "taken": "333333-999999/1000000",
+    }
+
+
+def test_many_parts_are_several_lines(tmp_path: Path) -> None:
+    """What lies between them was not sent, and is not told as if it had been."""
+    written = AccessLog(tmp_path, Serving())
+    for at in range(0, 40, 2):
+        written.heard(Play(7, "::1", "t", 60.0), 10, 1.0, (at / 40, (at + 1) / 40), download=False)
+    written.close()
+    found = [one["part"].split("/")[0].split(",") for one in lines(tmp_path)]
+    assert [len(one) for one in found] == [log.MOST_PARTS, log.MOST_PARTS, 4]
+    assert [part for one in found for part in one] == [
+        f"{at * 25000}-{at * 25000 + 24999}" for at in range(0, 40, 2)
+    ]
+
+
 def test_who_takes_many_tracks_at_once_is_written_down_at_once(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

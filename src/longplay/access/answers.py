@@ -16,7 +16,7 @@ from starlette.types import Receive, Scope, Send
 
 from longplay import clock
 from longplay.access import descriptors
-from longplay.access.conditions import UNSATISFIABLE, Conditions, conditions
+from longplay.access.conditions import UNSATISFIABLE, Conditions, Span, conditions
 from longplay.access.descriptors import Descriptor
 from longplay.access.guarding import Refused
 from longplay.access.line import Line
@@ -59,7 +59,7 @@ def _always() -> bool:
     return True
 
 
-def _nobody(_: int) -> None:
+def _nobody(first: int, count: int, of: int) -> None:
     pass
 
 
@@ -79,8 +79,8 @@ class Content:
     StoreError. `tag` names its bytes for ever; `size` is what it should have; `still` says, while
     it is being sent, whether it may be. `reserved` is told to those who mine texts and data
     (TDMRep, section 6.2); None where nothing is stated. `accel` is the path by which nginx knows
-    the file (docs/streaming.md), where it is to send it; `sent` is told in the end how many bytes
-    went out."""
+    the file (docs/streaming.md), where it is to send it; `sent` is told in the end from which
+    byte on how many went out, of how many (0: not known)."""
 
     source: Path | Reads
     size: int
@@ -89,7 +89,7 @@ class Content:
     still: Callable[[], bool] = _always
     reserved: bool | None = None
     accel: str = ""
-    sent: Callable[[int], None] = field(default=_nobody, compare=False)
+    sent: Callable[[int, int, int], None] = field(default=_nobody, compare=False)
     quoted: bytes = field(init=False, repr=False, compare=False)
     """The tag as headers have it."""
     always: list[Header] = field(init=False, repr=False, compare=False)
@@ -123,7 +123,7 @@ class Part(Bare):
         self, status: int, headers: list[Header], content: Content, span: tuple[int, int]
     ) -> None:
         super().__init__(status, headers)
-        self._content = content
+        self._content, self._first = content, span[0]
         self._at, self._left = span[0], span[1] - span[0] + 1
         self._file: Descriptor | None = None
 
@@ -155,7 +155,7 @@ class Part(Bare):
             await self._stream(data, receive, send)
         else:
             await send({"type": "http.response.body", "body": data})
-            self._content.sent(len(data))
+            self._content.sent(self._first, len(data), self._content.size)
         return None
 
     async def _stream(self, data: bytes, receive: Receive, send: Send) -> None:
@@ -177,7 +177,7 @@ class Part(Bare):
         except (OSError, StoreError):
             pass
         finally:
-            self._content.sent(count)
+            self._content.sent(self._first, count, self._content.size)
 
     async def _next(self, length: int) -> bytes:
         source = self._content.source
@@ -234,10 +234,10 @@ def answer(asked: Conditions, content: Content) -> Response:
     """The same, with what the request says in it already."""
     if asked.if_none_match and asked.knows(content.quoted):
         return Bare(304, content.always)
-    if content.accel:
-        return _handed_over(content)
     size = content.size
     span = asked.span(content.quoted, size)
+    if content.accel and asked.if_range is None and (span or not asked.range):
+        return _handed_over(content, span or (0, size - 1))
     if span == UNSATISFIABLE:
         return _outside(size)
     headers = content.with_bytes.copy()
@@ -252,9 +252,11 @@ def answer(asked: Conditions, content: Content) -> Response:
     return Part(status, headers, content, (first, last))
 
 
-def _handed_over(content: Content) -> Response:
-    """Leave it to nginx to send the file, or the range of it that was asked for."""
-    content.sent(content.size)
+def _handed_over(content: Content, span: Span) -> Response:
+    """Leave it to nginx to send the file, or the range of it that was asked for. Not where nginx
+    might read what is asked for in another way: what it sends could not be told."""
+    if span != UNSATISFIABLE:
+        content.sent(span[0], span[1] - span[0] + 1, content.size)
     return Bare(
         200,
         [

@@ -59,6 +59,13 @@ PLAYED_SECONDS, PLAYED_SHARE = 30.0, 0.5
 TIDY_SECONDS = 3600.0
 """Between two looks for what is too old to be kept."""
 
+MOST_PARTS = 8
+"""Of a play, apart from each other; with more another line begins: what is between them was not
+sent, and may be asked for later."""
+
+OF = 1_000_000
+"""Of how many a part is told."""
+
 MOST_TEXT = 200
 """Characters of an address or an id that are written down."""
 
@@ -73,14 +80,20 @@ class Play:
     seconds: float
 
 
+Part = tuple[float, float]
+"""From where to where in a track, in shares of it."""
+
+
 @dataclass(slots=True)
 class _Open:
-    """A play under way: what was sent so far, and when last."""
+    """A play under way: what was sent so far, and when last. `parts` are those of the track that
+    were sent, in order and apart from each other; None where one of them is not known."""
 
     began: str
     size: int
     listened: float
     last: float
+    parts: list[Part] | None
 
 
 def kept(folder: Path, serving: Serving) -> Kept:
@@ -113,9 +126,11 @@ class AccessLog:
         listened_s: float,
         action: Action,
         time: str = "",
+        parts: list[Part] | None = None,
     ) -> None:
         """Write an event down."""
-        self._put(_line(time, account, address, track, size, listened_s, action))
+        line = _line(time, account, address, track, size, listened_s, action)
+        self._put(line | ({"part": _told(parts)} if parts else {}))
 
     def looked(self, account: int | None, address: str, action: Look, what: str) -> None:
         """Somebody searched or looked at something, by a page or a call that is named so. Which
@@ -132,20 +147,33 @@ class AccessLog:
         except queue.Full:
             self._lost += 1
 
-    def heard(self, play: Play, size: int, listened_s: float, *, download: bool) -> None:
-        """So many bytes of a track went out, which are so many seconds of sound. What comes soon
-        after is the same play."""
+    def heard(
+        self,
+        play: Play,
+        size: int,
+        listened_s: float,
+        part: Part | None = None,
+        *,
+        download: bool,
+    ) -> None:
+        """So many bytes of a track went out, which are so many seconds of sound and this part of
+        it. What comes soon after is the same play."""
+        parts = None if part is None else [part]
         if download:
-            self.note(play.account, play.address, play.track, size, 0.0, "download")
+            self.note(play.account, play.address, play.track, size, 0.0, "download", parts=parts)
             return
         now = clock.monotonic()
         ended: list[tuple[Play, _Open]] = []
         with self._lock:
             known = self._taken_out(play)
-            if known is not None and now - known.last > SETTLE_SECONDS:
+            both = _joined(known.parts, parts) if known is not None else parts
+            if known is not None and (
+                now - known.last > SETTLE_SECONDS or (both and len(both) > MOST_PARTS)
+            ):
                 ended.append((play, known))
-                known = None
-            known = known or _Open(clock.timestamp(), 0, 0.0, now)
+                known, both = None, parts
+            known = known or _Open(clock.timestamp(), 0, 0.0, now, None)
+            known.parts = both
             known.size, known.last = known.size + size, now
             known.listened += listened_s
             self._plays[play] = known
@@ -186,8 +214,9 @@ class AccessLog:
             )
             action: Action = "play" if played else "skip"
             self.note(
-                play.account, play.address, play.track, told.size, listened, action, told.began
-            )
+                play.account, play.address, play.track, told.size, listened, action, told.began,
+                told.parts,
+            )  # fmt: skip
 
     def _settle(self, *, everything: bool = False) -> None:
         """Write the plays that have ended: those longest without a range stand first."""
@@ -262,6 +291,26 @@ class AccessLog:
             self._kept.tidy()
         except OSError as error:
             logs.event("access log cannot be erased", logs.WARNING, why=str(error))
+
+
+def _joined(some: list[Part] | None, more: list[Part] | None) -> list[Part] | None:
+    """Parts in order, as one where they touch."""
+    if some is None or more is None:
+        return None
+    both: list[Part] = []
+    for low, high in sorted([*some, *more]):
+        if both and low <= both[-1][1] + 0.5 / OF:
+            both[-1] = both[-1][0], max(high, both[-1][1])
+        else:
+            both.append((low, high))
+    return both
+
+
+def _told(parts: list[Part]) -> str:
+    """Parts as the log has them: `0-421299/1000000`, first and last."""
+    ends = [(min(int(low * OF), OF - 1), min(math.ceil(high * OF), OF)) for low, high in parts]
+    spans = [f"{first}-{max(last - 1, first)}" for first, last in ends]
+    return f"{','.join(spans)}/{OF}"
 
 
 def _who(play: Play) -> int | str:

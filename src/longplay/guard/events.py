@@ -29,6 +29,10 @@ class Action(IntEnum):
 UNKNOWN = -1
 """Bytes, seconds listened, or a track's number that the log does not tell."""
 
+UNTOLD, MARKED, UNMARKED = 0, 1, 2
+"""Whether the part of a track that a line is has the track's mark (`reading.parts`), where the log
+tells parts."""
+
 EVENT = np.dtype(
     [
         ("account", np.uint64),
@@ -39,6 +43,7 @@ EVENT = np.dtype(
         ("bytes", np.int64),
         ("listened", np.int32),  # seconds
         ("action", np.uint8),
+        ("mark", np.uint8),
     ]
 )
 

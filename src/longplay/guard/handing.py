@@ -24,7 +24,7 @@ MOST_NAMES = 1 << 16
 MOST_TEXT = 200
 """Characters of a value: as much as `longplay serve` writes."""
 
-FIELDS = ("time", "account", "address", "track", "bytes", "listened_s", "action", "what")
+FIELDS = ("time", "account", "address", "track", "bytes", "listened_s", "action", "part", "what")
 
 
 @dataclass(slots=True)

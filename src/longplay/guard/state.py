@@ -23,6 +23,7 @@ import numpy as np
 import numpy.typing as npt
 
 from longplay.catalogue.compiled import compiled, inlined
+from longplay.guard.events import MARKED, UNMARKED, UNTOLD
 
 Numbers = npt.NDArray[np.float64]
 """One row an account, one of the columns below each."""
@@ -121,6 +122,8 @@ def is_taken(event: Any) -> bool:
     """Whether an account has got a track by this event, and not only a few seconds of it."""
     if event.action >= 3:
         return False
+    if event.mark != UNTOLD:
+        return bool(event.mark == MARKED)
     if event.bytes >= TAKEN_BYTES or event.listened >= TAKEN_SECONDS:
         return True
     untold = event.listened < 0 and event.bytes < 0
@@ -229,7 +232,8 @@ def step(
     if seconds < 0:
         seconds = UNTOLD_SECONDS if event.action == 0 else 0.0
     if event.action == 2:
-        n[DOWNLOADS] += 1
+        if event.mark != UNMARKED:  # in pieces it is one
+            n[DOWNLOADS] += 1
     elif not again:  # a phone that retries on a bad network gets no more music by it
         n[AHEAD] += min(seconds, LONGEST_CHARGE)
     n[LOOKING] = max(0.0, n[LOOKING] - LOOKS_TRACK)

@@ -161,6 +161,32 @@ def test_a_listener_is_written_down_by_number(
     assert {one["track"] for one in logged(served)} == {piece.track}
 
 
+def test_the_part_that_was_sent_is_written_down(
+    served: Served, piece: Piece, member: dict[str, str]
+) -> None:
+    size = len(piece.data)
+    ranges = {"x": f"bytes=0-{size // 2 - 1}", "y": f"bytes=-{size // 4}"}
+    for ask in ranges.values():
+        served.web.get("/rest/stream", params=member | {"id": piece.track}, headers={"Range": ask})
+    served.web.get("/rest/download.view", params=member | {"id": piece.track})
+    made = f"{piece.path}?format=opus&max_bit_rate=64&offset=1"
+    assert served.web.get(made).status_code == 200
+    seconds = sound(piece.data)[1]
+    told = {}
+    for one in logged(served):
+        spans, _, of = one["part"].partition("/")
+        assert of == "1000000"
+        told[one["account"], one["action"]] = [
+            [int(end) / 1e6 for end in span.split("-")] for span in spans.split(",")
+        ]
+    near = 1e-4
+    play = told.pop((1, "play"), None) or told.pop((1, "skip"))
+    assert play == [pytest.approx([0, 0.5], abs=near), pytest.approx([0.75, 1], abs=near)]
+    assert told.pop((1, "download")) == [pytest.approx([0, 1], abs=near)]
+    ((later,),) = told.values()
+    assert later == pytest.approx([1 / seconds, 1], abs=0.02)
+
+
 def test_nothing_sent_is_nothing_written(served: Served, piece: Piece) -> None:
     served.web.head(piece.path)
     served.web.get(piece.path, headers={"If-None-Match": f'"{piece.root}"'})

@@ -79,6 +79,7 @@ def answer(
         _bytes_a_second(leave, stretch, recipe),
         stretch.duration_ms / 1000,
         wanted.act is Act.DOWNLOAD,
+        wanted.offset_ms / 1000 if recipe is not None and wanted.act is not Act.DOWNLOAD else 0.0,
     )
     content = _content(here, found, wanted.act, listener.signed_in, heard)
     if recipe is None:

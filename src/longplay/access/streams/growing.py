@@ -35,7 +35,7 @@ class Growing(Bare):
         super().__init__(200, headers)
         self._maker, self._job, self._content, self._length = maker, job, content, length
         self._making: Making | None = None
-        self._sent = 0
+        self._sent, self._is_whole = 0, False
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Send it. What goes wrong before its first byte is an answer of its own; afterwards the
@@ -58,7 +58,7 @@ class Growing(Bare):
         finally:
             if self._making is not None:
                 self._maker.leave(self._making)
-            self._content.sent(self._sent)
+            self._content.sent(0, self._sent, self._sent if self._is_whole else 0)
 
     async def _stream(self, line: Line, data: bytes) -> None:
         asked = clock.monotonic()
@@ -75,6 +75,7 @@ class Growing(Bare):
             except LongplayError:
                 return
         if self._making is not None and not self._making.failure and line.is_open:
+            self._is_whole = True
             await line.piece(bytes(max(0, (self._length or 0) - self._sent)), more=False)
 
     async def _next(self, line: Line) -> bytes:

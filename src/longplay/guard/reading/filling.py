@@ -8,7 +8,10 @@ import numpy as np
 import numpy.typing as npt
 
 from longplay.catalogue.compiled import compiled
+from longplay.guard.events import UNTOLD
 from longplay.guard.reading.lines import GOOD, SLOW, Spans, common_line, csv_line, json_line
+from longplay.guard.reading.mapping import FIELDS
+from longplay.guard.reading.parts import part_of
 from longplay.guard.reading.values import (
     NO_TIME,
     Bytes,
@@ -20,6 +23,9 @@ from longplay.guard.reading.values import (
 
 PLAIN, PATH, PREFIX, QUERY = 0, 1, 2, 3
 JSON, CSV, COMMON = 0, 1, 2
+
+SPANS = 2 * len(FIELDS)
+"""Where each field of a line begins and ends."""
 
 MOST_SECONDS = 2**31 - 1
 MOST_BYTES = 2**53
@@ -128,6 +134,10 @@ def fill(
     if spans[10] >= 0:
         row[at].listened = min(number_of(data, spans[10], spans[11]), MOST_SECONDS)
     row[at].action = action
+    row[at].mark = UNTOLD
+    if action < 3 and (spans[14] >= 0 or spans[16] >= 0):
+        whole = number_of(data, spans[16], spans[17]) if spans[16] >= 0 else -1
+        row[at].mark = part_of(data, spans[14], spans[15], row[at].track, row[at].bytes, whole)
     return True
 
 
@@ -151,7 +161,7 @@ def fill_block(
     turns), and the start and end of lines for the slow way into `slow`. Answers how many lines,
     events, slow lines, and lines that are no event there are; empty lines are not counted.
     """
-    spans = np.empty(14, np.int64)
+    spans = np.empty(SPANS, np.int64)
     lines = found = slowly = 0
     start = 0
     size = len(data)

@@ -1,9 +1,8 @@
 """Which field of a log says what: known names, the user's map, and how a log's first lines decide.
 
-A map names, for each of `time, account, address, track, bytes, listened_s, action`, the log's own
-field. `track` may go on after a bar with how the track stands in a URL: `path|/stream/` (what
-follows the prefix, up to the next `/`, `?` or `.`) or `request|?id` (the parameter `id` of the
-query).
+A map names, for each of FIELDS, the log's own field. `track` may go on after a bar with how the
+track stands in a URL: `path|/stream/` (what follows the prefix, up to the next `/`, `?` or `.`) or
+`request|?id` (the parameter `id` of the query).
 """
 
 from __future__ import annotations
@@ -20,7 +19,10 @@ import orjson
 
 from longplay.errors import InputError, UsageError
 
-FIELDS = ("time", "account", "address", "track", "bytes", "listened_s", "action")
+FIELDS = (
+    *("time", "account", "address", "track", "bytes", "listened_s", "action"),
+    *("part", "whole"),
+)
 
 KNOWN_NAMES: dict[str, tuple[str, ...]] = {
     "time": (
@@ -39,6 +41,8 @@ KNOWN_NAMES: dict[str, tuple[str, ...]] = {
     "bytes": ("bytes", "bytes_sent", "body_bytes_sent", "size"),
     "listened_s": ("listened_s", "listened", "seconds_played"),
     "action": ("action", "event", "type"),
+    "part": ("part", "content_range", "sent_http_content_range"),
+    "whole": ("whole", "object_size", "file_size"),
 }
 """Names by which services, nginx and Envoy call the fields, the likeliest first. Where a log has no
 accounts, addresses stand for them."""
@@ -187,6 +191,8 @@ def _named(form: Format, present: set[str], wishes: dict[str, str], where: str) 
             word = word.removeprefix("?")
         if not name:
             name = next((known for known in KNOWN_NAMES[field] if known in present), "")
+        if not name and field == "part" and form is Format.JSON:
+            name = field  # lines that only look have none, and a log may begin with those
         if field == "track" and kind is TrackKind.PLAIN and name in URL_FIELDS:
             kind = TrackKind.PATH
         if form is not Format.JSON and name and name not in present:
