@@ -53,10 +53,10 @@ from longplay.guard import crowd
 from longplay.guard.baseline import SIZES, Baseline
 from longplay.guard.events import Events
 from longplay.guard.grouping import Member
-from longplay.guard.judging import Accounts, take
+from longplay.guard.judging import NOTED_BYTES, STATE_BYTES, Accounts, take
 from longplay.guard.scan import Kept, Options, grouped, judged, scan, with_crowd
 from longplay.guard.spill import Spill
-from longplay.guard.state import NEW, STATE_BYTES, UNDER_WAY, continues
+from longplay.guard.state import NEW, UNDER_WAY, continues
 from longplay.guard.verdict import SCRAPER, WATCH, probability
 
 LOG = DATA / "listening" / "honest_listeners.jsonl.zst"
@@ -424,6 +424,7 @@ def speed(lines: int) -> None:
                 "cpu_us_per_event": round(used / found.counts.events * 1e6, 3),
                 "peak_gb": round(peak, 2),
                 "state_bytes": STATE_BYTES,
+                "of_suspected": STATE_BYTES + NOTED_BYTES,
             }
         )
     )

@@ -15,7 +15,6 @@ import numpy.typing as npt
 from longplay.guard import company, coordination
 from longplay.guard.judging import CANDIDATE, Accounts
 from longplay.guard.meeting import known_tracks
-from longplay.guard.state import LAST
 from longplay.guard.verdict import SCRAPER
 
 Hashes = npt.NDArray[np.uint64]
@@ -89,7 +88,7 @@ def look(
 def odds_by(accounts: Accounts, at: int) -> npt.NDArray[np.float64]:
     """What was thought of accounts at a time, as far as is known: the most, if that was by then, or
     as much as of a candidate."""
-    by_then = accounts.at_odds[:, LAST] <= at
+    by_then = accounts.odds_at <= at
     odds: npt.NDArray[np.float64] = np.where(by_then, accounts.odds, CANDIDATE)
     return odds
 

@@ -6,6 +6,7 @@ costs more than taking the event in, and comes at most three tracks later for it
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -29,7 +30,7 @@ from longplay.guard.state import (
     begin,
     step,
 )
-from longplay.guard.verdict import PRIOR, SCRAPER, SIGNS, Nats, weigh
+from longplay.guard.verdict import PRIOR, SCRAPER, SIGNS, WATCH, Nats, weigh
 
 EVERY = 4
 
@@ -37,43 +38,73 @@ CANDIDATE = -3.5
 """Log-odds from which an account may be one of a group."""
 
 NEVER = -1
-"""The time of what has not happened."""
+"""The time of what has not happened, and the place of what is not noted."""
+
+LEAST_ROOM = 64
+"""Suspected accounts that there is room for at first."""
+
+
+ROWS: dict[str, tuple[type[np.generic], int]] = {
+    "hashes": (np.uint64, 1),
+    "numbers": (np.float64, COLUMNS),
+    "filters": (np.uint64, FILTER_WORDS),
+    "samples": (np.uint32, SAMPLE),
+    "times": (np.uint16, SAMPLE),
+    "under_way": (np.uint32, UNDER_WAY),
+    "odds": (np.float64, 1),
+    "odds_at": (np.uint32, 1),
+    "decided": (np.int64, 1),
+    "tracks": (np.float64, 1),
+    "candidate": (np.int64, 1),
+    "addresses": (np.uint32, 1),
+    "places": (np.int32, 1),
+}
+"""What is kept of every account: arrays of a row each, their types and columns."""
+
+STATE_BYTES = sum(np.dtype(kind).itemsize * columns for kind, columns in ROWS.values())
+"""What is kept of an account; of one that was suspected NOTED_BYTES more."""
+
+NOTED_BYTES = COLUMNS * 8
+
+LATEST = 2**32 - 1
+
+
+def _rows(name: str, count: int) -> npt.NDArray[Any]:
+    kind, columns = ROWS[name]
+    return np.zeros(count if columns == 1 else (count, columns), kind)
 
 
 @dataclass(slots=True)
 class Accounts:
-    """The states of many accounts, a row each, and the most that was thought of each so far."""
+    """The states of many accounts, a row each, and the most that was thought of each so far. Of
+    accounts that were suspected (WATCH) `noted` has the numbers that told it, for the reasons;
+    `used` is how many of its rows are in use."""
 
     hashes: npt.NDArray[np.uint64]
     numbers: Numbers
     filters: npt.NDArray[np.uint64]
     samples: npt.NDArray[np.uint32]
-    times: npt.NDArray[np.uint32]
+    times: npt.NDArray[np.uint16]
     under_way: npt.NDArray[np.uint32]  # the last tracks: half a hash, and the minute
     odds: npt.NDArray[np.float64]  # the highest log-odds, and …
-    at_odds: Numbers  # … the account's numbers at that moment, or at its decision
+    odds_at: npt.NDArray[np.uint32]  # … when that was
     decided: npt.NDArray[np.int64]  # when it was called a scraper
     tracks: npt.NDArray[np.float64]  # different tracks that it had by then
     candidate: npt.NDArray[np.int64]  # since when it may be one of a group
     addresses: npt.NDArray[np.uint32]  # half of the last address's hash; 0: not known
+    places: npt.NDArray[np.int32]  # its row in …
+    noted: Numbers  # … the numbers at its highest odds, or at its decision
+    used: npt.NDArray[np.int64]
 
     @classmethod
     def none(cls) -> Accounts:
         """No account yet."""
-        return cls(
-            np.zeros(0, np.uint64),
-            np.zeros((0, COLUMNS)),
-            np.zeros((0, FILTER_WORDS), np.uint64),
-            np.zeros((0, SAMPLE), np.uint32),
-            np.zeros((0, SAMPLE), np.uint32),
-            np.zeros((0, UNDER_WAY), np.uint32),
-            np.zeros(0),
-            np.zeros((0, COLUMNS)),
-            np.zeros(0, np.int64),
-            np.zeros(0),
-            np.zeros(0, np.int64),
-            np.zeros(0, np.uint32),
-        )
+        return cls.of({name: _rows(name, 0) for name in ROWS}, np.zeros((0, COLUMNS)))
+
+    @classmethod
+    def of(cls, rows: Mapping[str, npt.NDArray[Any]], noted: Numbers) -> Accounts:
+        """Accounts by their ROWS, and what is noted of those that were suspected."""
+        return cls(**rows, noted=noted, used=np.array([len(noted)]))
 
     def __len__(self) -> int:
         return len(self.hashes)
@@ -81,44 +112,46 @@ class Accounts:
     def grow(self, hashes: npt.NDArray[np.uint64], firsts: npt.NDArray[np.int64]) -> None:
         """Add accounts that are met for the first time, at these times."""
         before, more = len(self), len(hashes)
-        self.hashes = np.concatenate([self.hashes, hashes])
-        self.numbers = np.concatenate([self.numbers, np.zeros((more, COLUMNS))])
-        self.filters = np.concatenate([self.filters, np.zeros((more, FILTER_WORDS), np.uint64)])
-        self.samples = np.concatenate([self.samples, np.zeros((more, SAMPLE), np.uint32)])
-        self.times = np.concatenate([self.times, np.zeros((more, SAMPLE), np.uint32)])
-        self.under_way = np.concatenate([self.under_way, np.zeros((more, UNDER_WAY), np.uint32)])
-        self.odds = np.concatenate([self.odds, np.full(more, PRIOR)])
-        self.at_odds = np.concatenate([self.at_odds, np.zeros((more, COLUMNS))])
-        self.decided = np.concatenate([self.decided, np.full(more, NEVER)])
-        self.tracks = np.concatenate([self.tracks, np.zeros(more)])
-        self.candidate = np.concatenate([self.candidate, np.full(more, NEVER)])
-        self.addresses = np.concatenate([self.addresses, np.zeros(more, np.uint32)])
+        for name in ROWS:
+            both = np.concatenate([getattr(self, name), _rows(name, more)])
+            setattr(self, name, both)
+        self.hashes[before:] = hashes
+        self.odds[before:] = PRIOR
+        self.decided[before:] = self.candidate[before:] = self.places[before:] = NEVER
         _begin_all(self.numbers, self.samples, before, firsts)
 
-    def only(self, rows: npt.NDArray[np.int64]) -> Accounts:
-        """These rows, without the filters, which only a running judgement needs."""
-        return Accounts(
-            self.hashes[rows],
-            self.numbers[rows],
-            np.zeros((0, FILTER_WORDS), np.uint64),
-            self.samples[rows],
-            self.times[rows],
-            self.under_way[rows],
-            self.odds[rows],
-            self.at_odds[rows],
-            self.decided[rows],
-            self.tracks[rows],
-            self.candidate[rows],
-            self.addresses[rows],
-        )
+    def make_room(self) -> None:
+        """Let more be noted."""
+        more = np.zeros((max(len(self.noted), LEAST_ROOM), COLUMNS))
+        self.noted = np.concatenate([self.noted, more])
+
+    def told(self, row: int) -> Numbers:
+        """The numbers of an account that say most against it."""
+        place = self.places[row]
+        numbers: Numbers = self.noted[place] if place >= 0 else self.numbers[row]
+        return numbers
+
+    def only(self, rows: npt.NDArray[np.int64], *, running: bool = False) -> Accounts:
+        """These rows; the filters, which only a running judgement needs, with `running`."""
+        some = {name: getattr(self, name)[rows] for name in ROWS if name != "filters"}
+        some["filters"] = self.filters[rows] if running else _rows("filters", 0)
+        there = some["places"] >= 0
+        noted = self.noted[some["places"][there]]
+        some["places"][there] = np.arange(len(noted))
+        return Accounts.of(some, noted)
 
 
 def joined(parts: list[Accounts]) -> Accounts:
     """The rows of all of them."""
     if not parts:
         return Accounts.none()
-    names = Accounts.__slots__
-    return Accounts(*(np.concatenate([getattr(one, name) for one in parts]) for name in names))
+    every = {name: np.concatenate([getattr(one, name) for one in parts]) for name in ROWS}
+    noted = np.concatenate([one.noted[: one.used[0]] for one in parts])
+    shifts = np.cumsum([0, *(one.used[0] for one in parts[:-1])])
+    moved = np.repeat(shifts, [len(one) for one in parts])
+    every["places"] = np.where(every["places"] >= 0, every["places"] + moved, NEVER)
+    every["places"] = every["places"].astype(np.int32)
+    return Accounts.of(every, noted)
 
 
 def take(accounts: Accounts, events: Events, crowd: Sketch | None, baseline: Vector) -> None:
@@ -134,24 +167,32 @@ def take(accounts: Accounts, events: Events, crowd: Sketch | None, baseline: Vec
     rows[there] = order[found[there]]
     rows[~there] = len(accounts) + np.arange(int((~there).sum()))
     accounts.grow(hashes[~there], events["time"][first[~there]])
-    _take_all(
-        accounts.numbers,
-        accounts.filters,
-        accounts.samples,
-        accounts.times,
-        accounts.under_way,
-        accounts.odds,
-        accounts.at_odds,
-        accounts.decided,
-        accounts.tracks,
-        accounts.candidate,
-        accounts.addresses,
-        events,
-        rows[inverse],
-        np.zeros((2, 1), np.uint32) if crowd is None else crowd,
-        crowd is not None,
-        baseline,
-    )
+    done = 0
+    while done < len(events):
+        done = _take_from(
+            done,
+            accounts.numbers,
+            accounts.filters,
+            accounts.samples,
+            accounts.times,
+            accounts.under_way,
+            accounts.odds,
+            accounts.odds_at,
+            accounts.decided,
+            accounts.tracks,
+            accounts.candidate,
+            accounts.addresses,
+            accounts.places,
+            accounts.noted,
+            accounts.used,
+            events,
+            rows[inverse],
+            np.zeros((2, 1), np.uint32) if crowd is None else crowd,
+            crowd is not None,
+            baseline,
+        )
+        if done < len(events):
+            accounts.make_room()
 
 
 @compiled
@@ -163,26 +204,33 @@ def _begin_all(
 
 
 @compiled
-def _take_all(
+def _take_from(
+    first: int,
     numbers: Numbers,
     filters: npt.NDArray[np.uint64],
     samples: npt.NDArray[np.uint32],
-    times: npt.NDArray[np.uint32],
+    times: npt.NDArray[np.uint16],
     under_way: npt.NDArray[np.uint32],
     odds: npt.NDArray[np.float64],
-    at_odds: Numbers,
+    odds_at: npt.NDArray[np.uint32],
     decided: npt.NDArray[np.int64],
     tracks: npt.NDArray[np.float64],
     candidate: npt.NDArray[np.int64],
     addresses: npt.NDArray[np.uint32],
+    places: npt.NDArray[np.int32],
+    noted: Numbers,
+    used: npt.NDArray[np.int64],
     events: Any,
     rows: npt.NDArray[np.int64],
     crowd: Sketch,
     crowded: bool,
     baseline: Vector,
-) -> None:
+) -> int:
+    """Take events from the `first` on; answers the first for which there is no room to note it."""
     nats = np.empty(SIGNS)
-    for at in range(len(events)):
+    for at in range(first, len(events)):
+        if used[0] == len(noted):
+            return at
         row = rows[at]
         addresses[row] = np.uint32(events[at].address >> np.uint64(32))
         beside = others(crowd, events[at].track) if crowded else -1
@@ -192,28 +240,43 @@ def _take_all(
         if numbers[row, EVENTS] - numbers[row, WEIGHED] < EVERY:
             continue
         numbers[row, WEIGHED] = numbers[row, EVENTS]
-        judge(numbers, odds, at_odds, decided, tracks, candidate, row, baseline, nats)
+        judge(
+            numbers, odds, odds_at, decided, tracks, candidate, places, noted, used,
+            row, baseline, nats,
+        )  # fmt: skip
+    return len(events)
 
 
 @compiled
 def judge(
     numbers: Numbers,
     odds: npt.NDArray[np.float64],
-    at_odds: Numbers,
+    odds_at: npt.NDArray[np.uint32],
     decided: npt.NDArray[np.int64],
     tracks: npt.NDArray[np.float64],
     candidate: npt.NDArray[np.int64],
+    places: npt.NDArray[np.int32],
+    noted: Numbers,
+    used: npt.NDArray[np.int64],
     row: int,
     baseline: Vector,
     nats: Nats,
 ) -> None:
-    """Weigh an account, and note what is thought of it if that is more than ever before."""
+    """Weigh an account, and note what is thought of it if that is more than ever before. There must
+    be room to note it."""
     now = weigh(numbers[row], baseline, nats)
     if now >= CANDIDATE and candidate[row] < 0:
         candidate[row] = np.int64(numbers[row, LAST])
-    if now > odds[row]:
-        odds[row] = now
-        at_odds[row, :] = numbers[row, :]
-        if now >= SCRAPER:
-            decided[row] = np.int64(numbers[row, LAST])
-            tracks[row] = numbers[row, NEW]
+    if now <= odds[row]:
+        return
+    odds[row] = now
+    odds_at[row] = np.uint32(min(max(numbers[row, LAST], 0.0), LATEST))
+    if now < WATCH:
+        return
+    if places[row] < 0:
+        places[row] = used[0]
+        used[0] += 1
+    noted[places[row], :] = numbers[row, :]
+    if now >= SCRAPER:
+        decided[row] = np.int64(numbers[row, LAST])
+        tracks[row] = numbers[row, NEW]

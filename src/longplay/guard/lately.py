@@ -19,7 +19,7 @@ from longplay.guard.baseline import ALONE_A, ALONE_B, Vector
 from longplay.guard.crowd import Sketch, count_in, empty, place, tag_of
 from longplay.guard.events import Events
 from longplay.guard.judging import Accounts, judge
-from longplay.guard.state import ALONE, SINCE_NEW, Numbers
+from longplay.guard.state import ALONE, FIRST, SAMPLED_SECONDS, SINCE_NEW, Numbers
 from longplay.guard.verdict import SIGNS
 
 PERIOD = 14 * 86400
@@ -73,8 +73,8 @@ class Lately:
         known."""
         hits, known = np.zeros((2, len(accounts)), np.int64)
         _count_alone(
-            accounts.hashes, accounts.samples, accounts.times, self.now, self.before,
-            np.uint32(max(self.earlier, 0) // 60), hits, known,
+            accounts.hashes, accounts.numbers, accounts.samples, accounts.times, self.now,
+            self.before, self.earlier, hits, known,
         )  # fmt: skip
         return hits, known
 
@@ -87,10 +87,15 @@ def judge_alone(
 ) -> None:
     """Judge accounts anew by what they take alone. A sample's share is drawn towards what is usual,
     for it is small."""
-    _judge_all(
-        accounts.numbers, accounts.odds, accounts.at_odds, accounts.decided, accounts.tracks,
-        accounts.candidate, hits, known, baseline,
-    )  # fmt: skip
+    done = 0
+    while done < len(accounts):
+        done = _judge_from(
+            done, accounts.numbers, accounts.odds, accounts.odds_at, accounts.decided,
+            accounts.tracks, accounts.candidate, accounts.places, accounts.noted, accounts.used,
+            hits, known, baseline,
+        )  # fmt: skip
+        if done < len(accounts):
+            accounts.make_room()
 
 
 @inlined
@@ -107,11 +112,12 @@ def _only(sketch: Sketch, track: np.uint64, tag: np.uint32) -> bool:
 @compiled
 def _count_alone(
     hashes: npt.NDArray[np.uint64],
+    numbers: Numbers,
     samples: npt.NDArray[np.uint32],
-    times: npt.NDArray[np.uint32],
+    times: npt.NDArray[np.uint16],
     now: Sketch,
     before: Sketch,
-    first: np.uint32,
+    first: int,
     hits: npt.NDArray[np.int64],
     known: npt.NDArray[np.int64],
 ) -> None:
@@ -120,7 +126,7 @@ def _count_alone(
         for at in range(samples.shape[1]):
             if samples[row, at] == np.uint32(0xFFFFFFFF):
                 break
-            if times[row, at] < first:
+            if numbers[row, FIRST] + times[row, at] * SAMPLED_SECONDS < first:
                 continue
             known[row] += 1
             track = np.uint64(samples[row, at]) << np.uint64(32)
@@ -129,22 +135,33 @@ def _count_alone(
 
 
 @compiled
-def _judge_all(
+def _judge_from(
+    first: int,
     numbers: Numbers,
     odds: npt.NDArray[np.float64],
-    at_odds: Numbers,
+    odds_at: npt.NDArray[np.uint32],
     decided: npt.NDArray[np.int64],
     tracks: npt.NDArray[np.float64],
     candidate: npt.NDArray[np.int64],
+    places: npt.NDArray[np.int32],
+    noted: Numbers,
+    used: npt.NDArray[np.int64],
     hits: npt.NDArray[np.int64],
     known: npt.NDArray[np.int64],
     baseline: Vector,
-) -> None:
+) -> int:
+    """Judge from the `first` row on; answers the first for which there is no room to note it."""
     nats = np.empty(SIGNS)
     a, b = baseline[ALONE_A], baseline[ALONE_B]
-    for row in range(len(hits)):
+    for row in range(first, len(hits)):
+        if used[0] == len(noted):
+            return row
         if decided[row] >= 0 or known[row] < LEAST_SAMPLED:
             continue
         share = (hits[row] + a) / (known[row] + a + b)
         numbers[row, ALONE] = share * numbers[row, SINCE_NEW]
-        judge(numbers, odds, at_odds, decided, tracks, candidate, row, baseline, nats)
+        judge(
+            numbers, odds, odds_at, decided, tracks, candidate, places, noted, used,
+            row, baseline, nats,
+        )  # fmt: skip
+    return len(hits)

@@ -18,7 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 from longplay.guard.judging import Accounts
-from longplay.guard.state import NEW
+from longplay.guard.state import FIRST, NEW, SAMPLED_SECONDS
 
 EMPTY = np.uint32(0xFFFFFFFF)
 
@@ -80,9 +80,16 @@ class Sampled:
 def known_tracks(accounts: Accounts, at: int) -> Counts:
     """How many different tracks accounts had taken by a time, as their samples tell."""
     filled = (accounts.samples != EMPTY).sum(1)
-    by_then = ((accounts.times <= at // 60) & (accounts.samples != EMPTY)).sum(1)
-    share: Counts = by_then / np.maximum(filled, 1)
+    known = (_taken_by(accounts, at) & (accounts.samples != EMPTY)).sum(1)
+    share: Counts = known / np.maximum(filled, 1)
     return share * accounts.numbers[:, NEW]
+
+
+def _taken_by(accounts: Accounts, at: int) -> npt.NDArray[np.bool_]:
+    """Which of the tracks in samples were taken by a time, give or take SAMPLED_SECONDS."""
+    since = (at - accounts.numbers[:, FIRST]) // SAMPLED_SECONDS
+    by_then: npt.NDArray[np.bool_] = accounts.times <= since[:, None]
+    return by_then
 
 
 def sampled(accounts: Accounts, at: int, charts: Charts, least: int = LEAST_TRACKS) -> Sampled:
@@ -90,7 +97,7 @@ def sampled(accounts: Accounts, at: int, charts: Charts, least: int = LEAST_TRAC
     fewer than `least` tracks."""
     tracks = known_tracks(accounts, at)
     rows = np.flatnonzero(tracks >= least)
-    samples = np.where(accounts.times[rows] <= at // 60, accounts.samples[rows], EMPTY)
+    samples = np.where(_taken_by(accounts, at)[rows], accounts.samples[rows], EMPTY)
     classes = class_of(charts, samples)
     inside = np.stack([(classes == one).sum(1) for one in range(CLASSES)], 1).astype(np.float64)
     scale = tracks[rows] / np.maximum(inside.sum(1), 1)
@@ -101,7 +108,7 @@ def sampled(accounts: Accounts, at: int, charts: Charts, least: int = LEAST_TRAC
 def halves(crowd: Accounts, at: int) -> tuple[Charts, Sampled]:
     """The charts that every other account of a crowd makes, and the rest of the crowd."""
     half = crowd.samples[::2]
-    taken = half[(crowd.times[::2] <= at // 60) & (half != EMPTY)]
+    taken = half[_taken_by(crowd, at)[::2] & (half != EMPTY)]
     tracks, counts = np.unique(taken, return_counts=True)
     classes = np.minimum(np.floor(np.log2(np.maximum(counts, 1))) + 1, CLASSES - 1)
     charts = Charts(tracks, classes.astype(np.int64), np.zeros(CLASSES))

@@ -239,7 +239,7 @@ def told(
     """What is thought of one account, with the reasons in words."""
     account = int(accounts.hashes[row])
     odds = float(accounts.odds[row])
-    numbers = accounts.at_odds[row] if odds >= WATCH else accounts.numbers[row]
+    numbers = accounts.told(row)
     nats = np.empty(SIGNS)
     weigh(numbers, vector, nats)
     decided = int(accounts.decided[row]) if accounts.decided[row] >= 0 else None

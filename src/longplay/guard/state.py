@@ -1,6 +1,6 @@
 """What the guard remembers of an account: a row of numbers, a filter of tracks that it had, and a
-sample of them, and which were the last; beside it half of its last address's hash. 1,028 bytes,
-whatever the account does.
+sample of them, and which were the last; beside it half of its last address's hash. With what is
+thought of the account 1,020 bytes (`judging.STATE_BYTES`), whatever it does.
 
 The filter is a Bloom filter (Bloom 1970) of 4,096 bits and two hashes: it knows for certain that a
 track is new, and takes a new one for a known one with the chance (share of set bits)². What is
@@ -35,6 +35,10 @@ FULLEST = 0.6
 
 SAMPLE = 28
 """Tracks in an account's sample."""
+
+SAMPLED_SECONDS, LATEST_SAMPLED = 1800, 2**16 - 1
+"""When a track of the sample was first taken is kept in half hours since the account began; what
+was taken after 3.7 years counts as taken then."""
 
 (
     FIRST,  # time of the first event
@@ -72,9 +76,6 @@ UNDER_WAY = 8
 
 CONTINUED_MINUTES = 60
 """So long after its last line a track of those is still the same play."""
-
-STATE_BYTES = COLUMNS * 8 + FILTER_WORDS * 8 + SAMPLE * 8 + UNDER_WAY * 4 + 4
-"""What is kept of an account to judge by."""
 
 TAKEN_SECONDS = 30
 """From here on a track was heard and not only tried (what charts count as a play)."""
@@ -145,9 +146,10 @@ def remember(filters: npt.NDArray[np.uint64], row: int, track: np.uint64) -> tup
 
 @compiled
 def sample(
-    samples: npt.NDArray[np.uint32], times: npt.NDArray[np.uint32], row: int, track: int, at: int
+    samples: npt.NDArray[np.uint32], times: npt.NDArray[np.uint16], row: int, track: int, since: int
 ) -> None:
-    """Keep a track among the lowest (they are sorted), with the minute when it was first taken."""
+    """Keep a track among the lowest (they are sorted), and that it was first taken so many seconds
+    after the account's first event."""
     low = np.uint32(track >> np.uint64(32))
     if low >= samples[row, SAMPLE - 1]:
         return
@@ -160,7 +162,7 @@ def sample(
         samples[row, later] = samples[row, later - 1]
         times[row, later] = times[row, later - 1]
     samples[row, place] = low
-    times[row, place] = np.uint32(max(at, 0) // 60)
+    times[row, place] = np.uint16(min(max(since, 0) // SAMPLED_SECONDS, LATEST_SAMPLED))
 
 
 @compiled
@@ -200,7 +202,7 @@ def step(
     numbers: Numbers,
     filters: npt.NDArray[np.uint64],
     samples: npt.NDArray[np.uint32],
-    times: npt.NDArray[np.uint32],
+    times: npt.NDArray[np.uint16],
     under_way: npt.NDArray[np.uint32],
     row: int,
     event: Any,
@@ -252,7 +254,7 @@ def _take(
     numbers: Numbers,
     filters: npt.NDArray[np.uint64],
     samples: npt.NDArray[np.uint32],
-    times: npt.NDArray[np.uint32],
+    times: npt.NDArray[np.uint16],
     row: int,
     event: Any,
     others: int,
@@ -271,7 +273,7 @@ def _take(
     gained = 0.0
     if new:
         gained = 1 / (1 - filled * filled)
-        sample(samples, times, row, event.track, int(now))
+        sample(samples, times, row, event.track, int(now - n[FIRST]))
     n[TAKEN] += 1
     n[NEW] += gained
     n[MONTH] += gained

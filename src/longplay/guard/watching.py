@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from longplay.errors import ArchiveError
 from longplay.files import write_durably
@@ -25,16 +26,25 @@ from longplay.guard.baseline import Baseline, with_alone
 from longplay.guard.events import Events
 from longplay.guard.following import Place
 from longplay.guard.grouping import Member, look
-from longplay.guard.judging import Accounts, take
+from longplay.guard.judging import NEVER, ROWS, Accounts, take
 from longplay.guard.lately import LEAST_SAMPLED, Lately, judge_alone
 from longplay.guard.reading.mapping import FIELDS, Format, Mapping
 from longplay.guard.reading.reader import SEEN_ACCOUNTS, Plan, parse
 from longplay.guard.record import is_address
 from longplay.guard.scan import CROWD, told
-from longplay.guard.state import FILTER_WORDS, FIRST, LAST, NEW, SINCE_NEW
+from longplay.guard.state import (
+    COLUMNS,
+    FIRST,
+    LAST,
+    LATEST_SAMPLED,
+    NEW,
+    SAMPLED_SECONDS,
+    SINCE_NEW,
+)
 from longplay.guard.verdict import WATCH, Judged
 
-VERSION = 3
+VERSION, WHOLE_NOTES = 4, 3
+"""Of what is saved, and the last in which numbers were noted of every account."""
 
 AHEAD_SECONDS = 600
 """Clocks of several machines differ by less."""
@@ -47,8 +57,6 @@ KEEP_SHARE = 0.75
 
 LONGEST_NAME = 200
 """Characters of an account's name that are kept: names come from strangers."""
-
-ARRAYS = Accounts.__slots__
 
 SKETCHES = ("now", "before")
 """Of `Lately`."""
@@ -117,7 +125,7 @@ class Watching:
         self._keep(kept)
 
     def _keep(self, rows: Any) -> None:
-        self.accounts = Accounts(*(getattr(self.accounts, name)[rows] for name in ARRAYS))
+        self.accounts = self.accounts.only(rows, running=True)
         there = set(self.accounts.hashes.tolist())
         self.names = {h: name for h, name in self.names.items() if h in there}
         self.members = {h: one for h, one in self.members.items() if h in there}
@@ -205,7 +213,8 @@ class Watching:
             "periods": [self.lately.since, self.lately.earlier],
             "alone": [self.baseline.alone_a, self.baseline.alone_b],
         }
-        arrays = {name: getattr(self.accounts, name) for name in ARRAYS}
+        arrays = {name: getattr(self.accounts, name) for name in ROWS}
+        arrays["noted"] = self.accounts.noted[: self.accounts.used[0]]
         arrays |= {name: getattr(self.lately, name) for name in SKETCHES}
         arrays["facts"] = np.frombuffer(json.dumps(facts).encode(), np.uint8)
         out = io.BytesIO()
@@ -221,20 +230,48 @@ def _short(name: bytes) -> str:
     return f"{text[:LONGEST_NAME]}…{hashlib.blake2b(name, digest_size=8).hexdigest()}"
 
 
+def _accounts(arrays: dict[str, npt.NDArray[Any]], *, all_noted: bool) -> Accounts:
+    """The accounts that were saved; as of old with `all_noted`: numbers were noted of every account
+    then, and minutes of samples. Raises ValueError, KeyError."""
+    if all_noted:
+        first = arrays["numbers"][:, FIRST, None]
+        since = (arrays["times"] * 60.0 - first) // SAMPLED_SECONDS
+        suspected = arrays["odds"] >= WATCH
+        arrays |= {
+            "times": np.clip(since, 0, LATEST_SAMPLED),
+            "odds_at": arrays["at_odds"][:, LAST],
+            "noted": arrays["at_odds"][suspected],
+            "places": np.where(suspected, np.cumsum(suspected) - 1, NEVER),
+        }
+    rows = {name: arrays[name].astype(kind) for name, (kind, _) in ROWS.items()}
+    expected = Accounts.none()
+    expected.grow(rows["hashes"], np.zeros(len(rows["hashes"]), np.int64))
+    there = rows["places"][rows["places"] >= 0]
+    fits = all(rows[name].shape == getattr(expected, name).shape for name in ROWS)
+    if not (
+        fits
+        and arrays["noted"].shape == (len(there), COLUMNS)
+        and np.array_equal(np.sort(there), np.arange(len(there)))
+    ):
+        raise ValueError("not these accounts")
+    return Accounts.of(rows, arrays["noted"])
+
+
 def load(path: Path, baseline: Baseline, most: int) -> Watching:
     """What was saved; a new beginning where nothing was. Raises ArchiveError."""
     try:
         with np.load(path, allow_pickle=False) as saved:
-            arrays = {name: saved[name] for name in ARRAYS}
-            sketches = [saved[name] for name in SKETCHES if name in saved]
             facts = json.loads(saved["facts"].tobytes())
-        if facts["version"] != VERSION:
+            arrays = {name: saved[name] for name in saved.files}
+            sketches = [saved[name] for name in SKETCHES if name in saved]
+        if facts["version"] not in (VERSION, WHOLE_NOTES):
             raise ValueError(f"version {facts['version']}")
+        accounts = _accounts(arrays, all_noted=facts["version"] == WHOLE_NOTES)
         one = Watching(
             baseline,
             most,
             int(facts["key"]),
-            Accounts(**arrays),
+            accounts,
             {int(h, 16): name for h, name in facts["names"].items()},
             {int(h, 16): Member(**row) for h, row in facts["members"].items()},
             {name: Place(**row) for name, row in facts["places"].items()},
@@ -245,11 +282,9 @@ def load(path: Path, baseline: Baseline, most: int) -> Watching:
         if len(sketches) == len(SKETCHES):  # not in what was saved before they were kept
             one.lately = Lately(*sketches, *facts["periods"])
             one.baseline = replace(baseline, alone_a=facts["alone"][0], alone_b=facts["alone"][1])
-        if one.accounts.filters.shape != (len(one.accounts), FILTER_WORDS):
-            raise ValueError("not these accounts")
     except FileNotFoundError:
         return Watching(baseline, most)
-    except (OSError, ValueError, KeyError, TypeError, EOFError) as error:
+    except (OSError, ValueError, KeyError, TypeError, IndexError, EOFError) as error:
         raise ArchiveError(
             "does not hold what the guard remembers",
             where=str(path),
