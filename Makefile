@@ -42,7 +42,7 @@ lint: $(VENV)/.ready
 	$(BIN)/lint-imports
 
 test: lint schemas
-	$(BIN)/pytest -m "not long" -n 2 $(TESTS)
+	$(BIN)/pytest -m "not long" -n 2 --dist loadfile $(TESTS)
 
 test-long: $(VENV)/.ready node-clients crowdsec
 	$(BIN)/pytest -m long $(TESTS)
