@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import shutil
+import signal
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -20,10 +24,13 @@ from longplay.catalogue.snapshot import open_current
 from longplay.errors import StoreError
 from longplay.identify import comparing, pairs, shard
 from longplay.identify.likeness import Likeness
+from longplay.identify.pairs import Found
 from longplay.identify.shard import Printed, Shard
 from longplay.model import ObjectKey, Tags
-from longplay.workflows import planning
+from longplay.workflows import duplicates, planning
+from longplay.workflows import likenesses as likenesses_found
 from tests.identify.made import key, mono, tune
+from tests.killed import NEVER, killed
 from tests.system.conftest import Longplay
 
 RATE = 11_025
@@ -164,6 +171,41 @@ def test_music_over_the_same_loop_is_not_the_same(tmp_path: Path) -> None:
     for number in range(len(one)):
         found = comparing.alike([one], 0, number, own_speed=True)
         assert [like for like in found.values() if like.kind in ("same", "speed")] == []
+
+
+@pytest.mark.parametrize("asked", [1, 4])
+def test_a_search_that_was_killed_goes_on(
+    longplay: Longplay, monkeypatch: pytest.MonkeyPatch, asked: int
+) -> None:
+    """Killed while it asks about one object; two are noted at once."""
+    with open_archive(longplay.archive) as it:
+        shutil.rmtree(it.folder / likenesses_found.FOLDER, ignore_errors=True)
+        find = partial(duplicates.find, it, own_speed=True, workers=1, progress=lambda *_: None)
+        find()
+        whole = found_in(it)
+        shutil.rmtree(it.folder / likenesses_found.FOLDER)
+        monkeypatch.setattr(duplicates, "NOTED", 2)
+        alike, count = comparing.alike, 0
+
+        def killing(*words: Any, **named: Any) -> dict[ObjectKey, Likeness]:
+            nonlocal count
+            if count == asked:
+                os.kill(os.getpid(), signal.SIGKILL)
+            count += 1
+            return alike(*words, **named)
+
+        with monkeypatch.context() as deadly:
+            deadly.setattr(comparing, "alike", killing)
+            assert killed(find, NEVER, within="/")
+        rest = find()
+        assert rest.objects == 7 - asked // 2 * 2
+        assert found_in(it) == whole
+        assert find().objects == 0
+
+
+def found_in(archive: Archive) -> list[Found]:
+    with pairs.opened(archive.folder / likenesses_found.FOLDER) as known:
+        return sorted(known.all(), key=lambda one: (one.one, one.other))
 
 
 LIKE = Likeness(1.25, 1.25, -10.0, 0.9, 0.1, 0.95, 0.8)

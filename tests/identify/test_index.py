@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+import random
+import shutil
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +19,7 @@ from longplay.identify.index import Manifest
 from longplay.identify.shard import Printed, Shard
 from longplay.model import ObjectKey
 from tests.identify.made import key, printed
+from tests.killed import killed
 
 
 def small(number: int, count: int = 40) -> Printed:
@@ -101,6 +104,72 @@ def test_leftovers_of_the_killed_do_not_count_and_are_swept(tmp_path: Path) -> N
     assert index.load(tmp_path) == manifest
     index.tidy(tmp_path, manifest)
     assert len(list(tmp_path.glob("*.shard*"))) == 2
+
+
+COUNT = 6
+"""Objects that are indexed one by one, and then merged."""
+
+
+def growing(folder: Path) -> Callable[[], None]:
+    """What an update does: add what lacks, and merge."""
+
+    def grow() -> None:
+        manifest = index.load(folder)
+        index.tidy(folder, manifest)
+        known = index.indexed(folder, manifest)
+        for number in range(COUNT):
+            if key(number) not in known:
+                manifest = index.add(folder, manifest, [small(number)], "decoder 1")
+        index.merge(folder, manifest, {key(number) for number in range(COUNT)})
+
+    return grow
+
+
+def objects_of(folder: Path) -> set[ObjectKey]:
+    """The objects of an index that was killed, after seeing that each is whole and there once."""
+    there = held(folder, index.load(folder))
+    whole = expected(range(COUNT))
+    assert there == {one: whole[one] for one in there}
+    return set(there)
+
+
+def check_killed(folder: Path, moments: Iterable[int]) -> bool:
+    """Kill an update before these of its steps, one after another, and let it end; whether each
+    moment came before its end."""
+    folder.mkdir()
+    before: set[ObjectKey] = set()
+    for at in moments:
+        if not killed(growing(folder), at, within=str(folder)):
+            return False
+        there = objects_of(folder)
+        assert there >= before
+        before = there
+    growing(folder)()
+    assert objects_of(folder) == {key(number) for number in range(COUNT)}
+    manifest = index.load(folder)
+    assert len(manifest.shards) < COUNT
+    assert {path.name for path in folder.iterdir()} == {
+        index.MANIFEST, *(one.name for one in manifest.shards)
+    }  # fmt: skip
+    shutil.rmtree(folder)
+    return True
+
+
+def test_killed_while_shards_are_written_and_merged(tmp_path: Path) -> None:
+    moments = [at for at in range(1, 1000, 17) if check_killed(tmp_path / str(at), [at])]
+    assert len(moments) > 4
+
+
+@pytest.mark.long
+def test_killed_before_every_step(tmp_path: Path) -> None:
+    done = 0
+    while check_killed(tmp_path / str(done), [done]):
+        done += 1
+    assert done > 80
+    chance = random.Random(5)
+    for number in range(100):
+        moments = [chance.randrange(30) for _ in range(chance.randrange(2, 6))]
+        check_killed(tmp_path / f"again {number}", moments)
 
 
 @pytest.mark.parametrize("cut", [0, 5, 40, 1023, 1100, -1])
