@@ -22,7 +22,7 @@ import subprocess
 import tempfile
 import time
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -36,10 +36,12 @@ from numpy.typing import NDArray
 from benchmarks.data import DATA
 from longplay.audio import landmarks
 from longplay.audio.decode import decode, decoder_name
-from longplay.audio.fingerprint import fingerprint
+from longplay.audio.fingerprint import dense_fingerprint, fingerprint
 from longplay.audio.landmarks import sparse
 from longplay.audio.resample import FINGERPRINT_RATE as RATE
 from longplay.identify import hashing, matching, shard
+from longplay.identify.confirming import Items
+from longplay.identify.prints import ITEM_SECONDS
 from longplay.identify.shard import Printed, Shard
 from longplay.model import ObjectKey
 from longplay.settings import Limits
@@ -70,6 +72,12 @@ LENGTHS = (3, 5, 10)
 TAIL = 1.5
 """Seconds that clips are longer, for those that are played faster."""
 
+BACKWARDS = 8
+"""Ways in which each real recording is changed for the fingerprints of made ones."""
+
+OTHER_BITS = 4
+"""Bits of 32 that are changed in a stretch of a fingerprint."""
+
 Sound = NDArray[np.int16]
 
 
@@ -84,12 +92,31 @@ def heard(path: Path) -> Sound:
 def printed(name: str, sound: Sound) -> Printed:
     found = sparse(landmarks.landmarks(sound))
     key = ObjectKey(hashlib.sha256(name.encode()).digest(), len(sound))
-    return Printed(key, len(sound) // landmarks.HOP, found.frame, found.bin)
+    frames = len(sound) // landmarks.HOP
+    return Printed(key, frames, found.frame, found.bin, fingerprint(sound))
 
 
-def distractors(real: list[Printed], numbers: range, rng: np.random.Generator) -> list[Printed]:
+def backwards(sounds: Iterable[Sound], rng: np.random.Generator) -> list[Items]:
+    """Fingerprints of real recordings that run backwards and up to 8 % faster or slower, in
+    stretches of 10 s: of what distractors are made, beside their landmarks."""
+    stretch = round(10 / ITEM_SECONDS)
+    pool = []
+    for sound in sounds:
+        for _ in range(BACKWARDS):
+            moved = np.arange(0, len(sound) - 1, rng.uniform(0.92, 1.08))
+            turned = np.interp(moved, np.arange(len(sound)), sound[::-1]).astype(np.int16)
+            items = fingerprint(turned)
+            ends = range(stretch, len(items) + 1, stretch // 2)
+            pool += [items[end - stretch : end] for end in ends]
+    return pool
+
+
+def distractors(
+    real: list[Printed], numbers: range, rng: np.random.Generator, prints: Sequence[Items] = ()
+) -> list[Printed]:
     """Synthetic recordings of 4 minutes: stretches of 10 s of real landmarks, which run backwards,
-    a little faster or slower, a few bins higher or lower."""
+    a little faster or slower, a few bins higher or lower; and of `prints`, those of `backwards`, of
+    each of which a few bits are other ones throughout, so that none is there twice."""
     stretch = round(10 * landmarks.FRAMES_PER_SECOND)
     pool = []
     for one in real:
@@ -98,7 +125,7 @@ def distractors(real: list[Printed], numbers: range, rng: np.random.Generator) -
             pool.append((at + stretch - 1 - one.frame[low:high][::-1], one.bin[low:high][::-1]))
     made = []
     for number in numbers:
-        frames, bins = [], []
+        frames, bins, items = [], [], [np.empty(0, np.uint32)]
         begin = 0
         for at in rng.integers(0, len(pool), 24):
             frame, place = pool[at]
@@ -108,8 +135,11 @@ def distractors(real: list[Printed], numbers: range, rng: np.random.Generator) -
             frames.append(np.round(frame[kept] / speed).astype(np.int32) + begin)
             bins.append(moved[kept].astype(np.float32))
             begin += int(stretch / speed)
+            if prints:
+                bits = np.uint32(1) << rng.choice(32, OTHER_BITS, replace=False).astype(np.uint32)
+                items.append(prints[rng.integers(len(prints))] ^ np.bitwise_or.reduce(bits))
         key = ObjectKey(hashlib.sha256(f"made {number}".encode()).digest(), number)
-        made.append(Printed(key, begin, np.concatenate(frames), np.concatenate(bins)))
+        made.append(Printed(key, begin, *(np.concatenate(one) for one in (frames, bins, items))))
     return made
 
 
@@ -257,8 +287,9 @@ def made_world(
     usable = [name for name in names if len(sounds[name]) > (LENGTHS[-1] + TAIL + 1) * RATE]
     prints = {name: printed(name, sounds[name]) for name in names}
     known = set(usable[::2])
+    pool = backwards(sounds.values(), rng)
     started = time.perf_counter()
-    made = distractors(list(prints.values()), range(asked.recordings), rng)
+    made = distractors(list(prints.values()), range(asked.recordings), rng, pool)
     written = shard.write(work, [*(prints[name] for name in known), *made], decoder_name())
     one = Shard(work / written.name)
     figures: dict[str, Any] = {
@@ -296,8 +327,9 @@ def ask_of(world: World, name: str, seen: Tally) -> None:
 def ask(world: World, name: str, how: tuple[str, int], part: Sound, seen: Tally) -> None:
     condition, length = how
     found = landmarks.landmarks(part)
+    items = dense_fingerprint(part)
     began = time.perf_counter()
-    claims = matching.identify([world.one], found, len(part) // landmarks.HOP)
+    claims = matching.identify([world.one], found, len(part) // landmarks.HOP, items=items)
     seen.spent.append(time.perf_counter() - began)
     owners = [world.calls.get(claim.object) for claim in claims]
     if name in world.known:
@@ -306,7 +338,7 @@ def ask(world: World, name: str, how: tuple[str, int], part: Sound, seen: Tally)
     else:
         seen.unknown[length].append(bool(claims))
     if length == 10 and not any(part in condition for part in ("speed", "tempo", "semitone")):
-        for best in matching.ask([world.one], found)[:1]:
+        for best in matching.ask([world.one], found, items=items)[:1]:
             owner = world.one.key(best.number)
             seen.evidence.append((best.evidence, world.calls.get(owner) == name))
 
@@ -342,10 +374,11 @@ def histograms(prints: dict[str, Printed], one: Shard) -> tuple[list[float], lis
 def question(one: Shard, sound: Sound) -> float:
     """Milliseconds that one clip of 10 s takes against the shard, once its pages are in memory."""
     found = landmarks.landmarks(sound[: 10 * RATE])
+    items = dense_fingerprint(sound[: 10 * RATE])
     spent = []
     for _ in range(9):
         began = time.perf_counter()
-        matching.ask([one], found)
+        matching.ask([one], found, items=items)
         spent.append(time.perf_counter() - began)
     return 1000 * float(np.median(spent))
 

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from longplay.audio import landmarks
+from longplay.audio.fingerprint import fingerprint
 from longplay.audio.landmarks import sparse
 from longplay.audio.resample import FINGERPRINT_RATE
 from longplay.identify.shard import Printed
@@ -55,4 +56,5 @@ def printed(seed: int, seconds: float = 30) -> Printed:
     """A tune as the index takes it."""
     samples = mono(tune(seed, seconds))
     found = sparse(landmarks.landmarks(samples))
-    return Printed(key(seed), len(samples) // landmarks.HOP, found.frame, found.bin)
+    frames = len(samples) // landmarks.HOP
+    return Printed(key(seed), frames, found.frame, found.bin, fingerprint(samples))

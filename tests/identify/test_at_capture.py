@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
@@ -12,10 +14,11 @@ import pytest
 from longplay.archive import Archive, open_archive
 from longplay.audio import landmarks
 from longplay.audio.encode import encode
-from longplay.identify import index
+from longplay.identify import index, shard
+from longplay.identify.shard import Printed
 from longplay.model import ObjectKey, Tags
 from longplay.vault import evidence
-from longplay.workflows import capturing, indexing, keeping
+from longplay.workflows import capturing, identifying, indexing, keeping
 from tests.identify.made import mono, tune
 
 RATE = 22_050
@@ -88,6 +91,45 @@ def test_a_large_capture_is_indexed_at_its_end(
         assert index.load(indexing.folder_of(it)).objects == 2
         indexing.absorb(it)
         assert len(contents(it)) == 3
+
+
+def test_an_index_of_an_older_version_is_asked_and_renewed(
+    archive: Archive, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = indexing.update(archive, workers=1, progress=quiet)
+    told = contents(archive)
+    folder = indexing.folder_of(archive)
+    as_older_versions_wrote(folder, monkeypatch)
+    opened = identifying.open_index(archive, workers=1, progress=quiet)
+    assert (opened.lacking, opened.older) == (0, 3)
+    assert contents(archive).keys() == told.keys()
+    again = indexing.update(archive, workers=1, progress=quiet)
+    assert (again.objects, again.added, again.renewed, again.removed) == (3, 0, 3, 0)
+    assert contents(archive) == told
+    assert again.version == first.version
+    assert {one.prints for one in index.load(folder).shards} == {True}
+
+
+def as_older_versions_wrote(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The index without fingerprints, in version 2 of shards and 1 of their list."""
+    written = []
+    for one in index.open_shards(folder, index.load(folder)):
+        printed = [
+            Printed(
+                one.key(at),
+                int(np.diff(one.starts)[at] - shard.GAP) * shard.UNIT,
+                *landmarks.unmarked(one.marks_of(at)),
+                np.empty(0, np.uint32),
+            )
+            for at in range(len(one))
+        ]
+        with monkeypatch.context() as before:
+            before.setattr(shard, "VERSION", 2)
+            fresh = shard.write(folder, printed, one.decoder)
+        written.append({k: v for k, v in asdict(fresh).items() if k != "prints"})
+    said = json.loads((folder / index.MANIFEST).read_text())
+    said |= {"version": 1, "shards": written}
+    (folder / index.MANIFEST).write_text(json.dumps(said))
 
 
 def test_lost_evidence_is_decoded_instead(archive: Archive) -> None:

@@ -159,7 +159,8 @@ def ids_of(archive: Archive, title: str) -> str:
 def printed(number: int, sound: Sound) -> Printed:
     samples = mono(sound)
     found = landmarks.sparse(landmarks.landmarks(samples))
-    return Printed(key(number), len(samples) // landmarks.HOP, found.frame, found.bin)
+    frames = len(samples) // landmarks.HOP
+    return Printed(key(number), frames, found.frame, found.bin, np.empty(0, np.uint32))
 
 
 def test_music_over_the_same_loop_is_not_the_same(tmp_path: Path) -> None:

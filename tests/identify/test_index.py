@@ -13,7 +13,7 @@ import pytest
 
 from longplay.audio.landmarks import marked
 from longplay.errors import StoreError
-from longplay.identify import hashing, index, shard
+from longplay.identify import confirming, hashing, index, shard
 from longplay.identify.hashing import FAN_INDEXED, FIRSTS_INDEXED
 from longplay.identify.index import Manifest
 from longplay.identify.shard import Printed, Shard
@@ -25,7 +25,8 @@ from tests.killed import killed
 def small(number: int, count: int = 40) -> Printed:
     rng = np.random.default_rng(number)
     frame = np.sort(rng.integers(0, 1000, count)).astype("i4")
-    return Printed(key(number), 1000, frame, rng.integers(100, 150, count).astype("f4"))
+    place = rng.integers(100, 150, count).astype("f4")
+    return Printed(key(number), 1000, frame, place, rng.integers(0, 2**32, 30).astype("u4"))
 
 
 def built(folder: Path, numbers: range) -> Manifest:
@@ -35,13 +36,21 @@ def built(folder: Path, numbers: range) -> Manifest:
     return manifest
 
 
-def held(folder: Path, manifest: Manifest) -> dict[ObjectKey, tuple[list, list]]:
-    """(hash, place) and landmarks of every object, from the shards."""
-    found: dict[ObjectKey, tuple[list, list]] = {}
+Held = dict[ObjectKey, tuple[list, list, list]]
+"""(hash, place), landmarks and items of objects."""
+
+
+def held(folder: Path, manifest: Manifest) -> Held:
+    """Every object, from the shards."""
+    found: Held = {}
     for one in index.open_shards(folder, manifest):
         for number in range(len(one)):
             assert one.key(number) not in found
-            found[one.key(number)] = ([], one.marks_of(number).tolist())
+            found[one.key(number)] = (
+                [],
+                one.marks_of(number).tolist(),
+                one.print_of(number).tolist(),
+            )
         for posting in one.all_postings().tolist():
             place = posting & ((1 << one.place_bits) - 1)
             number = one.object_at(place)
@@ -50,12 +59,17 @@ def held(folder: Path, manifest: Manifest) -> dict[ObjectKey, tuple[list, list]]
     return found
 
 
-def expected(numbers: Iterable[int]) -> dict[ObjectKey, tuple[list, list]]:
+def expected(numbers: Iterable[int]) -> Held:
     found = {}
     for made in map(small, numbers):
-        hashes, times = hashing.triples(made.frame, made.bin, FAN_INDEXED, FIRSTS_INDEXED)
-        entries = sorted(zip(hashes.tolist(), (times // shard.UNIT).tolist(), strict=True))
-        found[made.key] = (entries, marked(made.frame, made.bin).tolist())
+        marks = hashing.triples(made.frame, made.bin, FAN_INDEXED, FIRSTS_INDEXED)
+        entries = sorted(
+            (int(one), int(time) // shard.UNIT)
+            for hashes, times in (marks, confirming.hashed(made.items))
+            for one, time in zip(hashes, times, strict=True)
+        )
+        kept = made.items[:: confirming.KEPT].tolist()
+        found[made.key] = (entries, marked(made.frame, made.bin).tolist(), kept)
     return found
 
 
@@ -201,7 +215,7 @@ def test_rot_is_found(tmp_path: Path) -> None:
     ("change", "words"),
     [
         ({"format": "x"}, "is no fingerprint index"),
-        ({"version": 2}, "was made by another version"),
+        ({"version": 3}, "was made by another version"),
         ({"method": "landmarks-9"}, "was made by another version"),
         ({"shards": [{"name": 1}]}, "is no fingerprint index"),
         ({"shards": 7}, "is no fingerprint index"),
@@ -221,7 +235,13 @@ def test_a_large_shard_keeps_to_its_bytes(tmp_path: Path) -> None:
     frame = np.concatenate([one.frame + one.frames * at for at, one in enumerate(made)])
     place = np.concatenate([one.bin for one in made])
     many = [
-        Printed(key(at), 10_335, frame, np.clip(place + at % 40, 8, 380).astype("f4"))
+        Printed(
+            key(at),
+            10_335,
+            frame,
+            np.clip(place + at % 40, 8, 380).astype("f4"),
+            np.concatenate([one.items for one in made]) ^ np.uint32(at),
+        )
         for at in range(300)
     ]
     written = shard.write(tmp_path, many, "test")

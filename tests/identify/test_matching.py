@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+import scipy.signal
 from numpy.typing import NDArray
 
 from longplay.audio import landmarks
-from longplay.identify import matching, shard
+from longplay.audio.fingerprint import DENSE, DensePrinter, dense_fingerprint, fingerprint
+from longplay.audio.fingerprint import HOP as ITEM_HOP
+from longplay.identify import confirming, matching, shard
 from longplay.identify.matching import Passage
 from longplay.identify.shard import Shard
 from tests.identify.made import key, mono, printed, tune
@@ -128,3 +131,45 @@ def test_a_recording_under_speech_like_noise_in_bursts_is_one_passage(shards: li
     (found,) = ask(shards, sound + noise)
     assert found.object == key(4)
     assert found.end_s - found.start_s > 24
+
+
+def test_a_fingerprint_finds_what_landmarks_do_not_far_off_in_a_hall(shards: list[Shard]) -> None:
+    rng = np.random.default_rng(5)
+    fading = np.exp(-6.9 * np.arange(2 * RATE) / (2 * RATE))
+    hall = rng.standard_normal(2 * RATE) * fading
+    found, by_landmarks = 0, 0
+    for seed in range(6):
+        wet = scipy.signal.fftconvolve(tune(seed)[5 * RATE : 15 * RATE], hall)[: 10 * RATE]
+        clip = (wet / np.abs(wet).max() * 0.8).astype(np.float32)
+        by_landmarks += [one.object for one in ask(shards, clip)] == [key(seed)]
+        samples = mono(clip)
+        items = dense_fingerprint(samples)
+        marks = landmarks.landmarks(samples)
+        claims = matching.identify(shards, marks, len(samples) // landmarks.HOP, items=items)
+        assert {one.object for one in claims} <= {key(seed)}
+        found += bool(claims)
+    assert by_landmarks <= 2 and found >= 5
+
+
+def test_items_lie_as_dense_as_their_grid_says_however_sound_comes() -> None:
+    samples = mono(tune(7, 12))
+    dense = dense_fingerprint(samples)
+    for at in range(DENSE):
+        begun = samples[round(at * ITEM_HOP / DENSE) :]
+        assert dense[at::DENSE].tolist() == fingerprint(begun).tolist()
+    printer = DensePrinter()
+    for at in range(0, len(samples), 777):
+        printer.feed(samples[at : at + 777])
+    assert printer.result().tolist() == dense.tolist()
+
+
+def test_a_fingerprint_confirms_its_own_place_and_no_other(shards: list[Shard]) -> None:
+    one = shards[0]
+    items = dense_fingerprint(mono(tune(2)[9 * RATE : 19 * RATE]))
+    there = round(9 * RATE / landmarks.HOP)
+    assert confirming.confirm(items, one.print_of(2), one.runs, there) > 8
+    for number, frame in ((2, 0), (2, there + 200), (3, there), (5, 40)):
+        assert confirming.confirm(items, one.print_of(number), one.runs, frame) < 4
+    assert confirming.confirm(items, one.print_of(2), one.runs, -9_000) == 0
+    assert confirming.confirm(items, one.print_of(2), one.runs, 90_000) == 0
+    assert confirming.confirm(items[:0], one.print_of(2), one.runs, there) == 0

@@ -55,6 +55,9 @@ CLASSIFIERS = (
 WIDEST = max(row[3] for row in CLASSIFIERS)
 GRAY = np.array([0, 1, 3, 2], np.uint32)
 
+DENSE = 4
+"""Fingerprints of one sound, each begun a fourth of an item later, that a question has."""
+
 BATCH_FRAMES = 24
 """Spectra computed at once: as much as stays in the processor's cache."""
 
@@ -114,6 +117,36 @@ class Fingerprinter:
         self._image = image[max(0, len(image) - WIDEST + 1) :]
         if len(image) >= WIDEST:
             self._items.append(_classify(image))
+
+
+class DensePrinter:
+    """Takes sound in pieces of any length and gives its items DENSE times as close: what was
+    recorded may have begun at any moment between two items."""
+
+    def __init__(self) -> None:
+        self._printers = [Fingerprinter() for _ in range(DENSE)]
+        self._skip = [round(at * HOP / DENSE) for at in range(DENSE)]
+
+    def feed(self, mono: NDArray[np.int16]) -> None:
+        """Take the next samples: int16, mono, 11025 Hz."""
+        for at, printer in enumerate(self._printers):
+            printer.feed(mono[self._skip[at] :])
+            self._skip[at] = max(0, self._skip[at] - len(mono))
+
+    def result(self) -> NDArray[np.uint32]:
+        """The items so far, in order of time."""
+        found = [printer.result() for printer in self._printers]
+        dense = np.empty(sum(map(len, found)), np.uint32)
+        for at, items in enumerate(found):
+            dense[at::DENSE] = items
+        return dense
+
+
+def dense_fingerprint(mono: NDArray[np.int16]) -> NDArray[np.uint32]:
+    """The items of int16 mono sound at 11025 Hz, DENSE times as close."""
+    printer = DensePrinter()
+    printer.feed(mono)
+    return printer.result()
 
 
 def fingerprint(mono: NDArray[np.int16]) -> NDArray[np.uint32]:

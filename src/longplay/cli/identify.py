@@ -11,7 +11,7 @@ from longplay.cli import output
 from longplay.cli.options import ArchiveOption, JsonOption, WorkersOption, opened
 
 if TYPE_CHECKING:
-    from longplay.workflows.identifying import Listened, Match
+    from longplay.workflows.identifying import Index, Listened, Match
 
 SHOWN = 50
 """Matches of an audit that are told on a terminal; reports and `--json` have all."""
@@ -30,7 +30,7 @@ def identify(
 
     with opened(archive) as it, output.progress("identify") as update:
         index, found = identifying.identify(it, files, workers=workers, progress=update)
-        _warn(index.lacking)
+        _warn(index)
         results = list(found)
     unreadable = [{"file": one.file, "why": one.why} for one in results if one.why]
     if as_json:
@@ -81,7 +81,7 @@ def audit(
         index, done = auditing.audit(
             it, corpus, workers=workers, thorough=thorough, progress=update
         )
-        _warn(index.lacking)
+        _warn(index)
         tested = None
         if self_test:
             count = workers or default_workers()
@@ -116,6 +116,7 @@ def update(
             "objects",
             "added",
             "decoded",
+            "renewed",
             "removed",
             "shards",
             "postings",
@@ -130,6 +131,7 @@ def update(
             ("objects", done.objects),
             ("added", done.added),
             ("decoded for it", done.decoded),
+            ("renewed", done.renewed),
             ("removed", done.removed),
             ("cannot be heard", len(done.failed)),
             ("shards", done.shards),
@@ -225,10 +227,17 @@ def _show_audit(found: dict[str, Any], report: Path | None) -> None:
         output.line(f"the report is {report}")
 
 
-def _warn(lacking: int) -> None:
-    if lacking:
+def _warn(index: Index) -> None:
+    if index.lacking:
         output.err.print(
-            f"{lacking:,} held objects are not in the index yet: `longplay fingerprint update`",
+            f"{index.lacking:,} held objects are not in the index yet: "
+            "`longplay fingerprint update`",
+            markup=False,
+        )
+    if index.older:
+        output.err.print(
+            f"{index.older:,} objects are in the index as an older version of Longplay wrote it, "
+            "and are found less well in noise and rooms: `longplay fingerprint update`",
             markup=False,
         )
 

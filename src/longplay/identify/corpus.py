@@ -8,6 +8,7 @@ refused by name. A compressed tar is laid out in a temporary file that is bounde
 from __future__ import annotations
 
 import gzip
+import math
 import os
 import stat
 import tarfile
@@ -67,6 +68,7 @@ class Rows:
     part: int
     limits: Limits
     row: int | None = None
+    printed_s: float = math.inf
 
     @property
     def size(self) -> int:
@@ -247,7 +249,7 @@ def hear_rows(rows: Rows) -> list[tuple[str, Heard | str]]:
         for number, value in enumerate(_values(rows)):
             if rows.row is None or number == rows.row:
                 name, data = _bytes_of(value, number)
-                found.append((f"{rows.name}/{rows.part}/{name}", _heard(data, rows.limits)))
+                found.append((f"{rows.name}/{rows.part}/{name}", _heard(data, rows)))
     except (OSError, pa.ArrowException, ValueError) as error:
         raise InputError(f"is damaged: {str(error)[:200]}") from error
     return found
@@ -258,11 +260,11 @@ def count_rows(rows: Rows) -> int:
     return sum(1 for _ in _values(rows))
 
 
-def _heard(data: bytes | None, limits: Limits) -> Heard | str:
+def _heard(data: bytes | None, rows: Rows) -> Heard | str:
     if data is None:
         return "has no bytes in it, only a path or nothing"
     try:
-        return listen(Sound("", None, limits, data=data))
+        return listen(Sound("", None, rows.limits, data=data, printed_s=rows.printed_s))
     except (MediaError, InputError) as error:
         return str(error)
 

@@ -21,7 +21,7 @@ from longplay.identify.shard import Printed, Shard, Written
 from longplay.model import ObjectKey
 
 FORMAT = "longplay-fingerprint-index"
-VERSION = 1
+VERSION = 2
 MANIFEST = "index.json"
 LOCK = "index.lock"
 
@@ -49,6 +49,11 @@ class Manifest:
     def objects(self) -> int:
         """Objects in all shards."""
         return sum(one.objects for one in self.shards)
+
+    @property
+    def current(self) -> Manifest:
+        """That, without shards of older versions, which have no fingerprints."""
+        return Manifest(tuple(one for one in self.shards if one.prints), self.failed, self.method)
 
     @property
     def version(self) -> str:
@@ -155,6 +160,18 @@ def merge(folder: Path, manifest: Manifest, held: set[ObjectKey]) -> Manifest:
     return manifest
 
 
+def replaced(folder: Path, manifest: Manifest, needed: set[ObjectKey]) -> Manifest:
+    """The manifest, published, without those shards of older versions that have none of the objects
+    which are needed of them."""
+    kept = tuple(
+        one for one in manifest.shards if one.prints or Shard(folder / one.name).objects() & needed
+    )
+    if kept != manifest.shards:
+        manifest = Manifest(kept, manifest.failed)
+        publish(folder, manifest)
+    return manifest
+
+
 def tidy(folder: Path, manifest: Manifest) -> None:
     """Remove what the manifest does not name; the caller holds the lock."""
     sweep(folder, {MANIFEST, LOCK, *(one.name for one in manifest.shards)})
@@ -174,9 +191,9 @@ def whole(folder: Path, manifest: Manifest) -> Iterator[str]:
 
 def _group(folder: Path, manifest: Manifest, held: set[ObjectKey]) -> list[Written] | None:
     """Shards that should become one; None where there are none."""
-    classes: dict[int, list[Written]] = {}
+    classes: dict[tuple[int, bool], list[Written]] = {}
     for one in manifest.shards:
-        classes.setdefault(one.postings.bit_length() // 2, []).append(one)
+        classes.setdefault((one.postings.bit_length() // 2, one.prints), []).append(one)
     for group in classes.values():
         small = _fitting(group)
         if len(small) >= MERGE_AT:

@@ -6,6 +6,7 @@ Runs confined (`longplay.engine`): strangers' bytes are decoded here and nowhere
 from __future__ import annotations
 
 import io
+import math
 import os
 import stat
 from dataclasses import dataclass
@@ -13,7 +14,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from longplay.audio.decode import decode, decoder_name
-from longplay.audio.fingerprint import Fingerprinter
+from longplay.audio.fingerprint import DensePrinter, Fingerprinter
 from longplay.audio.landmarks import ASKED, INDEXED, Lander, Landmarks
 from longplay.audio.resample import FINGERPRINT_RATE, Stretch
 from longplay.errors import InputError
@@ -24,8 +25,9 @@ from longplay.settings import Limits
 class Sound:
     """Sound to listen to: a file, or a part of one (`start`, `length`), or bytes in hand.
 
-    `name` is what it is called for people. `indexed` asks for the few landmarks of the index;
-    `chromaprint` for AcoustID's fingerprint too.
+    `name` is what it is called for people. `indexed` asks for what the index has: few landmarks,
+    and the fingerprint, which `chromaprint` asks for by itself. A question has its items dense;
+    where it is longer than `printed_s`, it has none.
     """
 
     name: str
@@ -36,6 +38,7 @@ class Sound:
     data: bytes | None = None
     indexed: bool = False
     chromaprint: bool = False
+    printed_s: float = math.inf
 
     @property
     def size(self) -> int:
@@ -52,13 +55,15 @@ class Sound:
 
 @dataclass(frozen=True, slots=True)
 class Heard:
-    """What was heard: seconds of sound, frames and landmarks, and by which decoder."""
+    """What was heard: seconds of sound, frames and landmarks, and by which decoder; the fingerprint
+    as evidence has it, and the items of a question (32 bits each)."""
 
     seconds: float
     frames: int
     landmarks: Landmarks
     decoder: str
     chromaprint: bytes = b""
+    items: bytes = b""
 
 
 def listen(sound: Sound) -> Heard:
@@ -86,15 +91,21 @@ def listen(sound: Sound) -> Heard:
 
 def _hear(source: BinaryIO, size: int, sound: Sound) -> Heard:
     lander = Lander(INDEXED if sound.indexed else ASKED)
+    whole = sound.indexed or sound.chromaprint
     printer = Fingerprinter()
+    dense: DensePrinter | None = None if whole else DensePrinter()
     samples = 0
 
     def hear(stretch: Stretch) -> None:
-        nonlocal samples
+        nonlocal samples, dense
         samples += len(stretch.mono)
         lander.feed(stretch.mono)
-        if sound.chromaprint:
+        if whole:
             printer.feed(stretch.mono)
+        if samples > sound.printed_s * FINGERPRINT_RATE:
+            dense = None
+        if dense:
+            dense.feed(stretch.mono)
 
     decode(source, size, sound.limits, hear, mono_only=True)
     return Heard(
@@ -102,5 +113,6 @@ def _hear(source: BinaryIO, size: int, sound: Sound) -> Heard:
         frames=lander.frames,
         landmarks=lander.result(),
         decoder=decoder_name(),
-        chromaprint=printer.result().astype("<u4").tobytes() if sound.chromaprint else b"",
+        chromaprint=printer.result().astype("<u4").tobytes() if whole else b"",
+        items=dense.result().tobytes() if dense else b"",
     )

@@ -20,12 +20,17 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
+from numpy.typing import NDArray
 
+from longplay.audio.fingerprint import DENSE
 from longplay.audio.landmarks import FRAMES_PER_SECOND, Landmarks
-from longplay.identify import hashing, voting
+from longplay.identify import confirming, hashing, voting
 from longplay.identify.aligning import align
+from longplay.identify.confirming import Items
 from longplay.identify.shard import UNIT, Shard
 from longplay.model import ObjectKey
+
+NO_ITEMS: Items = np.empty(0, np.uint32)
 
 WINDOW = 430
 """Frames that are asked at once: 10 s."""
@@ -38,16 +43,23 @@ STRIDE = 215
 class Asking:
     """What is asked of a window at once: landmarks of up to that rank in their block, each with two
     of `fan` followers; and of a shard: so many bytes of postings (1 MiB are 300,000 of them), and
-    the places with most votes that are judged."""
+    the places with most votes that are judged. A `blurred` question allows for landmarks that moved
+    by a frame; of the many places that it gets votes for, those are judged that are likest by their
+    fingerprints, out of `glimpsed`."""
 
     rank: int
     fan: int
     candidates: int = 48
     most_bytes: int = 2**20
+    blurred: bool = False
+    glimpsed: int = 0
 
 
 STEPS = (Asking(20, 6), Asking(40, 10))
 """What is asked of a window in full, one after another."""
+
+BLURRED = Asking(40, 10, most_bytes=2**21, blurred=True, glimpsed=4000)
+"""What is asked instead of the last step of a question that has a fingerprint."""
 
 GLANCE = (Asking(14, 4, candidates=8, most_bytes=2**15),)
 """What is asked at a glance: a twentieth of those hashes, which find what is not much changed."""
@@ -84,6 +96,9 @@ AROUND = 2
 
 FEW = 4
 """Windows of a short file, which are all asked in full."""
+
+SHORT_S = 25.0
+"""Seconds of a file beyond which quick asking makes no use of its fingerprint."""
 
 PROBE_STRIDE = 12
 """Of windows that a glance says nothing of, each such one, one a minute, is asked in full, and at a
@@ -125,6 +140,14 @@ class Passage:
     hearing: Hearing = AS_IT_IS
 
 
+@dataclass(frozen=True, slots=True)
+class Question:
+    """What is asked: landmarks, and the items of a fingerprint, which may be missing."""
+
+    found: Landmarks
+    items: Items
+
+
 Window = tuple[int, int, int]
 """Its number, its first frame, the frame before which it ends."""
 
@@ -154,22 +177,30 @@ def confidence(evidence: float, objects: int) -> float:
 
 
 def identify(
-    shards: Sequence[Shard], found: Landmarks, frames: int, *, quick: bool = False
+    shards: Sequence[Shard],
+    found: Landmarks,
+    frames: int,
+    *,
+    items: Items = NO_ITEMS,
+    quick: bool = False,
 ) -> list[Passage]:
-    """The passages of a file of so many frames that are in the index, in order of time. `quick` is
-    many times faster and misses some of what was changed much: docs/identify.md."""
+    """The passages of a file of so many frames that are in the index, in order of time. Its
+    fingerprint, `items` as `dense_fingerprint` gives them, finds what landmarks do not in noise and
+    reverberation. `quick` is many times faster and misses some of what was changed much:
+    docs/identify.md."""
+    question = Question(found, items)
     windows = _windows(found, frames)
     look, stride, steps = (_look_over, PROBE_STRIDE, GLANCE) if quick else (
         _look_closely, RESPEED_STRIDE, STEPS)  # fmt: skip
-    passages = _passages(shards, look(shards, found, windows, AS_IT_IS), AS_IT_IS)
+    passages = _passages(shards, look(shards, question, windows, AS_IT_IS), AS_IT_IS)
     silent = [one for one in windows if not _covered(one, passages)]
     # The middle window of each run of silent ones stands for its neighbours.
     for window in silent[len(silent) // 2 % stride :: stride]:
         if _covered(window, passages):
             continue
-        hearing = _otherwise(shards, found, window, steps)
+        hearing = _otherwise(shards, question, window, steps)
         if hearing is not None:
-            passages += _passages(shards, look(shards, found, windows, hearing), hearing)
+            passages += _passages(shards, look(shards, question, windows, hearing), hearing)
     return _chosen(passages)
 
 
@@ -187,13 +218,13 @@ def _covered(window: Window, passages: Iterable[Passage]) -> bool:
 
 
 def _otherwise(
-    shards: Sequence[Shard], found: Landmarks, window: Window, steps: Sequence[Asking]
+    shards: Sequence[Shard], question: Question, window: Window, steps: Sequence[Asking]
 ) -> Hearing | None:
     """The speed and pitch at which a window is most likely known; None where it is at none."""
     heard = [
         (one.evidence, at)
         for at, hearing in enumerate(OTHERWISE)
-        for one in _asked(shards, found, window, hearing, steps)[:1]
+        for one in _asked(shards, question, window, hearing, steps)[:1]
     ]
     evidence, best = max(heard, default=(0.0, 0))
     known = confidence(evidence, sum(map(len, shards))) >= CLEAR
@@ -201,22 +232,23 @@ def _otherwise(
 
 
 def _look_closely(
-    shards: Sequence[Shard], found: Landmarks, windows: Sequence[Window], hearing: Hearing
+    shards: Sequence[Shard], question: Question, windows: Sequence[Window], hearing: Hearing
 ) -> Said:
     """What every window says, asked in full."""
-    return {at: _asked(shards, found, window, hearing, STEPS) for at, window in enumerate(windows)}
+    return {
+        at: _asked(shards, question, window, hearing, STEPS) for at, window in enumerate(windows)
+    }
 
 
 def _look_over(
-    shards: Sequence[Shard], found: Landmarks, windows: Sequence[Window], hearing: Hearing
+    shards: Sequence[Shard], question: Question, windows: Sequence[Window], hearing: Hearing
 ) -> Said:
     """What the windows say: every second one, which together are the whole file, at a glance; in
     full those near what a glance sees and is not certain of, and one now and then."""
     if len(windows) <= FEW:
-        return _look_closely(shards, found, windows, hearing)
-    said = {
-        at: _asked(shards, found, windows[at], hearing, GLANCE) for at in range(0, len(windows), 2)
-    }
+        return _look_closely(shards, question, windows, hearing)
+    glances = range(0, len(windows), 2)
+    said = {at: _asked(shards, question, windows[at], hearing, GLANCE) for at in glances}
     clear = {at: steps[0] for at, steps in said.items() if steps and steps[0].evidence >= CERTAIN}
     waiting = _near(_hinted(said, hearing))
     if hearing == AS_IT_IS:
@@ -229,7 +261,7 @@ def _look_over(
         between = before and after and _in_line(before, after, hearing)
         if at in full or at in clear or between or not 0 <= at < len(windows):
             continue
-        full[at] = _asked(shards, found, windows[at], hearing, STEPS)
+        full[at] = _asked(shards, question, windows[at], hearing, STEPS)
         if full[at] and full[at][0].evidence >= HINT:
             waiting += _near([at])
     return dict(sorted((said | full).items()))
@@ -247,24 +279,28 @@ def _near(windows: Iterable[int]) -> list[int]:
 
 def _asked(
     shards: Sequence[Shard],
-    found: Landmarks,
+    question: Question,
     window: Window,
     hearing: Hearing,
     steps: Sequence[Asking],
 ) -> list[Step]:
     """What a window says, the file being heard in that way; the strongest first."""
     number, first, end = window
+    found = question.found
     low, high = np.searchsorted(found.frame, (first, end))
     heard = Landmarks(
         np.round((found.frame[low:high] - first) * hearing.speed).astype(np.int32),
         (found.bin[low:high] / hearing.pitch).astype(np.float32),
         found.rank[low:high],
     )
+    items = NO_ITEMS
+    if hearing == AS_IT_IS and steps is STEPS:
+        items = confirming.within(question.items, first, end)
     return [
         replace(one, window=number, at=first,
                 first=first + round(one.first / hearing.speed),
                 last=first + round(one.last / hearing.speed))
-        for one in ask(shards, heard, steps)
+        for one in ask(shards, heard, steps, items)
     ]  # fmt: skip
 
 
@@ -274,32 +310,77 @@ def _passages(shards: Sequence[Shard], said: Said, hearing: Hearing) -> list[Pas
     return [one for one in passages if one.confidence >= CLEAR]
 
 
-def ask(shards: Sequence[Shard], heard: Landmarks, steps: Sequence[Asking] = STEPS) -> list[Step]:
+def ask(
+    shards: Sequence[Shard],
+    heard: Landmarks,
+    steps: Sequence[Asking] = STEPS,
+    items: Items = NO_ITEMS,
+) -> list[Step]:
     """What is likely to be what was heard, as it is: the strongest first."""
     found: list[Step] = []
     if not len(heard.frame):
         return found
-    for step in steps:
-        asked = heard.rank < step.rank
-        hashes, times = hashing.triples(heard.frame[asked], heard.bin[asked], step.fan, step.fan)
+    for step in (*steps[:-1], BLURRED) if len(items) else steps:
         found = []
+        hashes, times = _hashes(heard, step, items)
         for number, shard in enumerate(shards):
-            places, _ = voting.ask(shard, hashes, times, step.candidates, step.most_bytes)
-            for place in places.tolist():
-                found += _judged(shard, number, place, heard)
+            for place in _places(shard, hashes, times, step, heard, items):
+                found += _judged(shard, number, place, heard, items)
         found.sort(key=lambda one: -one.evidence)
         if found and found[0].evidence >= CERTAIN:
             break
     return found
 
 
-def _judged(shard: Shard, number: int, place: int, heard: Landmarks) -> list[Step]:
-    owner = shard.object_at(place + int(heard.frame[-1]) // UNIT // 2)
+def _hashes(
+    heard: Landmarks, step: Asking, items: Items
+) -> tuple[NDArray[np.uint32], NDArray[np.int32]]:
+    """What a shard is asked for, and at which frames that begins."""
+    asked = heard.rank < step.rank
+    frame, place = heard.frame[asked], heard.bin[asked]
+    if step.blurred:
+        hashes, times = hashing.blurred(frame, place, step.fan)
+    else:
+        hashes, times = hashing.triples(frame, place, step.fan, step.fan)
+    more, at = confirming.hashed(items, DENSE)
+    return np.concatenate([hashes, more]), np.concatenate([times, at])
+
+
+def _places(
+    shard: Shard,
+    hashes: NDArray[np.uint32],
+    times: NDArray[np.int32],
+    step: Asking,
+    heard: Landmarks,
+    items: Items,
+) -> list[int]:
+    """The places of a shard that are judged."""
+    most = step.glimpsed or step.candidates
+    places, _ = voting.ask(shard, hashes, times, most, step.most_bytes)
+    if step.glimpsed:
+        owners = np.array([_owner(shard, place, heard) for place in places.tolist()], np.int64)
+        there = (places - shard.starts[owners]) * UNIT
+        likest = confirming.likeliest(
+            items, shard.prints, shard.print_starts, owners, there, step.candidates
+        )
+        places = places[likest]
+    return list(places.tolist())
+
+
+def _owner(shard: Shard, place: int, heard: Landmarks) -> int:
+    return shard.object_at(place + int(heard.frame[-1]) // UNIT // 2)
+
+
+def _judged(shard: Shard, number: int, place: int, heard: Landmarks, items: Items) -> list[Step]:
+    owner = _owner(shard, place, heard)
     there = (place - int(shard.starts[owner])) * UNIT
     found = align(heard.frame, heard.bin, shard.marks_of(owner), there)
     if found.evidence < WEAK:
         return []
-    return [Step(0, number, owner, 0, found.there, found.evidence, found.first, found.last)]
+    evidence = found.evidence
+    if len(items):
+        evidence += confirming.confirm(items, shard.print_of(owner), shard.runs, found.there)
+    return [Step(0, number, owner, 0, found.there, evidence, found.first, found.last)]
 
 
 def _chained(said: Said, hearing: Hearing) -> list[list[Step]]:

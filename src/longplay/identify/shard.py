@@ -1,9 +1,10 @@
-"""A shard: the landmarks and hashes of some recordings, written once, read through a memory map.
+"""A shard: landmarks, fingerprints and hashes of some recordings, written once, read through a map.
 
 The recordings lie one after another on one line of time, in units of UNIT frames, with gaps between
 them; a posting is (hash, place on that line) as one number, and the shard has all of them, sorted
 and coded. So a question needs no table but the directory until it knows where on the line it lies.
-Then the landmarks of the recording that lies there, one after another, say whether it is that.
+Then the landmarks of the recording that lies there, one after another, and what is kept of its
+Chromaprint fingerprint, say whether it is that.
 Format: docs/formats/fingerprint-index.md
 """
 
@@ -15,6 +16,7 @@ import mmap
 import struct
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -26,12 +28,15 @@ from longplay.catalogue.compiled import compiled, whole
 from longplay.errors import StoreError
 from longplay.files import durable
 from longplay.identify import coding
+from longplay.identify.confirming import hashed, some_runs, thinned
 from longplay.identify.hashing import FAN_INDEXED, FIRSTS_INDEXED, HASH_BITS, triples
 from longplay.model import ObjectKey
 
 MAGIC = b"LPFPIDX1"
 ALIGNED = 64
-VERSION = 2
+VERSION = 3
+READ = (2, VERSION)
+"""Versions that are read; the second has landmarks only."""
 
 UNIT = 8
 """Frames, 186 ms, that are one place on the line: the landmarks tell where exactly."""
@@ -47,21 +52,25 @@ RANGE_POSTINGS = 1 << 24
 
 MAX_HEADER = 2**20
 
+_NO_ITEMS: NDArray[np.uint32] = np.empty(0, np.uint32)
+
 
 @dataclass(frozen=True, slots=True)
 class Printed:
-    """What is to be indexed of one object: its length in frames, and its landmarks in order of
-    time, as frames and bins."""
+    """What is to be indexed of one object: its length in frames; its landmarks in order of time, as
+    frames and bins; its Chromaprint fingerprint."""
 
     key: ObjectKey
     frames: int
     frame: NDArray[np.int32]
     bin: NDArray[np.float32]
+    items: NDArray[np.uint32]
 
 
 @dataclass(frozen=True, slots=True)
 class Written:
-    """A shard that lies on disk, as the index names it."""
+    """A shard that lies on disk, as the index names it; `prints` says that it has fingerprints of
+    its objects, which it has not where an older version made it."""
 
     name: str
     objects: int
@@ -69,6 +78,7 @@ class Written:
     bytes: int
     sha256: str
     decoder: str
+    prints: bool = False
 
 
 class Shard:
@@ -86,6 +96,7 @@ class Shard:
         self.place_bits: int = self.facts["place_bits"]
         self.postings: int = self.facts["postings"]
         self.decoder: str = self.facts["decoder"]
+        self.has_prints: bool = self.facts["version"] == VERSION and self.facts["prints"]
         self.roots = self._section("roots", np.uint8).reshape(-1, 32)
         self.sizes = self._section("sizes", np.int64)
         self.starts = self._section("starts", np.int64)
@@ -93,8 +104,12 @@ class Shard:
         self.words = self._section("data", np.uint64)
         self.mark_starts = self._section("mark_starts", np.int64)
         self.marks = self._section("marks", np.uint16)
+        self.print_starts, self.prints = np.zeros(len(self.starts), np.int64), _NO_ITEMS
+        if self.facts["version"] == VERSION:
+            self.print_starts = self._section("print_starts", np.int64)
+            self.prints = self._section("prints", np.uint32)
         fits = len(self.roots) == len(self.sizes) == len(self.starts) - 1
-        fits = fits and len(self.mark_starts) == len(self.starts)
+        fits = fits and len(self.mark_starts) == len(self.print_starts) == len(self.starts)
         if not fits or len(self.directory) != self.facts["buckets"] + 1:
             raise _broken(path, "its sections do not fit each other")
 
@@ -136,6 +151,18 @@ class Shard:
             raise _broken(self.path, "its landmarks lie outside of it")
         return self.marks[first:last]
 
+    @cached_property
+    def runs(self) -> NDArray[np.uint32]:
+        """Stretches from all over the fingerprints, which tell what chance gives."""
+        return some_runs(self.prints)
+
+    def print_of(self, number: int) -> NDArray[np.uint32]:
+        """What is kept of an object's fingerprint."""
+        first, last = (int(one) for one in self.print_starts[number : number + 2])
+        if not 0 <= first <= last <= len(self.prints):
+            raise _broken(self.path, "its fingerprints lie outside of it")
+        return self.prints[first:last]
+
     def _section(self, name: str, form: Any) -> NDArray[Any]:
         start, length = self.facts["sections"][name]
         if start < 0 or length < 0 or start + length > len(self._map):
@@ -149,8 +176,8 @@ class _Content:
 
     keys: list[ObjectKey]
     starts: NDArray[np.int64]
-    mark_starts: NDArray[np.int64]
     marks: list[NDArray[np.uint16]]
+    prints: list[NDArray[np.uint32]]
     decoder: str
 
 
@@ -172,10 +199,13 @@ def write(folder: Path, printed: Sequence[Printed], decoder: str) -> Written:
     for one, start in zip(printed, starts, strict=False):
         hashes, times = triples(one.frame, one.bin, FAN_INDEXED, FIRSTS_INDEXED)
         parts.append(hashes.astype(np.int64) << bits | (times // UNIT + start))
+        hashes, times = hashed(one.items)
+        parts.append(hashes.astype(np.int64) << bits | (times // UNIT + start))
     postings = np.sort(np.concatenate(parts))
     marks = [marked(one.frame, one.bin) for one in printed]
-    content = _Content([one.key for one in printed], starts, _ends(map(len, marks)), marks, decoder)
-    return _write(folder, content, _coded([postings], bits, len(postings)))
+    prints = [thinned(one.items) for one in printed]
+    content = _Content([one.key for one in printed], starts, marks, prints, decoder)
+    return _write(folder, content, _coded([postings], bits, len(postings)), prints=True)
 
 
 def merge(
@@ -186,6 +216,7 @@ def merge(
     keys: list[ObjectKey] = []
     places: list[int] = []
     marks: list[NDArray[np.uint16]] = []
+    prints: list[NDArray[np.uint32]] = []
     wanted = []
     for shard, kept in zip(shards, keep, strict=True):
         chosen = np.array([shard.key(at) in kept for at in range(len(shard))], bool)
@@ -193,6 +224,7 @@ def merge(
         numbers = np.flatnonzero(chosen).tolist()
         keys += [shard.key(at) for at in numbers]
         marks += [shard.marks_of(at) for at in numbers]
+        prints += [shard.print_of(at) for at in numbers]
         places += (np.diff(shard.starts) - GAP)[chosen].tolist()
     starts = _line(places)
     bits = _place_bits(starts)
@@ -222,8 +254,9 @@ def merge(
             if count != shard.postings:
                 raise _broken(shard.path, "its postings cannot be decoded")
 
-    content = _Content(keys, starts, _ends(map(len, marks)), marks, decoder)
-    return _write(folder, content, _coded(merged(), bits, total, cut))
+    content = _Content(keys, starts, marks, prints, decoder)
+    prints_too = all(one.has_prints for one in shards)
+    return _write(folder, content, _coded(merged(), bits, total, cut), prints=prints_too)
 
 
 @compiled
@@ -282,13 +315,15 @@ def _coded(
     return _Coded(parts, directory, width, count)
 
 
-def _write(folder: Path, content: _Content, coded: _Coded) -> Written:
+def _write(folder: Path, content: _Content, coded: _Coded, *, prints: bool) -> Written:
     sections: dict[str, list[NDArray[Any]]] = {
         "roots": [np.frombuffer(b"".join(key.root for key in content.keys), np.uint8)],
         "sizes": [np.array([key.size for key in content.keys], np.int64)],
         "starts": [content.starts],
-        "mark_starts": [content.mark_starts],
+        "mark_starts": [_ends(map(len, content.marks))],
         "marks": content.marks,
+        "print_starts": [_ends(map(len, content.prints))],
+        "prints": content.prints,
         "directory": [coded.directory],
         "data": [*coded.parts],
     }
@@ -296,6 +331,7 @@ def _write(folder: Path, content: _Content, coded: _Coded) -> Written:
         "version": VERSION,
         "method": METHOD,
         "decoder": content.decoder,
+        "prints": prints,
         "objects": len(content.keys),
         "postings": coded.postings,
         "width": coded.width,
@@ -311,7 +347,13 @@ def _write(folder: Path, content: _Content, coded: _Coded) -> Written:
         for part in parts:
             out.write(part)
     return Written(
-        name, len(content.keys), coded.postings, count, digest.hexdigest(), content.decoder
+        name=name,
+        objects=len(content.keys),
+        postings=coded.postings,
+        bytes=count,
+        sha256=digest.hexdigest(),
+        decoder=content.decoder,
+        prints=prints,
     )
 
 
@@ -339,7 +381,7 @@ def _header(data: mmap.mmap, path: Path) -> dict[str, Any]:
     (length,) = struct.unpack("<I", data[len(MAGIC) : len(MAGIC) + 4])
     try:
         facts = json.loads(data[len(MAGIC) + 4 : len(MAGIC) + 4 + min(length, MAX_HEADER)])
-        if facts["version"] != VERSION or facts["method"] != METHOD:
+        if facts["version"] not in READ or facts["method"] != METHOD:
             raise StoreError(
                 "was made by another version of Longplay",
                 where=str(path),

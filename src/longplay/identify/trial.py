@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from longplay.audio import landmarks
 from longplay.audio.decode import decode
+from longplay.audio.fingerprint import dense_fingerprint
 from longplay.audio.landmarks import HOP, Landmarks
 from longplay.audio.resample import FINGERPRINT_RATE, Stretch
 from longplay.settings import Limits
@@ -42,10 +43,11 @@ class Specimen:
 
 @dataclass(frozen=True, slots=True)
 class Clip:
-    """A clip's landmarks and frames; `noisy` says that noise was added."""
+    """A clip's landmarks, frames and items; `noisy` says that noise was added."""
 
     found: Landmarks
     frames: int
+    items: NDArray[np.uint32]
     noisy: bool
 
 
@@ -67,8 +69,8 @@ def cut(specimen: Specimen) -> list[Clip]:
         return []
     noise = rng.standard_normal(length) * level * 10 ** (-NOISE_DB / 20)
     return [
-        Clip(landmarks.landmarks(_words(sound)), length // HOP, noisy)
-        for sound, noisy in ((clip, False), (clip + noise, True))
+        Clip(landmarks.landmarks(sound), length // HOP, dense_fingerprint(sound), noisy)
+        for sound, noisy in ((_words(clip), False), (_words(clip + noise), True))
     ]
 
 

@@ -120,21 +120,6 @@ def _crowded(places: NDArray[np.int64], bits: int, least: int) -> NDArray[np.int
 
 
 @compiled
-def _slot(
-    places: NDArray[np.int64], scores: NDArray[np.int32], found: int, place: int, score: int
-) -> int:
-    """Which of `found` results a place takes, or the next free one; -1 where it is worse than what
-    is there. One place is told once: of windows that overlap, the fullest."""
-    for one in range(found):
-        if abs(places[one] - place) < SLACK * 2:
-            return one if scores[one] < score else -1
-    if found < len(places):
-        return found
-    worst = int(np.argmin(scores))
-    return worst if scores[worst] < score else -1
-
-
-@compiled
 def _vote(
     places: NDArray[np.int64],
     hashes: NDArray[np.uint32],
@@ -146,8 +131,8 @@ def _vote(
     """The places with the most different hashes within SLACK, best first. A coarse count leaves few
     votes to be sorted."""
     order = _crowded(places, bits, least)
-    out_place = np.zeros(most, np.int64)
-    out_score = np.zeros(most, np.int32)
+    out_place = np.empty(len(order), np.int64)
+    out_score = np.empty(len(order), np.int32)
     found = 0
     end = 0
     for start in range(len(order)):
@@ -162,10 +147,11 @@ def _vote(
         score = len(np.unique(hashes[asked[order[start:end]]]))
         if score < least:
             continue
-        slot = _slot(out_place, out_score, found, place, score)
-        if slot < 0:
+        # One place is told once: of windows that overlap, the fullest.
+        if not found or place - out_place[found - 1] >= SLACK * 2:
+            found += 1
+        elif out_score[found - 1] >= score:
             continue
-        found = max(found, slot + 1)
-        out_place[slot], out_score[slot] = place, score
-    best = np.argsort(-out_score[:found])
+        out_place[found - 1], out_score[found - 1] = place, score
+    best = np.argsort(-out_score[:found], kind="mergesort")[:most]
     return out_place[best], out_score[best]

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import tempfile
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +27,7 @@ from longplay.identify import corpus, matching
 from longplay.identify.corpus import Member, Refused, Rows
 from longplay.identify.listening import Heard, Sound, listen
 from longplay.identify.matching import Passage
+from longplay.identify.prints import items_of
 from longplay.workflows import identifying, indexing
 from longplay.workflows.identifying import Index, Match
 
@@ -150,6 +152,7 @@ class _Walk:
         self._archive, self._opened, self._journal = archive, opened, journal
         self._workers, self._thorough, self._progress = workers, thorough, progress
         self._limits = archive.settings.limits
+        self._printed_s = math.inf if thorough else matching.SHORT_S
         self._shards: list[Path] = []
 
     def walk(self, where: Path) -> None:
@@ -170,7 +173,7 @@ class _Walk:
                 self._shards.append(path)
             elif (name := escape(bytes(path))) not in self._journal.known:
                 if corpus.is_plain_sound(path):
-                    yield Sound(name, path, self._limits)
+                    yield Sound(name, path, self._limits, printed_s=self._printed_s)
                 else:
                     self._journal.note({"entry": name, "ignored": True})
 
@@ -205,7 +208,14 @@ class _Walk:
                 elif entry in self._journal.known:
                     continue
                 elif corpus.is_sound(one, path):
-                    yield Sound(entry, path, self._limits, one.start, one.length)
+                    yield Sound(
+                        entry,
+                        path,
+                        self._limits,
+                        one.start,
+                        one.length,
+                        printed_s=self._printed_s,
+                    )
                 else:
                     self._journal.note({"entry": entry, "ignored": True})
 
@@ -214,7 +224,7 @@ class _Walk:
     def _table(self, path: Path, name: str) -> None:
         count: int = self._confined(corpus.parts, path, path.stat().st_size)
         tasks = [
-            Rows(name, path, part, self._limits)
+            Rows(name, path, part, self._limits, printed_s=self._printed_s)
             for part in range(count)
             if f"{name}/{part}" not in self._journal.known
         ]
@@ -225,9 +235,7 @@ class _Walk:
             if isinstance(outcome, Failure) and rows.row is None and outcome.kind != "error":
                 # One row may have done that: each gets a worker to itself.
                 count = self._confined(corpus.count_rows, rows, rows.size)
-                self._hear_rows(
-                    [Rows(rows.name, rows.path, rows.part, rows.limits, at) for at in range(count)]
-                )
+                self._hear_rows([replace(rows, row=at) for at in range(count)])
             elif isinstance(outcome, Failure):
                 row = "" if rows.row is None else f"/{rows.row}"
                 self._refuse(f"{rows.name}/{rows.part}{row}", outcome.reason)
@@ -262,7 +270,11 @@ class _Walk:
 
     def _match(self, heard: Heard) -> list[Passage]:
         return matching.identify(
-            self._opened.shards, heard.landmarks, heard.frames, quick=not self._thorough
+            self._opened.shards,
+            heard.landmarks,
+            heard.frames,
+            items=items_of(heard.items),
+            quick=not self._thorough,
         )
 
     def _run(self, function: Callable[[Any], Any], tasks: Iterable[Any]) -> Iterator[Any]:

@@ -17,6 +17,7 @@ from longplay.errors import LockedError, StoreError
 from longplay.identify import index, matching
 from longplay.identify.listening import Heard, Sound, listen
 from longplay.identify.matching import Passage
+from longplay.identify.prints import items_of
 from longplay.identify.shard import Shard
 from longplay.ledger import queries
 from longplay.model import ObjectKey
@@ -63,12 +64,14 @@ class Listened:
 
 @dataclass(slots=True)
 class Index:
-    """The opened index, and names for what it finds."""
+    """The opened index, and names for what it finds. `lacking` objects are not in it; `older` ones
+    are without their fingerprints, as an older version indexed them."""
 
     shards: Sequence[Shard]
     version: str
     decoders: list[str]
     lacking: int
+    older: int
     names: Names
 
 
@@ -186,7 +189,8 @@ def open_index(archive: Archive, *, workers: int | None, progress: Progress) -> 
             else "nothing that can be heard is held: capture something first",
         )
     shards = index.open_shards(folder, manifest)
-    return Index(shards, manifest.version, manifest.decoders, lacking, Names(archive))
+    older = manifest.objects - manifest.current.objects
+    return Index(shards, manifest.version, manifest.decoders, lacking, older, Names(archive))
 
 
 def identify(
@@ -237,5 +241,7 @@ def found_in(opened: Index, name: str, heard: Heard | engine.Failure) -> Listene
     if isinstance(heard, engine.Failure):
         reason = heard.reason.removeprefix(f"{name}: ")
         return Listened(name, 0.0, (), reason)
-    passages = matching.identify(opened.shards, heard.landmarks, heard.frames)
+    passages = matching.identify(
+        opened.shards, heard.landmarks, heard.frames, items=items_of(heard.items)
+    )
     return Listened(name, heard.seconds, opened.names.matches(passages))

@@ -21,6 +21,7 @@ from longplay.files import writer_lock
 from longplay.identify import index
 from longplay.identify.index import Manifest
 from longplay.identify.listening import Heard, Sound, listen
+from longplay.identify.prints import items_of
 from longplay.identify.shard import Printed
 from longplay.ledger import queries
 from longplay.model import ObjectKey
@@ -39,12 +40,14 @@ Held = dict[ObjectKey, str]
 @dataclass(frozen=True, slots=True)
 class Updated:
     """What an update did. `added` and `removed` count objects, `decoded` those of the added that no
-    capture had told the landmarks of, `failed` those of now that cannot be heard; `bytes` is what
+    capture had told the landmarks of, `renewed` those that an older version had indexed without
+    their fingerprints, `failed` those of now that cannot be heard; `bytes` is what
     the index takes on disk."""
 
     objects: int
     added: int
     decoded: int
+    renewed: int
     removed: int
     failed: tuple[tuple[str, str], ...]
     shards: int
@@ -78,21 +81,25 @@ def update(
         index.tidy(folder, manifest)
         held = _held(archive)
         before = index.indexed(folder, manifest)
-        wanted = _lacking(folder, manifest, held)
+        old = before - index.indexed(folder, manifest.current)
+        wanted = _lacking(folder, manifest.current, held)
         manifest = _add_told(archive, folder, manifest, wanted)
-        told = index.indexed(folder, manifest)
+        told = index.indexed(folder, manifest.current)
         rest = {key: suffix for key, suffix in wanted.items() if key not in told}
         manifest = _add(archive, folder, manifest, rest, workers, progress)
         kept = tuple(one for one in manifest.failed if _key(one) in held)
         if kept != manifest.failed:
             manifest = Manifest(manifest.shards, kept)
             index.publish(folder, manifest)
+        renewed = index.indexed(folder, manifest.current)
+        manifest = index.replaced(folder, manifest, set(held) - renewed)
         manifest = index.merge(folder, manifest, set(held))
         now = index.indexed(folder, manifest)
         return Updated(
             objects=len(now),
             added=len(now - before),
-            decoded=len(now - told),
+            decoded=len(renewed - told),
+            renewed=len(renewed & old),
             removed=len(before - now),
             failed=tuple((root, why) for root, _, why in manifest.failed),
             shards=len(manifest.shards),
@@ -151,7 +158,7 @@ def _told(archive: Archive, wanted: set[ObjectKey]) -> Iterator[tuple[Printed, s
     with archive.ledger.read() as connection:
         names = queries.evidence_names(connection, "sounds")
     roots = pa.array(sorted({key.root for key in wanted}), pa.binary(32))
-    columns = ["root", "size", "landmarks", "landmark_method", "decoder"]
+    columns = ["root", "size", "fingerprint", "landmarks", "landmark_method", "decoder"]
     try:
         files = archive.evidence_files.fetch(names)
         for batch in evidence.read_where(
@@ -161,7 +168,8 @@ def _told(archive: Archive, wanted: set[ObjectKey]) -> Iterator[tuple[Printed, s
                 key = ObjectKey(row["root"], row["size"])
                 if key in wanted:
                     wanted.discard(key)
-                    yield Printed(key, *read_kept(row["landmarks"])), row["decoder"]
+                    items = items_of(row["fingerprint"])
+                    yield Printed(key, *read_kept(row["landmarks"]), items), row["decoder"]
     except (StoreError, ValueError):
         return  # `verify` tells of evidence that is lost or has rotted; the rest is decoded
 
@@ -226,8 +234,9 @@ def _publish(
 
 
 def printed(key: ObjectKey, heard: Heard) -> Printed:
-    """An object as the index takes it, of the landmarks that this keeps."""
-    return Printed(key, heard.frames, heard.landmarks.frame, heard.landmarks.bin)
+    """An object as the index takes it."""
+    marks = heard.landmarks
+    return Printed(key, heard.frames, marks.frame, marks.bin, items_of(heard.chromaprint))
 
 
 def _sounds(archive: Archive, wanted: Held) -> Iterator[Sound]:

@@ -60,7 +60,7 @@ def run(archive: Archive, opened: Index, count: int = CLIPS, *, workers: int) ->
         key = asked[specimen.name]
         own = {row[0] for row in carried.get(key.root, ())}
         for clip in outcome:
-            passages = matching.identify(opened.shards, clip.found, clip.frames)
+            passages = matching.identify(opened.shards, clip.found, clip.frames, items=clip.items)
             objects = {one.object for one in passages}
             same = {one for one in objects if one == key or _shares(archive, one, own)}
             hits[clip.noisy].append(bool(same))
