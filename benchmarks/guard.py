@@ -3,6 +3,7 @@ stopped.
 
     python -m benchmarks.guard people     real people, each judged by numbers fitted without him
     python -m benchmarks.guard service    10,000 simulated listeners for a month, and scrapers
+    python -m benchmarks.guard honest     40,000 simulated listeners for a month, and nobody else
     python -m benchmarks.guard evader     the best scraper by someone who has read the source
     python -m benchmarks.guard ranges     a scraper that asks for each track in several ranges
     python -m benchmarks.guard artefacts  what a classifier sees in times' last digits and ids
@@ -15,10 +16,12 @@ from __future__ import annotations
 
 import argparse
 import json
+import multiprocessing
 import resource
 import tempfile
 import time
 from collections.abc import Callable, Iterable
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -237,6 +240,60 @@ def service(count: int) -> None:
     Path(tempfile.gettempdir(), "guard_service.json").write_text(json.dumps(told))
 
 
+SERVED = 4000
+"""Simulated listeners of one service: what is held of their events at once is bounded by that."""
+
+PROCESSES = 2
+
+
+def honest(count: int) -> None:
+    """A month of several services without a scraper, one after the other in each of two processes:
+    how many listeners are stopped. Of odd services the log tells which part of a track is heard."""
+    firsts = range(0, count, SERVED)
+    odds: list[npt.NDArray[np.float64]] = []
+    events = 0
+    began = time.perf_counter()
+    with ProcessPoolExecutor(PROCESSES, multiprocessing.get_context("spawn")) as pool:
+        for first, (own, lines) in zip(firsts, pool.map(_served, firsts), strict=True):
+            odds.append(own)
+            events += lines
+            told = np.concatenate(odds)
+            print(
+                f"{len(told)} listeners, {events:,} events, {time.perf_counter() - began:,.0f} s: "
+                f"{int((told >= SCRAPER).sum())} stopped, {int((told >= WATCH).sum())} watched, "
+                f"highest log-odds {told.max():.2f} ({own.max():.2f} from {first})",
+                flush=True,
+            )
+    stopped = int((told >= SCRAPER).sum())
+    low, high = (10_000 * one for one in bound(stopped, len(told)))
+    one_sided = 10_000 * float(stats.beta.ppf(0.95, stopped + 1, len(told) - stopped))
+    print(
+        f"stopped in 10,000 account-months: {low:.2f} to {high:.2f} (95 %), below {one_sided:.2f}"
+    )
+
+
+def _served(first: int) -> tuple[npt.NDArray[np.float64], int]:
+    """The highest log-odds of each listener of a service, and how many events there were."""
+    crowd_of, baseline = training()
+    if first // SERVED % 2:
+        crowd_of = in_parts(crowd_of)
+    lines = 0
+
+    def counted() -> Iterable[Events]:
+        nonlocal lines
+        for events in listeners(crowd_of, first, SERVED, 30):
+            lines += len(events)
+            yield events
+
+    result = run(counted(), baseline)
+    own = (int(mix(np.uint64(first + at))) for at in range(SERVED))
+    return np.array([result.odds.get(one, NEVER_SEEN) for one in own]), lines
+
+
+NEVER_SEEN = -8.0
+"""Log-odds of a listener whose month had no event."""
+
+
 def dealt(numbers: list[int], ranks: npt.NDArray[Any], kit: Kit) -> list[Events]:
     """A list dealt out among accounts, each of which lives a person's days."""
     shuffled = kit.dice.permutation(ranks)
@@ -249,7 +306,7 @@ def dealt(numbers: list[int], ranks: npt.NDArray[Any], kit: Kit) -> list[Events]
 def report(
     result: Result, count: int, numbers: dict[str, list[int]], made: list[Events]
 ) -> dict[str, Any]:
-    honest = np.array([result.odds.get(int(mix(np.uint64(at))), -8.0) for at in range(count)])
+    honest = np.array([result.odds.get(int(mix(np.uint64(at))), NEVER_SEEN) for at in range(count)])
     stopped = int((honest >= SCRAPER).sum())
     print(
         f"{count} simulated listeners for a month: {stopped} stopped, interval per 10,000", end=" "
@@ -462,7 +519,9 @@ def write_log(path: Path, lines: int) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser()
-    parser.add_argument("what", choices=[*"people service evader ranges artefacts speed".split()])
+    parser.add_argument(
+        "what", choices=[*"people service honest evader ranges artefacts speed".split()]
+    )
     parser.add_argument("--count", type=int)
     asked = parser.parse_args()
     match asked.what:
@@ -470,6 +529,8 @@ def main() -> None:
             real_people()
         case "service":
             service(asked.count or 10_000)
+        case "honest":
+            honest(asked.count or 40_000)
         case "evader":
             evader(asked.count or 20)
         case "ranges":

@@ -21,6 +21,11 @@ PARTS = 1024
 HELD_BYTES = 256 << 20
 """Bytes of events that are held before they are written to files."""
 
+DEALT = 200_000
+"""Events that are dealt out to parts at once (11 MB)."""
+
+AS_BYTES = np.dtype((np.void, EVENT.itemsize))
+
 CHUNK = 2_000_000
 """Events of a part that are read at once (about 100 MB)."""
 
@@ -32,6 +37,7 @@ class Spill:
     def __init__(self, folder: Path | None = None) -> None:
         self._folder = tempfile.TemporaryDirectory(prefix="longplay-guard-", dir=folder)
         self._held: list[list[Events]] = [[] for _ in range(PARTS)]
+        self._waiting: list[Events] = []
         self._bytes = 0
         self._counts = np.zeros(PARTS, np.int64)
 
@@ -43,9 +49,19 @@ class Spill:
 
     def add(self, events: Events) -> None:
         """Take events in."""
+        self._waiting.append(events)
+        if sum(map(len, self._waiting)) >= DEALT:
+            self._deal()
+
+    def _deal(self) -> None:
+        """Deal those that wait out to their parts."""
+        if not self._waiting:
+            return
+        events = _joined(self._waiting)
+        self._waiting.clear()
         part = (events["account"] >> np.uint64(54)).astype(np.uint16)
         order = np.argsort(part, kind="stable")
-        ordered = events[order]
+        ordered = events.view(AS_BYTES)[order].view(EVENT)
         bounds = np.searchsorted(part[order], np.arange(PARTS + 1))
         self._counts += np.diff(bounds)
         for at in np.flatnonzero(np.diff(bounds)).tolist():
@@ -67,6 +83,7 @@ class Spill:
 
     def parts(self) -> list[int]:
         """The parts that have events, in order."""
+        self._deal()
         return [int(at) for at in np.flatnonzero(self._counts)]
 
     def chunks(self, part: int) -> Iterator[Events]:
@@ -85,8 +102,13 @@ class Spill:
             yield _in_time(held[first : first + CHUNK // 1000])
 
 
+def _joined(pieces: list[Events]) -> Events:
+    # As mere bytes: NumPy compares the types of rows with fields field by field.
+    return np.concatenate([one.view(AS_BYTES) for one in pieces]).view(EVENT)
+
+
 def _in_time(pieces: list[Events]) -> Events:
-    rows = np.concatenate(pieces)
+    rows = _joined(pieces)
     times = rows["time"]
     if (times[1:] >= times[:-1]).all():
         return rows
