@@ -58,3 +58,7 @@ def printed(seed: int, seconds: float = 30) -> Printed:
     found = sparse(landmarks.landmarks(samples))
     frames = len(samples) // landmarks.HOP
     return Printed(key(seed), frames, found.frame, found.bin, fingerprint(samples))
+
+
+def quiet(_done: int, _total: int, _words: str) -> None:
+    """Progress that nobody sees."""

@@ -19,13 +19,9 @@ from longplay.identify.shard import Printed
 from longplay.model import ObjectKey, Tags
 from longplay.vault import evidence
 from longplay.workflows import capturing, identifying, indexing, keeping
-from tests.identify.made import mono, tune
+from tests.identify.made import mono, quiet, tune
 
 RATE = 22_050
-
-
-def quiet(_done: int, _total: int, _words: str) -> None:
-    pass
 
 
 def keep(folder: Path, numbers: range) -> None:

@@ -18,15 +18,30 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from longplay.archive import KEYS
+from longplay.archive import KEYS, open_archive
+from longplay.errors import InputError
+from longplay.identify import corpus as corpora
 from longplay.release import keys, minisign
-from tests.identify.made import tune
+from longplay.workflows import auditing
+from longplay.workflows.auditing import Audit
+from tests.identify.made import quiet, tune
 from tests.identify.test_commands import BY, RATE, longplay, write
+from tests.killed import NEVER, killed
 from tests.system.conftest import Longplay
 
 __all__ = ["longplay"]
 
 SOUND = pa.struct([("bytes", pa.binary()), ("path", pa.string())])
+
+WRONG_TYPES = {
+    "text": pa.array(["a.mp3"]),
+    "lists": pa.array([[b"ID3"]]),
+    "text in a struct": pa.array([{"bytes": "ID3", "path": "a.mp3"}]),
+    "numbers in a struct": pa.array([{"bytes": [73, 68, 51], "path": "a.mp3"}]),
+    "nothing": pa.nulls(3),
+    "a struct without bytes": pa.array([{"path": "a.mp3"}]),
+}
+"""Columns called `audio` that have no bytes of sound."""
 
 
 def sound(folder: Path, name: str, samples: np.ndarray, codec: str = "mp3") -> bytes:
@@ -161,6 +176,11 @@ def test_a_hostile_corpus_is_audited_around(longplay: Longplay, tmp_path: Path) 
     (folder / "half.tar.gz").write_bytes(gzip.compress(good)[:-20])
     (folder / "a.zip").write_bytes(b"PK\x03\x04" + bytes(100))
     pq.write_table(pa.table({"audio": [1, 2]}), folder / "numbers.parquet")
+    with pa.OSFile(str(folder / "bomb.arrow"), "wb") as out:  # 128 MB of zeros in 20 KB
+        zeros = pa.table({"audio": pa.array([bytes(2**27)])})
+        options = pa.ipc.IpcWriteOptions(compression="zstd")
+        with pa.ipc.new_file(out, zeros.schema, options=options) as packed:
+            packed.write_table(zeros)
     pq.write_table(pa.table({"audio": pa.array([good, None, b"x"])}), folder / "some.parquet")
     rows = pa.array([{"bytes": None, "path": "/etc/passwd"}], SOUND)
     pq.write_table(pa.table({"audio": rows}), folder / "paths.parquet")
@@ -176,6 +196,7 @@ def test_a_hostile_corpus_is_audited_around(longplay: Longplay, tmp_path: Path) 
     }
     whys = {one["file"].removeprefix(f"{folder}/"): one["why"] for one in found["unreadable"]}
     expected = {
+        "bomb.arrow/0/0": "is not a sound file",
         "evil.tar/../../climb.mp3": "its path leaves its folder",
         "evil.tar//abs.mp3": "its path leaves its folder",
         "evil.tar/dev.mp3": "is not a regular file",
@@ -199,6 +220,14 @@ def test_a_hostile_corpus_is_audited_around(longplay: Longplay, tmp_path: Path) 
     for name, words in expected.items():
         assert whys.get(name, "").startswith(words), (name, whys.get(name))
     assert not (tmp_path.parent / "climb.mp3").exists()
+
+
+@pytest.mark.parametrize("name", WRONG_TYPES)
+def test_columns_of_wrong_types_are_no_sound(tmp_path: Path, name: str) -> None:
+    table = tmp_path / "table.parquet"
+    pq.write_table(pa.table({"audio": WRONG_TYPES[name]}), table)
+    with pytest.raises(InputError, match="has no column of sound"):
+        corpora.parts(table)
 
 
 def test_a_file_of_more_hours_than_the_limit_is_refused(longplay: Longplay, tmp_path: Path) -> None:
@@ -248,6 +277,29 @@ def test_an_audit_that_was_killed_goes_on(
     again = longplay.json("audit", corpus, "--self-test", 0)
     for name in ("files", "hours", "matched_files", "ignored", "unreadable", "matches"):
         assert again[name] == whole[name], name
+
+
+def test_an_audit_killed_between_two_entries_goes_on(longplay: Longplay, corpus: Path) -> None:
+    entries = 2
+
+    def deadly(done: int, _total: int, _words: str) -> None:
+        if done == entries:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    def audit(progress: auditing.Progress) -> Audit:
+        with open_archive(longplay.archive) as it:
+            return auditing.audit(it, corpus / "plain", workers=1, progress=progress)[1]
+
+    assert killed(lambda: audit(deadly), NEVER, within="/")
+    done = audit(quiet)
+    assert 0 < done.resumed <= entries
+    assert [(Path(one.file).name, one.match.title) for one in done.matches] == [
+        ("mix.ogg", "Tune 0"),
+        ("mix.ogg", "Tune 1"),
+        ("whole.opus", "Tune 3"),
+    ]
+    assert (done.files, done.ignored, done.matched_files) == (3, 1, 2)
+    assert list((longplay.archive / "identify" / "audits").iterdir()) == []
 
 
 def test_a_table_alone_is_matched_by_what_it_says(longplay: Longplay, tmp_path: Path) -> None:

@@ -5,10 +5,13 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
+import tarfile
 import time
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from longplay.audio.encode import encode
@@ -118,15 +121,23 @@ def test_a_list_of_fingerprints_is_checked_without_an_archive(
     assert '"title": "Tune 1"' in listing.read_text()
     assert listing.read_text().count('"iscc": "ISCC:EID') == 4
     corpus = tmp_path / "corpus"
-    write(corpus / "whole.ogg", tune(1, 25, RATE), "vorbis")
-    write(corpus / "other.ogg", tune(60, 25, RATE), "vorbis")
+    whole = write(corpus / "whole.ogg", tune(1, 25, RATE), "vorbis")
+    other = write(corpus / "other.ogg", tune(60, 25, RATE), "vorbis")
     (corpus / "bad.mp3").write_bytes(b"no sound")
+    (corpus / "notes.txt").write_text("read me")
+    with tarfile.open(corpus / "shard.tar.gz", "w:gz") as tar:
+        for path in (whole, other, corpus / "notes.txt"):
+            tar.add(path, path.name)
+    rows = pa.array([{"bytes": path.read_bytes(), "path": None} for path in (other, whole)])
+    pq.write_table(pa.table({"audio": rows}), corpus / "table.parquet")
     alone = Longplay(tmp_path / "no archive")
     found = alone.json("fingerprint", "check", listing, corpus)
-    (match,) = found["matches"]
-    assert (match["title"], Path(match["file"]).name) == ("Tune 1", "whole.ogg")
-    assert match["differing"] < 0.1
+    matched = {Path(one["file"]).relative_to(corpus): one for one in found["matches"]}
+    assert {*map(str, matched)} == {"whole.ogg", "shard.tar.gz/whole.ogg", "table.parquet/0/1"}
+    assert {one["title"] for one in matched.values()} == {"Tune 1"}
+    assert all(one["differing"] < 0.1 for one in matched.values())
     assert [Path(one["file"]).name for one in found["unreadable"]] == ["bad.mp3"]
+    assert (found["files"], found["ignored"]) == (7, 2)
     listing.write_text(listing.read_text().replace("chromaprint", "x"))
     refused = alone.run("fingerprint", "check", listing, corpus, expect=1)
     assert "line 2 is no fingerprint of a list" in refused.err

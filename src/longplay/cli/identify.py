@@ -161,11 +161,11 @@ def export(
 @app.command()
 def check(
     listing: Annotated[Path, typer.Argument(metavar="LIST", help="As `export` writes it.")],
-    corpus: Annotated[Path, typer.Argument(metavar="FOLDER|FILE")],
+    corpus: Annotated[Path, typer.Argument(metavar="FOLDER|MANIFEST|SHARDS")],
     workers: WorkersOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Compare sound files with a list of fingerprints. No archive is needed."""
+    """Compare a corpus with a list of fingerprints. No archive is needed."""
     from longplay.workflows import handing_prints
 
     with output.progress("check") as update:

@@ -68,6 +68,7 @@ class Rows:
     part: int
     limits: Limits
     row: int | None = None
+    chromaprint: bool = False
     printed_s: float = math.inf
 
     @property
@@ -264,7 +265,15 @@ def _heard(data: bytes | None, rows: Rows) -> Heard | str:
     if data is None:
         return "has no bytes in it, only a path or nothing"
     try:
-        return listen(Sound("", None, rows.limits, data=data, printed_s=rows.printed_s))
+        sound = Sound(
+            "",
+            None,
+            rows.limits,
+            data=data,
+            chromaprint=rows.chromaprint,
+            printed_s=rows.printed_s,
+        )
+        return listen(sound)
     except (MediaError, InputError) as error:
         return str(error)
 

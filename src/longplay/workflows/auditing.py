@@ -9,26 +9,23 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-import tempfile
-from collections import Counter
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 from longplay import engine
 from longplay.archive import Archive
-from longplay.engine import Failure
-from longplay.errors import InputError
-from longplay.files import escape, writer_lock
-from longplay.identify import corpus, matching
-from longplay.identify.corpus import Member, Refused, Rows
-from longplay.identify.listening import Heard, Sound, listen
+from longplay.files import writer_lock
+from longplay.identify import matching
+from longplay.identify.listening import Heard
 from longplay.identify.matching import Passage
 from longplay.identify.prints import items_of
-from longplay.workflows import identifying, indexing
+from longplay.workflows import hearing, identifying, indexing
+from longplay.workflows.hearing import Entry, Way
 from longplay.workflows.identifying import Index, Match
 
 AUDITS = "audits"
@@ -84,7 +81,10 @@ def audit(
         journal = _Journal(path)
         with journal:
             count = workers or engine.default_workers()
-            _Walk(archive, opened, journal, count, thorough, progress).walk(absolute)
+            printed_s = math.inf if thorough else matching.SHORT_S
+            way = Way(archive.settings.limits, count, folder, printed_s=printed_s)
+            entries = hearing.entries(absolute, way, journal.known)
+            _Asking(opened, journal, count, thorough).ask(entries, progress)
         done = _summed(absolute, journal.lines())
         done.thorough = thorough
         done.resumed = journal.resumed
@@ -137,136 +137,27 @@ class _Journal:
                 yield json.loads(line)
 
 
-class _Walk:
-    """Goes through a corpus: plain files together, shards one after another."""
+class _Asking:
+    """Asks the index of what is heard, in threads of this process, and notes all in order."""
 
-    def __init__(
-        self,
-        archive: Archive,
-        opened: Index,
-        journal: _Journal,
-        workers: int,
-        thorough: bool,
-        progress: Progress,
-    ) -> None:
-        self._archive, self._opened, self._journal = archive, opened, journal
-        self._workers, self._thorough, self._progress = workers, thorough, progress
-        self._limits = archive.settings.limits
-        self._printed_s = math.inf if thorough else matching.SHORT_S
-        self._shards: list[Path] = []
+    def __init__(self, opened: Index, journal: _Journal, workers: int, thorough: bool) -> None:
+        self._opened, self._journal = opened, journal
+        self._workers, self._thorough = workers, thorough
 
-    def walk(self, where: Path) -> None:
-        """Hear all that was not heard yet."""
-        self._hear(self._plain(where))
-        for shard in self._shards:
-            name = escape(bytes(shard))
-            try:
-                self._shard(shard, name)
-            except InputError as error:
-                self._refuse(name, str(error))
-
-    def _plain(self, where: Path) -> Iterator[Sound]:
-        for path in corpus.files(where):
-            if isinstance(path, Refused):
-                self._refuse(path.name, path.why)
-            elif corpus.is_shard(path):
-                self._shards.append(path)
-            elif (name := escape(bytes(path))) not in self._journal.known:
-                if corpus.is_plain_sound(path):
-                    yield Sound(name, path, self._limits, printed_s=self._printed_s)
-                else:
-                    self._journal.note({"entry": name, "ignored": True})
-
-    def _shard(self, path: Path, name: str) -> None:
-        lower = path.name.lower()
-        if lower.endswith(corpus.TABLES):
-            self._table(path, name)
-        elif lower.endswith(corpus.COMPRESSED):
-            with tempfile.TemporaryDirectory(dir=self._scratch()) as folder:
-                self._tar(corpus.laid_out(path, Path(folder)), name)
-        elif lower.endswith(corpus.TARS):
-            self._tar(path, name)
-        else:
-            raise InputError("is packed in a way that is not read: unpack it")
-
-    def _scratch(self) -> Path:
-        folder = indexing.folder_of(self._archive) / AUDITS
-        folder.mkdir(parents=True, exist_ok=True)
-        return folder
-
-    def _tar(self, path: Path, name: str) -> None:
-        members: list[Member] = self._confined(corpus.members, path, path.stat().st_size)
-
-        def sounds() -> Iterator[Sound]:
-            seen: Counter[str] = Counter()
-            for one in members:
-                seen[one.name] += 1
-                again = f" ({seen[one.name]})" if seen[one.name] > 1 else ""
-                entry = f"{name}/{one.name}{again}"
-                if one.why:
-                    self._refuse(entry, one.why)
-                elif entry in self._journal.known:
-                    continue
-                elif corpus.is_sound(one, path):
-                    yield Sound(
-                        entry,
-                        path,
-                        self._limits,
-                        one.start,
-                        one.length,
-                        printed_s=self._printed_s,
-                    )
-                else:
-                    self._journal.note({"entry": entry, "ignored": True})
-
-        self._hear(sounds())
-
-    def _table(self, path: Path, name: str) -> None:
-        count: int = self._confined(corpus.parts, path, path.stat().st_size)
-        tasks = [
-            Rows(name, path, part, self._limits, printed_s=self._printed_s)
-            for part in range(count)
-            if f"{name}/{part}" not in self._journal.known
-        ]
-        self._hear_rows(tasks)
-
-    def _hear_rows(self, tasks: list[Rows]) -> None:
-        for rows, outcome in self._run(corpus.hear_rows, tasks):
-            if isinstance(outcome, Failure) and rows.row is None and outcome.kind != "error":
-                # One row may have done that: each gets a worker to itself.
-                count = self._confined(corpus.count_rows, rows, rows.size)
-                self._hear_rows([replace(rows, row=at) for at in range(count)])
-            elif isinstance(outcome, Failure):
-                row = "" if rows.row is None else f"/{rows.row}"
-                self._refuse(f"{rows.name}/{rows.part}{row}", outcome.reason)
-                continue
-            else:
-                for name, heard in outcome:
-                    if isinstance(heard, str):
-                        self._refuse(name, heard)
-                    else:
-                        self._note(name, heard, self._match(heard))
-            if rows.row is None:
-                self._journal.note({"entry": f"{rows.name}/{rows.part}", "part": True})
-
-    def _hear(self, sounds: Iterable[Sound]) -> None:
-        """Workers decode, threads of this process ask the index, and this one notes."""
-        waiting: list[tuple[str, Heard, Future[list[Passage]]]] = []
+    def ask(self, entries: Iterable[Entry], progress: Progress) -> None:
+        """Ask of all entries."""
+        waiting: deque[tuple[Entry, Future[list[Passage]] | None]] = deque()
         done = len(self._journal.known)
         with ThreadPoolExecutor(self._workers, thread_name_prefix="matching") as threads:
-            for sound, outcome in self._run(listen, sounds):
-                if isinstance(outcome, Failure):
-                    self._refuse(sound.name, outcome.reason)
-                else:
-                    future = threads.submit(self._match, outcome)
-                    waiting.append((sound.name, outcome, future))
-                while waiting and (len(waiting) > 2 * self._workers or waiting[0][2].done()):
-                    name, heard, found = waiting.pop(0)
-                    self._note(name, heard, found.result())
+            for entry in entries:
+                heard = entry.heard
+                waiting.append((entry, threads.submit(self._match, heard) if heard else None))
+                while waiting and (len(waiting) > 2 * self._workers or _is_done(waiting[0][1])):
+                    self._note(*waiting.popleft())
                 done += 1
-                self._progress(done, done, "files")
-            for name, heard, found in waiting:
-                self._note(name, heard, found.result())
+                progress(done, done, "files")
+            for one in waiting:
+                self._note(*one)
 
     def _match(self, heard: Heard) -> list[Passage]:
         return matching.identify(
@@ -277,36 +168,20 @@ class _Walk:
             quick=not self._thorough,
         )
 
-    def _run(self, function: Callable[[Any], Any], tasks: Iterable[Any]) -> Iterator[Any]:
-        limits = self._limits
-        return engine.run(
-            function,
-            tasks,
-            workers=self._workers,
-            seconds=lambda one: limits.file_seconds + limits.file_seconds_per_mb * one.size / 2**20,
-            memory_mb=limits.worker_memory_mb,
-        )
+    def _note(self, entry: Entry, found: Future[list[Passage]] | None) -> None:
+        line: Line = {"entry": entry.name}
+        if entry.heard and found:
+            matches = [asdict(one) for one in self._opened.names.matches(found.result())]
+            line |= {"seconds": entry.heard.seconds, "matches": matches}
+        elif entry.why:
+            line["why"] = entry.why
+        else:
+            line["part" if entry.part else "ignored"] = True
+        self._journal.note(line)
 
-    def _confined(self, function: Callable[[Any], Any], task: Any, size: int) -> Any:
-        """What a confined worker says of one thing. Raises InputError where it fails."""
-        limits = self._limits
-        seconds = limits.file_seconds + limits.file_seconds_per_mb * size / 2**20
-        outcomes = engine.run(
-            function, [task], workers=1, seconds=lambda _: seconds,
-            memory_mb=limits.worker_memory_mb,
-        )  # fmt: skip
-        for _, outcome in outcomes:
-            if isinstance(outcome, Failure):
-                raise InputError(outcome.reason)
-            return outcome
-        raise InputError("cannot be read")
 
-    def _refuse(self, name: str, why: str) -> None:
-        self._journal.note({"entry": name, "why": why.removeprefix(f"{name}: ")})
-
-    def _note(self, name: str, heard: Heard, passages: list[Passage]) -> None:
-        matches = [asdict(one) for one in self._opened.names.matches(passages)]
-        self._journal.note({"entry": name, "seconds": heard.seconds, "matches": matches})
+def _is_done(found: Future[list[Passage]] | None) -> bool:
+    return found is None or found.done()
 
 
 def _summed(where: Path, lines: Iterable[Line]) -> Audit:

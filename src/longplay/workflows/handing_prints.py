@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import asdict
 from pathlib import Path
@@ -10,16 +11,16 @@ from typing import Any
 from longplay import clock, engine
 from longplay.archive import Archive
 from longplay.audio import fingerprint
-from longplay.engine import Failure
-from longplay.files import durable, escape
-from longplay.identify import corpus, iscc, matching, prints
-from longplay.identify.corpus import Refused
-from longplay.identify.listening import Sound, listen
+from longplay.files import durable
+from longplay.identify import iscc, matching, prints
 from longplay.identify.matching import Passage
+from longplay.identify.prints import Likeness
 from longplay.ledger import queries
 from longplay.model import ObjectKey
 from longplay.settings import Limits
 from longplay.vault import evidence
+from longplay.workflows import hearing
+from longplay.workflows.hearing import Way
 from longplay.workflows.identifying import Names
 
 Progress = Callable[[int, int, str], None]
@@ -74,44 +75,37 @@ def _entries(archive: Archive, found: dict[ObjectKey, bytes]) -> Iterator[dict[s
 def check(
     listing: Path, where: Path, *, workers: int | None = None, progress: Progress
 ) -> dict[str, Any]:
-    """Compare plain sound files with a list; no archive is needed. Raises InputError."""
+    """Compare a corpus (a folder, a list, shards) with a list of fingerprints; no archive is
+    needed. Raises InputError."""
     entries = prints.read(listing)
     lookup = prints.Lookup([one.pop("items") for one in entries])
-    limits = Limits()
-    refused: list[dict[str, str]] = []
-
-    def sounds() -> Iterator[Sound]:
-        for path in corpus.files(where):
-            if isinstance(path, Refused):
-                refused.append({"file": path.name, "why": path.why})
-            elif corpus.is_shard(path):
-                refused.append({"file": str(path), "why": "is a shard: `longplay audit` reads it"})
-            elif corpus.is_plain_sound(path):
-                yield Sound(escape(bytes(path)), path, limits, chromaprint=True)
-
-    outcomes = engine.run(
-        listen,
-        sounds(),
-        workers=workers or engine.default_workers(),
-        seconds=lambda one: limits.file_seconds + limits.file_seconds_per_mb * one.size / 2**20,
-        memory_mb=limits.worker_memory_mb,
+    way = Way(
+        Limits(), workers or engine.default_workers(), Path(tempfile.gettempdir()), chromaprint=True
     )
-    matches = []
-    count = 0
-    for count, (sound, heard) in enumerate(outcomes, 1):
-        progress(count, count, "files")
-        if isinstance(heard, Failure):
-            refused.append({"file": sound.name, "why": heard.reason})
-            continue
-        for one in lookup.like(prints.items_of(heard.chromaprint)):
-            said = {name: value for name, value in entries[one.number].items()
-                    if name != "chromaprint"}  # fmt: skip
-            facts = {name: value for name, value in asdict(one).items() if name != "number"}
-            matches.append({"file": sound.name, **facts, **said})
+    matches: list[dict[str, Any]] = []
+    refused: list[dict[str, str]] = []
+    heard, ignored = 0, 0
+    for one in hearing.entries(where, way):
+        if one.heard:
+            heard += 1
+            found = lookup.like(prints.items_of(one.heard.chromaprint))
+            matches += [_match(one.name, like, entries[like.number]) for like in found]
+        elif one.why:
+            refused.append({"file": one.name, "why": one.why})
+        else:
+            ignored += not one.part
+        progress(heard + len(refused), heard + len(refused), "files")
     matches.sort(key=lambda one: (one["file"], one["differing"]))
     return {
         "list": len(entries),
-        "files": count + len(refused),
+        "files": heard + len(refused),
         "matches": matches,
         "unreadable": sorted(refused, key=lambda one: one["file"]),
+        "ignored": ignored,
     }
+
+
+def _match(file: str, like: Likeness, entry: dict[str, Any]) -> dict[str, Any]:
+    said = {name: value for name, value in entry.items() if name != "chromaprint"}
+    facts = {name: value for name, value in asdict(like).items() if name != "number"}
+    return {"file": file, **facts, **said}
