@@ -1,13 +1,16 @@
 """How well recordings are recognised, among how many, how fast, in how many bytes.
 
-    python -m benchmarks.identify DATA [--recordings 20000] [--clips 2] [--work DIR]
+    python -m benchmarks.identify DATA [--recordings 20000] [--clips 2] [--lengths 3 5 10 30]
+        [--only-known] [--work DIR] [--json FILE]
 
-Real recordings of DATA/audio, each once, half of them indexed; clips of all of them are changed in
-the ways below and asked for: those of the other half must find nothing. Around them lie synthetic
+Real recordings of DATA/audio, each once and none that shares sound with another
+(`benchmarks.sharing`), half of them indexed; clips of all of them are changed in the ways below and
+asked for: those of the other half must find nothing. Around them lie synthetic
 recordings: stretches of 10 s of the real ones' landmarks, which run backwards, a little faster or
 slower, a little higher or lower, so that hashes are as frequent and as bunched as in music, beats
 and chords are those of music, and nothing is what it was. Found means:
-the right recording is claimed; intervals are bootstraps over recordings. Chromaprint's
+the right recording is claimed; intervals are bootstraps over recordings. What was missed is told
+by recordings, with how many of their landmarks are left. Chromaprint's
 fingerprint, compared at every offset of every recording (as AcoustID compares whole tracks),
 stands beside it.
 """
@@ -23,7 +26,7 @@ import tempfile
 import time
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import astuple, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -33,7 +36,10 @@ import scipy.io.wavfile
 import scipy.signal
 from numpy.typing import NDArray
 
+from benchmarks.centre import parted
 from benchmarks.data import DATA
+from benchmarks.misses import Left, left
+from benchmarks.sharing import apart
 from longplay.audio import landmarks
 from longplay.audio.decode import decode, decoder_name
 from longplay.audio.fingerprint import dense_fingerprint, fingerprint
@@ -68,9 +74,21 @@ PROGRAMS = {
     "+1 semitone": ("wav", ["-af", "rubberband=pitch=1.0594631"]),
     "-1 semitone": ("wav", ["-af", "rubberband=pitch=0.9438743"]),
 }
-LENGTHS = (3, 5, 10)
+HEARD_AS = {
+    **{f"{step:+} % speed": (1 + step / 100,) * 2 for step in (1, -1, 2, -2, 5, -5, 10, -10)},
+    "+10 % tempo": (1.1, 1.0),
+    "-10 % tempo": (0.9, 1.0),
+    "+1 semitone": (1.0, 1.0594631),
+    "-1 semitone": (1.0, 0.9438743),
+}
+"""Speed and pitch of those that are not played as they are."""
+
+LENGTHS = (3, 5, 10, 30)
+SECONDS = 10
+"""Of a clip that every recording is long enough for."""
+
 TAIL = 1.5
-"""Seconds that clips are longer, for those that are played faster."""
+"""Seconds that clips of that length are longer, for those that are played faster."""
 
 BACKWARDS = 8
 """Ways in which each real recording is changed for the fingerprints of made ones."""
@@ -209,6 +227,8 @@ def main() -> None:
     parser.add_argument("data", type=Path, nargs="?", default=DATA)
     parser.add_argument("--recordings", type=int, default=20_000)
     parser.add_argument("--clips", type=int, default=2)
+    parser.add_argument("--lengths", type=int, nargs="+", default=LENGTHS, metavar="SECONDS")
+    parser.add_argument("--only-known", action="store_true", help="ask of nothing else")
     parser.add_argument("--work", type=Path)
     parser.add_argument("--json", type=Path)
     asked = parser.parse_args()
@@ -228,12 +248,35 @@ class World:
     one: Shard
     sounds: dict[str, Sound]
     speech: list[Sound]
+    parted: dict[str, dict[str, Sound]]
+    prints: dict[str, Printed]
+    lengths: tuple[int, ...]
     usable: list[str]
     known: set[str]
     calls: dict[ObjectKey, str]
     whole: dict[str, Any]
     work: Path
     rng: np.random.Generator
+
+
+@dataclass(frozen=True)
+class Question:
+    """A clip of a recording from `start_s` on, changed and cut."""
+
+    name: str
+    start_s: float
+    condition: str
+    length: int
+    sound: Sound
+
+
+@dataclass(frozen=True)
+class Miss:
+    """A clip that was not claimed as its recording, though that may have come first."""
+
+    asked: Question
+    came_first: bool
+    left: Left
 
 
 @dataclass
@@ -245,6 +288,7 @@ class Tally:
     )
     wrong: dict[tuple[str, int], int] = field(default_factory=lambda: defaultdict(int))
     unknown: dict[int, list[bool]] = field(default_factory=lambda: defaultdict(list))
+    missed: list[Miss] = field(default_factory=list)
     chroma: dict[str, dict[str, list[bool]]] = field(
         default_factory=lambda: defaultdict(lambda: defaultdict(list))
     )
@@ -255,10 +299,12 @@ class Tally:
 def measure(asked: argparse.Namespace, work: Path, rng: np.random.Generator) -> dict[str, Any]:
     world, figures = made_world(asked, work, rng)
     seen = Tally()
-    for name in world.usable:
+    for name in sorted(world.known) if asked.only_known else world.usable:
         for _ in range(asked.clips):
             ask_of(world, name, seen)
     figures["found"] = found_of(seen, rng)
+    figures["missed"] = missed_of(seen)
+    print(*figures["missed"], sep="\n")
     for length, rows in seen.unknown.items():
         figures[f"false claims, {length} s"] = [sum(rows), len(rows)]
         print(f"unknown clips of {length} s: {sum(rows)} claimed of {len(rows)}")
@@ -284,63 +330,84 @@ def made_world(
         if path.suffix != ".tsv" and not any(part in path.name for part in SAME + NO_MUSIC)
     ]
     sounds = {name: heard(audio / name) for name in names}
-    usable = [name for name in names if len(sounds[name]) > (LENGTHS[-1] + TAIL + 1) * RATE]
+    usable = [name for name in names if len(sounds[name]) > (SECONDS + TAIL + 1) * RATE]
+    sounds = apart(sounds, first=usable[::2])
+    names = list(sounds)
+    usable, known = [one for one in usable if one in sounds], set(usable[::2]) & sounds.keys()
+    parted_ = {name: parted(audio / name) for name in usable}
     prints = {name: printed(name, sounds[name]) for name in names}
-    known = set(usable[::2])
     pool = backwards(sounds.values(), rng)
     started = time.perf_counter()
     made = distractors(list(prints.values()), range(asked.recordings), rng, pool)
     written = shard.write(work, [*(prints[name] for name in known), *made], decoder_name())
     one = Shard(work / written.name)
     figures: dict[str, Any] = {
-        "decoder": decoder_name(),
+        "decoder": one.decoder,
+        "known": len(known),
+        "unknown": len(usable) - len(known),
         "recordings": len(one),
         "postings": written.postings,
         "bytes_per_recording": written.bytes / len(one),
         "build_s": time.perf_counter() - started,
     }
     print(figures, flush=True)
-    print("histogram of hashes, real and made (top counts):", *histograms(prints, one))
+    figures["histograms"] = histograms(list(prints.values()), made)
+    print("histogram of hashes, real and made (top counts):", *figures["histograms"])
     speech = [heard(audio / name) for name in SPEECH]
     calls = {prints[name].key: name for name in known}
     whole = {name: fingerprint(sounds[name]) for name in known}
-    return World(one, sounds, speech, usable, known, calls, whole, work, rng), figures
+    world = World(one, sounds, speech, parted_, prints, tuple(asked.lengths), usable, known, calls,
+                  whole, work, rng)  # fmt: skip
+    return world, figures
 
 
 def ask_of(world: World, name: str, seen: Tally) -> None:
     """A clip of a recording from anywhere, in every condition."""
     sound = world.sounds[name]
-    start = int(world.rng.integers(0, len(sound) - (LENGTHS[-1] + TAIL) * RATE))
-    clip = sound[start : start + int((LENGTHS[-1] + TAIL) * RATE)]
+    seconds = max(world.lengths) * 1.1 + 1
+    if len(sound) < (seconds + 1) * RATE:
+        seconds = SECONDS + TAIL
+    start = int(world.rng.integers(0, len(sound) - seconds * RATE))
+    part = slice(start, start + int(seconds * RATE))
+    clip = sound[part]
     if clip.std() < 30:
         return
-    for condition, other in changed(clip, world.speech, world.rng, world.work).items():
-        for length in LENGTHS:
-            ask(world, name, (condition, length), other[: length * RATE], seen)
+    made = changed(clip, world.speech, world.rng, world.work)
+    made |= {condition: other[part] for condition, other in world.parted[name].items()}
+    for condition, other in made.items():
+        for length in world.lengths:
+            if len(other) >= length * RATE:
+                cut = other[: length * RATE]
+                ask(world, Question(name, start / RATE, condition, length, cut), seen)
         if name in world.known:
-            code = fingerprint(other[: 10 * RATE])
+            code = fingerprint(other[: SECONDS * RATE])
             distance = {each: closest(code, code_of) for each, code_of in world.whole.items()}
             best = min(distance, key=lambda each: distance[each])
             seen.chroma[condition][name].append(best == name and distance[name] < 0.35)
 
 
-def ask(world: World, name: str, how: tuple[str, int], part: Sound, seen: Tally) -> None:
-    condition, length = how
+def ask(world: World, asked: Question, seen: Tally) -> None:
+    name, part, how = asked.name, asked.sound, (asked.condition, asked.length)
     found = landmarks.landmarks(part)
     items = dense_fingerprint(part)
     began = time.perf_counter()
     claims = matching.identify([world.one], found, len(part) // landmarks.HOP, items=items)
     seen.spent.append(time.perf_counter() - began)
     owners = [world.calls.get(claim.object) for claim in claims]
+    best = [] if asked.condition in HEARD_AS else matching.ask([world.one], found, items=items)[:1]
+    first = [world.calls.get(world.one.key(step.number)) for step in best]
     if name in world.known:
         seen.hits[how][name].append(name in owners)
         seen.wrong[how] += any(owner != name for owner in owners)
     else:
-        seen.unknown[length].append(bool(claims))
-    if length == 10 and not any(part in condition for part in ("speed", "tempo", "semitone")):
-        for best in matching.ask([world.one], found, items=items)[:1]:
-            owner = world.one.key(best.number)
-            seen.evidence.append((best.evidence, world.calls.get(owner) == name))
+        seen.unknown[asked.length].append(bool(claims))
+    if name in world.known and name not in owners:
+        how_heard = HEARD_AS.get(asked.condition, (1.0, 1.0))
+        what = left(world.prints[name], asked.start_s, part, *how_heard)
+        seen.missed.append(Miss(asked, name in first, what))
+    if asked.length == SECONDS:
+        seen.evidence += [(step.evidence, owner == name)
+                          for step, owner in zip(best, first, strict=True)]  # fmt: skip
 
 
 def found_of(seen: Tally, rng: np.random.Generator) -> dict[str, Any]:
@@ -349,7 +416,7 @@ def found_of(seen: Tally, rng: np.random.Generator) -> dict[str, Any]:
     for (condition, length), rows in sorted(seen.hits.items()):
         share = interval(rows, rng)
         line = [f"{100 * value:5.1f}" for value in share]
-        beside = interval(seen.chroma[condition], rng)[0] if length == 10 else None
+        beside = interval(seen.chroma[condition], rng)[0] if length == SECONDS else None
         figures[f"{condition}, {length} s"] = [*share, beside]
         also = f"  Chromaprint {100 * beside:5.1f}" if beside is not None else ""
         print(f"{condition:20} {length:2} s  {line[0]} ({line[1]}-{line[2]})"
@@ -357,18 +424,37 @@ def found_of(seen: Tally, rng: np.random.Generator) -> dict[str, Any]:
     return figures
 
 
-def histograms(prints: dict[str, Printed], one: Shard) -> tuple[list[float], list[float]]:
-    """Shares of the postings that the 1, 10, 100, 1,000, 10,000 most frequent hashes have."""
+def missed_of(seen: Tally) -> list[str]:
+    """What was missed, by condition, length and recording: how many clips of how many, how many of
+    them came first without being claimed, and what is left of each on average."""
+    groups: dict[tuple[str, int, str], list[Miss]] = defaultdict(list)
+    for miss in seen.missed:
+        groups[miss.asked.condition, miss.asked.length, miss.asked.name].append(miss)
+    lines = []
+    for (condition, length, name), misses in sorted(groups.items()):
+        of = len(seen.hits[condition, length][name])
+        first = sum(miss.came_first for miss in misses)
+        mean = Left(*np.mean([astuple(miss.left) for miss in misses], axis=0).tolist())
+        missed = f"missed {condition}, {length} s: {len(misses)} of {of} of {name}"
+        lines.append(f"{missed} ({first} came first): {mean}")
+    return lines
 
-    def shares(hashes: NDArray[np.int64]) -> list[float]:
-        counts = np.sort(np.unique(hashes, return_counts=True)[1])[::-1]
+
+def histograms(real: list[Printed], made: list[Printed]) -> tuple[list[float], list[float]]:
+    """Shares of the postings that the 1, 10, 100, 1,000, 10,000 most frequent hashes have, in real
+    recordings and in as many hashes of made ones."""
+
+    def hashes(some: list[Printed]) -> NDArray[np.uint32]:
+        ways = (hashing.FAN_INDEXED, hashing.FIRSTS_INDEXED)
+        found = [hashing.triples(each.frame, each.bin, *ways)[0] for each in some]
+        return np.concatenate([np.empty(0, np.uint32), *found])
+
+    def shares(some: NDArray[np.uint32]) -> list[float]:
+        counts = np.sort(np.unique(some, return_counts=True)[1])[::-1]
         return [round(float(counts[:n].sum() / counts.sum()), 4) for n in (1, 10, 100, 1000, 10000)]
 
-    real = [
-        hashing.triples(each.frame, each.bin, hashing.FAN_INDEXED, hashing.FIRSTS_INDEXED)[0]
-        for each in prints.values()
-    ]
-    return shares(np.concatenate(real)), shares(one.all_postings() >> one.place_bits)
+    of_real = hashes(real)
+    return shares(of_real), shares(hashes(made[: 2 * len(real)])[: len(of_real)])
 
 
 def question(one: Shard, sound: Sound) -> float:
