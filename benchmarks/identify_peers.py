@@ -50,7 +50,7 @@ from benchmarks.identify import (
 )
 from longplay.audio import landmarks
 from longplay.audio.decode import decoder_name
-from longplay.audio.fingerprint import fingerprint
+from longplay.audio.fingerprint import dense_fingerprint, fingerprint
 from longplay.audio.resample import FINGERPRINT_RATE as RATE
 from longplay.identify import matching, shard
 from longplay.identify.shard import Shard
@@ -90,7 +90,8 @@ def longplay(quick: bool) -> Program:
         for clip in clips:
             found = landmarks.landmarks(clip.sound)
             frames = len(clip.sound) // landmarks.HOP
-            passages = matching.identify([one], found, frames, quick=quick)
+            items = dense_fingerprint(clip.sound)
+            passages = matching.identify([one], found, frames, items=items, quick=quick)
             best = max(passages, key=lambda passage: passage.score, default=None)
             claimed.append(names[best.object] if best else None)
         return claimed

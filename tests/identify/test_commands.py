@@ -50,6 +50,19 @@ def longplay(tmp_path_factory: pytest.TempPathFactory) -> Longplay:
     return made
 
 
+def test_whole_tracks_have_an_index_that_is_made_when_asked_for(
+    longplay: Longplay, tmp_path: Path
+) -> None:
+    other = write(tmp_path / "other.ogg", tune(50, 40, RATE), "vorbis")
+    failed = longplay.json("identify", "--whole", other, expect=1)["error"]
+    assert failed["message"] == "there is no index of whole tracks"
+    assert failed["hint"] == "run `longplay fingerprint update --whole`"
+    made = longplay.json("fingerprint", "update", "--whole")
+    assert (made["objects"], made["decoded"], made["renewed"]) == (4, 0, 0)
+    (answer,) = longplay.json("identify", "--whole", other)["files"]
+    assert answer["matches"] == []
+
+
 def test_a_clip_in_another_codec_is_named(longplay: Longplay, tmp_path: Path) -> None:
     clip = write(tmp_path / "clip.mp3", tune(2, 25, RATE)[8 * RATE : 16 * RATE], "mp3")
     other = write(tmp_path / "other.ogg", tune(50, 10, RATE), "vorbis")

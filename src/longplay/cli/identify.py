@@ -21,6 +21,10 @@ app = typer.Typer(no_args_is_help=True, help="Fingerprints of what is held.")
 
 def identify(
     files: Annotated[list[Path], typer.Argument(metavar="FILE…", help="Sound files.")],
+    whole: Annotated[
+        bool,
+        typer.Option("--whole", help="Only files that are whole tracks, by their own small index."),
+    ] = False,
     workers: WorkersOption = None,
     archive: ArchiveOption = None,
     as_json: JsonOption = False,
@@ -29,7 +33,9 @@ def identify(
     from longplay.workflows import identifying
 
     with opened(archive) as it, output.progress("identify") as update:
-        index, found = identifying.identify(it, files, workers=workers, progress=update)
+        index, found = identifying.identify(
+            it, files, workers=workers, whole=whole, progress=update
+        )
         _warn(index)
         results = list(found)
     unreadable = [{"file": one.file, "why": one.why} for one in results if one.why]
@@ -101,6 +107,9 @@ def update(
     anew: Annotated[
         bool, typer.Option("--anew", help="Make the whole index again, from the objects.")
     ] = False,
+    whole: Annotated[
+        bool, typer.Option("--whole", help="The small index, of whole tracks only.")
+    ] = False,
     workers: WorkersOption = None,
     archive: ArchiveOption = None,
     as_json: JsonOption = False,
@@ -109,7 +118,7 @@ def update(
     from longplay.workflows import indexing
 
     with opened(archive) as it, output.progress("fingerprint") as update:
-        done = indexing.update(it, workers=workers, progress=update, anew=anew)
+        done = indexing.update(it, workers=workers, progress=update, anew=anew, whole=whole)
     if as_json:
         failed = [{"object": root, "why": why} for root, why in done.failed]
         fields = (
@@ -231,7 +240,7 @@ def _warn(index: Index) -> None:
     if index.lacking:
         output.err.print(
             f"{index.lacking:,} held objects are not in the index yet: "
-            "`longplay fingerprint update`",
+            f"`longplay fingerprint update{' --whole' if index.whole else ''}`",
             markup=False,
         )
     if index.older:

@@ -89,13 +89,16 @@ def some_runs(prints: Items) -> NDArray[np.uint32]:
     return np.stack([prints[at : at + RUN] for at in starts])
 
 
-def hashed(items: Items, dense: int = 1) -> tuple[NDArray[np.uint32], NDArray[np.int32]]:
+def hashed(
+    items: Items, dense: int = 1, of: int = ASKED_BY
+) -> tuple[NDArray[np.uint32], NDArray[np.int32]]:
     """The hashes among items, of which `dense` lie from one of a recording's to the next; and the
-    frames at which they begin. Of equal items that follow each other the first counts."""
+    frames at which they begin. One of `of` items is one; of equal items that follow each other the
+    first counts."""
     fresh = np.ones(len(items), bool)
     fresh[1:] = items[1:] != items[:-1]
     mixed = (items.astype(np.uint64) + np.uint64(1)) * np.uint64(MIXER)
-    chosen = (mixed >> np.uint64(16)) % np.uint64(ASKED_BY) == 0
+    chosen = (mixed >> np.uint64(16)) % np.uint64(of) == 0
     at = np.flatnonzero(fresh & chosen & (items != SILENT))
     hashes = (mixed[at] >> np.uint64(64 - HASH_BITS)).astype(np.uint32)
     return hashes, np.floor(at * (GRID * DENSE / dense)).astype(np.int32)
@@ -131,6 +134,24 @@ def confirm(question: Items, kept: Items, runs: NDArray[np.uint32], there: int) 
         return 0.0
     chance = 0.5 * math.erfc(deviations / HEAVY / math.sqrt(2))
     return min(MOST, WORTH * -math.log10(max(chance, 1e-300)))
+
+
+def alike(question: Items, kept: Items, there: int, fewest: int) -> tuple[float, int]:
+    """The least share of bits that differ over all that lies side by side, which are `fewest` kept
+    items or more, where the question begins about frame `there`; and the dense item of the
+    recording where it does exactly. 1 where nothing lies so."""
+    share, line = _alike(question, kept, round(there / GRID), fewest)
+    return float(share), int(line)
+
+
+@compiled
+def _alike(question: Items, kept: Items, line: int, fewest: int) -> tuple[float, int]:
+    best, exact = 1.0, line
+    for near in range(line - REACH, line + REACH + 1):
+        wrong, count = _differing(question, kept, near)
+        if count >= fewest and wrong / (32 * count) < best:
+            best, exact = wrong / (32 * count), near
+    return best, exact
 
 
 @compiled

@@ -28,7 +28,7 @@ from longplay.catalogue.compiled import compiled, whole
 from longplay.errors import StoreError
 from longplay.files import durable
 from longplay.identify import coding
-from longplay.identify.confirming import hashed, some_runs, thinned
+from longplay.identify.confirming import ASKED_BY, hashed, some_runs, thinned
 from longplay.identify.hashing import FAN_INDEXED, FIRSTS_INDEXED, HASH_BITS, triples
 from longplay.model import ObjectKey
 
@@ -58,13 +58,15 @@ _NO_ITEMS: NDArray[np.uint32] = np.empty(0, np.uint32)
 @dataclass(frozen=True, slots=True)
 class Printed:
     """What is to be indexed of one object: its length in frames; its landmarks in order of time, as
-    frames and bins; its Chromaprint fingerprint."""
+    frames and bins; its Chromaprint fingerprint, and of how many of its items one is
+    a hash."""
 
     key: ObjectKey
     frames: int
     frame: NDArray[np.int32]
     bin: NDArray[np.float32]
     items: NDArray[np.uint32]
+    asked_by: int = ASKED_BY
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,7 +201,7 @@ def write(folder: Path, printed: Sequence[Printed], decoder: str) -> Written:
     for one, start in zip(printed, starts, strict=False):
         hashes, times = triples(one.frame, one.bin, FAN_INDEXED, FIRSTS_INDEXED)
         parts.append(hashes.astype(np.int64) << bits | (times // UNIT + start))
-        hashes, times = hashed(one.items)
+        hashes, times = hashed(one.items, of=one.asked_by)
         parts.append(hashes.astype(np.int64) << bits | (times // UNIT + start))
     postings = np.sort(np.concatenate(parts))
     marks = [marked(one.frame, one.bin) for one in printed]

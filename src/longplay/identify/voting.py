@@ -23,11 +23,12 @@ def ask(
     times: NDArray[np.int32],
     candidates: int,
     most_bytes: int,
+    least: int = LEAST,
 ) -> tuple[NDArray[np.int64], NDArray[np.int32]]:
     """The likeliest places at which a question of these hashes at these frames begins, so many at
-    most, and how many different hashes say so; the most first. Of the shard's postings `most_bytes`
-    are read: the rarest hashes come first, which say most, and what half of all music has goes
-    unasked in a full shard."""
+    most, and how many different hashes say so, `least` or more; the most first. Of the shard's
+    postings `most_bytes` are read: the rarest hashes come first, which say most, and what half of
+    all music has goes unasked in a full shard."""
     if not len(hashes) or not shard.postings:
         return np.empty(0, np.int64), np.empty(0, np.int32)
     order = np.argsort(hashes, kind="stable")
@@ -42,7 +43,7 @@ def ask(
         *(shard.words, shard.directory, shard.width, shard.place_bits, hashes, times, room)
     )
     bits = max(12, min(24, len(places).bit_length() + 2))
-    return _vote(places, hashes, asked, bits, LEAST, candidates)
+    return _vote(places, hashes, asked, bits, least, candidates)
 
 
 @compiled

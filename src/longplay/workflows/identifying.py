@@ -14,7 +14,7 @@ from longplay.archive import Archive
 from longplay.catalogue import describe, ids
 from longplay.catalogue.snapshot import open_current
 from longplay.errors import LockedError, StoreError
-from longplay.identify import index, matching
+from longplay.identify import index, matching, whole_tracks
 from longplay.identify.listening import Heard, Sound, listen
 from longplay.identify.matching import Passage
 from longplay.identify.prints import items_of
@@ -73,6 +73,7 @@ class Index:
     lacking: int
     older: int
     names: Names
+    whole: bool = False
 
 
 @dataclass(slots=True)
@@ -193,11 +194,37 @@ def open_index(archive: Archive, *, workers: int | None, progress: Progress) -> 
     return Index(shards, manifest.version, manifest.decoders, lacking, older, Names(archive))
 
 
+def open_whole(archive: Archive) -> Index:
+    """The index of whole tracks, as it is. Raises StoreError where there is nothing in it."""
+    folder = indexing.folder_of(archive, whole=True)
+    manifest = index.load(folder)
+    if not manifest.objects:
+        raise StoreError(
+            "there is no index of whole tracks",
+            where=str(folder),
+            hint="run `longplay fingerprint update --whole`",
+        )
+    lacking = len(indexing.lacking(archive, manifest, whole=True))
+    shards = index.open_shards(folder, manifest)
+    return Index(
+        shards, manifest.version, manifest.decoders, lacking, 0, Names(archive), whole=True
+    )
+
+
 def identify(
-    archive: Archive, files: Sequence[Path], *, workers: int | None = None, progress: Progress
+    archive: Archive,
+    files: Sequence[Path],
+    *,
+    workers: int | None = None,
+    whole: bool = False,
+    progress: Progress,
 ) -> tuple[Index, Iterator[Listened]]:
-    """Look for archived recordings in files; what is found of each, in the order of the files."""
-    opened = open_index(archive, workers=workers, progress=progress)
+    """Look for archived recordings in files, or for files that are whole recordings; what is found
+    of each, in the order of the files."""
+    if whole:
+        opened = open_whole(archive)
+    else:
+        opened = open_index(archive, workers=workers, progress=progress)
     limits = archive.settings.limits
     sounds = [Sound(str(number), path, limits) for number, path in enumerate(files)]
     return opened, _in_order(opened, archive, sounds, files, workers, progress)
@@ -241,7 +268,9 @@ def found_in(opened: Index, name: str, heard: Heard | engine.Failure) -> Listene
     if isinstance(heard, engine.Failure):
         reason = heard.reason.removeprefix(f"{name}: ")
         return Listened(name, 0.0, (), reason)
-    passages = matching.identify(
-        opened.shards, heard.landmarks, heard.frames, items=items_of(heard.items)
-    )
+    items = items_of(heard.items)
+    if opened.whole:
+        passages = whole_tracks.look_up(opened.shards, items)
+    else:
+        passages = matching.identify(opened.shards, heard.landmarks, heard.frames, items=items)
     return Listened(name, heard.seconds, opened.names.matches(passages))

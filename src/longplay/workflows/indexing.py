@@ -18,7 +18,7 @@ from longplay.archive import Archive
 from longplay.audio.landmarks import METHOD, read_kept
 from longplay.errors import StoreError
 from longplay.files import writer_lock
-from longplay.identify import index
+from longplay.identify import index, whole_tracks
 from longplay.identify.index import Manifest
 from longplay.identify.listening import Heard, Sound, listen
 from longplay.identify.prints import items_of
@@ -29,6 +29,9 @@ from longplay.vault import evidence
 
 FOLDER = "identify"
 """The folder of an archive that has its fingerprint index."""
+
+WHOLE = "whole"
+"""The folder in it of the index of whole tracks."""
 
 SHARD_OBJECTS = 512
 """Objects whose hashes are written as one shard: what a kill costs, some minutes of decoding."""
@@ -57,22 +60,27 @@ class Updated:
     seconds: float
 
 
-def folder_of(archive: Archive) -> Path:
-    """Where the index of an archive lies."""
-    return archive.folder / FOLDER
+def folder_of(archive: Archive, *, whole: bool = False) -> Path:
+    """Where the index of an archive lies, or that of whole tracks."""
+    return archive.folder / FOLDER / WHOLE if whole else archive.folder / FOLDER
 
 
-def lacking(archive: Archive, manifest: Manifest) -> Held:
+def lacking(archive: Archive, manifest: Manifest, *, whole: bool = False) -> Held:
     """Held sound that the index does not know, with suffixes."""
-    return _lacking(folder_of(archive), manifest, _held(archive))
+    return _lacking(folder_of(archive, whole=whole), manifest, _held(archive))
 
 
 def update(
-    archive: Archive, *, workers: int | None = None, progress: Progress, anew: bool = False
+    archive: Archive,
+    *,
+    workers: int | None = None,
+    progress: Progress,
+    anew: bool = False,
+    whole: bool = False,
 ) -> Updated:
-    """Index what is held and not indexed; forget what is not held any more. Raises StoreError,
-    LockedError. May be killed at any moment, and goes on from there."""
-    folder = folder_of(archive)
+    """Index what is held and not indexed, for clips or as whole tracks; forget what is not held any
+    more. Raises StoreError, LockedError. May be killed at any moment, and goes on from there."""
+    folder = folder_of(archive, whole=whole)
     with writer_lock(folder / index.LOCK, "fingerprint index"):
         began = clock.monotonic()
         manifest = Manifest() if anew else index.load(folder)
@@ -144,10 +152,10 @@ def _add_told(archive: Archive, folder: Path, manifest: Manifest, wanted: Held) 
         waiting.append(printed_)
         decoders.add(decoder)
         if len(waiting) == SHARD_OBJECTS:
-            manifest = index.add(folder, manifest, waiting, "; ".join(sorted(decoders)))
+            manifest = _written(folder, manifest, waiting, "; ".join(sorted(decoders)))
             waiting, decoders = [], set()
     if waiting:
-        manifest = index.add(folder, manifest, waiting, "; ".join(sorted(decoders)))
+        manifest = _written(folder, manifest, waiting, "; ".join(sorted(decoders)))
     return manifest
 
 
@@ -228,9 +236,15 @@ def _publish(
 ) -> Manifest:
     manifest = Manifest(manifest.shards, (*manifest.failed, *failed))
     if waiting:
-        return index.add(folder, manifest, waiting, decoder)
+        return _written(folder, manifest, waiting, decoder)
     index.publish(folder, manifest)
     return manifest
+
+
+def _written(folder: Path, manifest: Manifest, waiting: list[Printed], decoder: str) -> Manifest:
+    if folder.name == WHOLE:
+        waiting = [whole_tracks.without_landmarks(one) for one in waiting]
+    return index.add(folder, manifest, waiting, decoder)
 
 
 def printed(key: ObjectKey, heard: Heard) -> Printed:
