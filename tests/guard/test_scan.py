@@ -128,6 +128,7 @@ def test_what_does_not_fit_into_memory_gives_the_same_verdicts(
     whole = scanned(tmp_path, rows)
     monkeypatch.setattr(spill, "HELD_BYTES", 10_000)
     monkeypatch.setattr(spill, "CHUNK", 500)
+    monkeypatch.setattr(spill, "DEALT", 700)
     pieces = scanned(tmp_path, rows)
     assert pieces.verdicts == whole.verdicts
 

@@ -16,7 +16,7 @@ from longplay.guard.baseline import Baseline, Crowd, learn, with_alone
 from longplay.guard.grouping import NOBODY, Hashes, Member, look
 from longplay.guard.judging import Accounts, joined, take
 from longplay.guard.reading.reader import Counts, read
-from longplay.guard.spill import Names, Spill
+from longplay.guard.spill import Lot, Names, Spill
 from longplay.guard.state import (
     ALONE,
     EVENTS,
@@ -132,22 +132,22 @@ def _read_all(
     return counts
 
 
-def _judge_part(
-    spill: Spill, part: int, sketch: crowd.Sketch, vector: npt.NDArray[np.float64]
+def _judge_lot(
+    spill: Spill, lot: Lot, sketch: crowd.Sketch, vector: npt.NDArray[np.float64]
 ) -> Accounts:
     accounts = Accounts.none()
-    for events in spill.chunks(part):
+    for events in spill.chunks(lot):
         take(accounts, events, sketch, vector)
     return accounts
 
 
 def with_crowd(spill: Spill, sketch: crowd.Sketch, baseline: Baseline) -> Baseline:
-    """The baseline with what this crowd takes alone, from parts of it; parts are drawn by hash, so
+    """The baseline with what this crowd takes alone, from lots of it; lots are drawn by hash, so
     they stand for all."""
     alone: list[npt.NDArray[np.float64]] = []
     looked_at = 0
-    for part in spill.parts():
-        accounts = _judge_part(spill, part, sketch, baseline.vector())
+    for lot in spill.lots():
+        accounts = _judge_lot(spill, lot, sketch, baseline.vector())
         n = accounts.numbers
         enough = (n[:, SINCE_NEW] >= 30) & (accounts.odds < WATCH)
         alone.append(n[enough, ALONE] / n[enough, SINCE_NEW])
@@ -166,12 +166,12 @@ def judged(
 ) -> Kept:
     """Every account's state after all its events. Of honest ones only some are kept."""
     vector = baseline.vector()
-    parts = spill.parts()
+    lots = spill.lots()
     total, shown, candidates, drawn = 0, [], [], []
     places = company.empty()
-    share = max(CROWD // max(len(parts), 1), 4)
+    share = max(CROWD // max(len(lots), 1), 4)
     with ThreadPoolExecutor(THREADS) as pool:
-        for at, accounts in enumerate(_in_turn(pool, spill, parts, sketch, vector)):
+        for at, accounts in enumerate(_in_turn(pool, spill, lots, sketch, vector)):
             total += len(accounts)
             company.count_in(places, accounts)
             listed = accounts.odds >= WATCH
@@ -181,21 +181,21 @@ def judged(
             candidates.append(accounts.only(np.flatnonzero(accounts.candidate >= 0)))
             drawn.append(accounts.only(np.arange(min(share, len(accounts)))))
             if progress:
-                progress(at + 1, len(parts), "parts of the accounts")
+                progress(at + 1, len(lots), "lots of the accounts")
     return Kept(total, joined(shown), _best(joined(candidates)), joined(drawn), places)
 
 
 def _in_turn(
     pool: ThreadPoolExecutor,
     spill: Spill,
-    parts: list[int],
+    lots: list[Lot],
     sketch: crowd.Sketch,
     vector: npt.NDArray[np.float64],
 ) -> Iterator[Accounts]:
-    """Parts judged in threads, and handed out in order; few at a time, as each takes memory."""
-    for first in range(0, len(parts), 2 * THREADS):
-        some = parts[first : first + 2 * THREADS]
-        yield from pool.map(lambda part: _judge_part(spill, part, sketch, vector), some)
+    """Lots judged in threads, and handed out in order; few at a time, as each takes memory."""
+    for first in range(0, len(lots), 2 * THREADS):
+        some = lots[first : first + 2 * THREADS]
+        yield from pool.map(lambda lot: _judge_lot(spill, lot, sketch, vector), some)
 
 
 def _hashes(names: Names, accounts: Accounts, wanted: frozenset[str]) -> Hashes:

@@ -24,6 +24,12 @@ HELD_BYTES = 256 << 20
 DEALT = 200_000
 """Events that are dealt out to parts at once (11 MB)."""
 
+LOT = 20_000
+"""Events from which parts are judged by themselves: fewer are not worth the calls."""
+
+Lot = list[int]
+"""Parts that are judged together."""
+
 AS_BYTES = np.dtype((np.void, EVENT.itemsize))
 
 CHUNK = 2_000_000
@@ -81,13 +87,28 @@ class Spill:
     def _file(self, part: int) -> Path:
         return Path(self._folder.name) / f"{part:04d}"
 
-    def parts(self) -> list[int]:
-        """The parts that have events, in order."""
+    def lots(self) -> list[Lot]:
+        """The parts that have events, in order, as many together as have LOT events or so."""
         self._deal()
-        return [int(at) for at in np.flatnonzero(self._counts)]
+        found: list[Lot] = []
+        inside = LOT
+        for at in np.flatnonzero(self._counts).tolist():
+            if inside >= LOT:
+                found.append([])
+                inside = 0
+            found[-1].append(at)
+            inside += int(self._counts[at])
+        return found
 
-    def chunks(self, part: int) -> Iterator[Events]:
-        """A part's events, CHUNK at a time; each chunk is in order of time."""
+    def chunks(self, lot: Lot) -> Iterator[Events]:
+        """A lot's events, CHUNK at a time; each chunk is in order of time."""
+        if len(lot) > 1 and not any(self._file(part).exists() for part in lot):
+            yield _in_time([piece for part in lot for piece in self._held[part]])
+            return
+        for part in lot:
+            yield from self._chunks_of(part)
+
+    def _chunks_of(self, part: int) -> Iterator[Events]:
         file = self._file(part)
         held = self._held[part]
         if file.exists():
