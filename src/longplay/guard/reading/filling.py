@@ -142,6 +142,15 @@ def fill(
 
 
 @compiled
+def line_feeds(data: Bytes) -> int:
+    """How many there are; in steps that the compiler can take sixteen at a time."""
+    count = 0
+    for at in range(len(data)):
+        count += data[at] == 10
+    return count
+
+
+@compiled
 def fill_block(
     data: Bytes,
     form: int,

@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from longplay.guard.events import EVENT, Events, key_of
 from longplay.guard.reading.blocks import Damage, blocks
-from longplay.guard.reading.filling import COMMON, CSV, JSON, fill_block, first_met
+from longplay.guard.reading.filling import COMMON, CSV, JSON, fill_block, first_met, line_feeds
 from longplay.guard.reading.mapping import FIELDS, Format, Mapping, recognise
 from longplay.guard.reading.slow import plain_line
 
@@ -106,7 +106,7 @@ def parse(block: bytes, plan: Plan) -> Read:
 
 def _parsed(block: bytes, mapping: Mapping, plan: Plan) -> Read:
     data = np.frombuffer(block, np.uint8)
-    most = block.count(b"\n") + 1
+    most = line_feeds(data) + 1
     rows = np.empty(most, EVENT)
     accounts, slow = np.empty(2 * most, np.int64), np.empty(2 * most, np.int64)
     names = np.frombuffer("".join(mapping.names).encode() or b" ", np.uint8)
