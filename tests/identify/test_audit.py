@@ -155,6 +155,7 @@ def test_lists_and_single_shards_and_other_reports(
     assert "a report is written as .html, .json, .csv" in wrong.err
     missing = longplay.run("audit", tmp_path / "none", expect=1)
     assert "is not there" in missing.err
+    assert list((longplay.archive / "identify" / "audits").iterdir()) == []
 
 
 def test_a_hostile_corpus_is_audited_around(longplay: Longplay, tmp_path: Path) -> None:

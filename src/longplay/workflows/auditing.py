@@ -19,6 +19,7 @@ from typing import Any
 
 from longplay import engine
 from longplay.archive import Archive
+from longplay.errors import InputError
 from longplay.files import writer_lock
 from longplay.identify import matching
 from longplay.identify.listening import Heard
@@ -79,12 +80,18 @@ def audit(
     path = folder / f"{name.hexdigest()[:24]}.jsonl"
     with writer_lock(path.with_suffix(".lock"), "audit of this corpus"):
         journal = _Journal(path)
-        with journal:
-            count = workers or engine.default_workers()
-            printed_s = math.inf if thorough else matching.SHORT_S
-            way = Way(archive.settings.limits, count, folder, printed_s=printed_s)
-            entries = hearing.entries(absolute, way, journal.known)
-            _Asking(opened, journal, count, thorough).ask(entries, progress)
+        count = workers or engine.default_workers()
+        printed_s = math.inf if thorough else matching.SHORT_S
+        way = Way(archive.settings.limits, count, folder, printed_s=printed_s)
+        entries = hearing.entries(absolute, way, journal.known)
+        try:
+            with journal:
+                _Asking(opened, journal, count, thorough).ask(entries, progress)
+        except InputError:
+            if not journal.known:  # there is no corpus
+                path.unlink()
+                path.with_suffix(".lock").unlink()
+            raise
         done = _summed(absolute, journal.lines())
         done.thorough = thorough
         done.resumed = journal.resumed
