@@ -16,13 +16,14 @@ from __future__ import annotations
 
 import argparse
 import hashlib
+import itertools
 import json
 import os
 import random
 import shutil
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -40,7 +41,7 @@ from longplay.access.library.library import Library
 from longplay.access.library.view import View
 from longplay.archive import Archive, open_archive
 from longplay.catalogue import ids
-from longplay.ledger import log, record, tally
+from longplay.ledger import log, record, tally, version_3
 from longplay.ledger.record import EvidenceFile
 from longplay.vault import evidence
 from longplay.workflows.importing import Request, import_paths
@@ -87,46 +88,44 @@ def make(folder: Path, tracks: int) -> Archive:
     return archive
 
 
+def _object(n: int, root: bytes, _: int) -> dict[str, Any]:
+    return {"root": root, "size": 4_000_000 + n, "sha256": root, "kind": "audio", "suffix": ".ogg",
+            "piece_length": 262_144, "batch": 1, "access": int(n % 10 == 9)}  # fmt: skip
+
+
+def _holding(n: int, root: bytes, key: int) -> dict[str, Any]:
+    source = SMALL_SOURCE if n // 1100 % 100 == 7 else SOURCE
+    path = b"%d/%d/%d.ogg" % (n // 1100, n // 11, n)
+    size = 4_000_000 + n
+    return {"source": source, "path": path, "root": root, "size": size, "source_size": size,
+            "mtime_ns": 0, "mode": 0, "action": "original", "track": key, "batch": 1,
+            "superseded": 0}  # fmt: skip
+
+
+def _manifestation(_: int, root: bytes, key: int) -> dict[str, Any]:
+    return {"recording": key ^ ids.RECORDING, "root": root, "start_ms": 0, "size": 4_000_000,
+            "role": "preservation", "derived_from": None}  # fmt: skip
+
+
 def _hold(archive: Archive, tracks: int) -> None:
     numbers = range(tracks)
     roots = [hashlib.sha256(b"%d" % n).digest() for n in numbers]
     keys = [ids.row_key("tr", SOURCE, f"t{n}") for n in numbers]
+
+    def rows(name: str) -> Iterator[list[dict[str, Any]]]:
+        facts = enumerate(zip(roots, keys, strict=True))
+        made = {"object": _object, "holding": _holding, "manifestation": _manifestation}.get(name)
+        while made is not None and (some := list(itertools.islice(facts, version_3.ROWS))):
+            yield [made(n, root, key) for n, (root, key) in some]
+
     with archive.ledger.write() as connection:
-        raw = connection.connection.driver_connection
-        assert raw is not None
-        raw.executemany(
-            "INSERT INTO object (root, size, sha256, kind, suffix, piece_length, batch, access)"
-            " VALUES (?, ?, ?, 'audio', '.ogg', 262144, 1, ?)",
-            ((root, 4_000_000 + n, root, int(n % 10 == 9)) for n, root in enumerate(roots)),
-        )
-        raw.executemany(
-            "INSERT INTO holding (source, path, root, size, source_size, mtime_ns, mode, action,"
-            " track, batch, superseded) VALUES (?, ?, ?, ?, ?, 0, 0, 'original', ?, 1, 0)",
-            (
-                (SMALL_SOURCE if n // 1100 % 100 == 7 else SOURCE,
-                 b"%d/%d/%d.ogg" % (n // 1100, n // 11, n), root, 4_000_000 + n, 4_000_000 + n,
-                 _signed(key))
-                for n, (root, key) in enumerate(zip(roots, keys, strict=True))
-            ),
-        )  # fmt: skip
-        raw.executemany(
-            "INSERT INTO manifestation (recording, root, start_ms, size, role)"
-            " VALUES (?, ?, 0, ?, 'preservation')",
-            (
-                (_signed(key ^ ids.RECORDING), root, 4_000_000)
-                for root, key in zip(roots, keys, strict=True)
-            ),
-        )
+        version_3.number(connection, rows)
         record.add_evidence(connection, [_sounds(archive, roots)])
         rights = tally.read(connection).get(tally.RIGHTS, 0)
         tally.put(connection, tally.OBJECTS, tracks)
         tally.put(connection, tally.JUDGED, rights)
         tally.put(connection, tally.JUDGED_DAY, clock.now().date().toordinal())
         log.append(connection, "capture", "", {"batch": 1})
-
-
-def _signed(key: int) -> int:
-    return key if key < 2**63 else key - 2**64
 
 
 def _sounds(archive: Archive, roots: list[bytes]) -> EvidenceFile:

@@ -3,25 +3,27 @@
     python benchmarks/ledger.py [--objects N] [--batches N] [--folder DIR] [--postgresql URL]
 
 It fills a ledger with N synthetic objects: each has a path of some 60 bytes and a recording, and
-twelve are an album; roots, recordings and albums are random numbers, as they are in real ones.
-There are ten sources with a rights statement each, and one album in ten has one of its own; one
-file in a hundred more is in quarantine, and the plan lists one in ten more that is due. Rows are
-made in bulk, each table in its own order: that is the smallest size that it can have. Then:
+twelve are an album and lie in one folder; roots, recordings, albums and hashes are random numbers,
+as they are in real ones. Each 64 have an entry in the log. There are ten sources with a rights
+statement each, and one album in ten has one of its own; one file in a hundred more is in
+quarantine, and the plan lists one in ten more that is due. Rows are made in bulk by the database,
+each table in its own order: that is the smallest size that it can have. Then:
 
 * bytes per object, by table (SQLite: `dbstat`; PostgreSQL: `pg_total_relation_size`);
 * batches of 64 files through `ledger.batches.add` and `append`, each a transaction, as a capture
-  commits them: into this ledger, and into an empty one beside it; and the bytes that an object
-  takes in the latter, whose rows came in random order;
+  commits them, the files of as many albums in random order: into this ledger, and into an empty
+  one beside it; and the bytes that an object takes in the latter;
 * `status`, in the process and as a command, when nothing has changed and after those batches;
 * the choice of what `verify --due` and `verify --sample` read next.
 
-Only the filling is not how rows get there. It prints one JSON document. 20 million take 14 GB.
+Only the filling is not how rows get there. It prints one JSON document. 20 million take 7 GB.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import math
 import os
 import resource
 import shutil
@@ -44,7 +46,7 @@ from numpy.typing import NDArray
 from longplay import clock
 from longplay.archive import Archive, create, open_archive, set_ledger
 from longplay.catalogue.snapshot import open_current
-from longplay.ledger import batches, copies, database, queries, tables, tally
+from longplay.ledger import batches, copies, database, naming, queries, tables, tally
 from longplay.ledger.batches import Batch, File
 from longplay.ledger.database import Ledger
 from longplay.model import Action, ObjectKey, Role
@@ -58,7 +60,9 @@ BY = "https://creativecommons.org/licenses/by/4.0/"
 FILES = 64
 ALBUM = 12
 SOURCES = 10
-CHUNK = 100_000
+CHUNK = 500_000
+BEGAN_MS, SPREAD_MS = 1_767_225_600_000, 270 * 86_400_000
+"""When the first batch was captured, and how long all took: nine months from January 2026 on."""
 PLAN, PLACE = "00000000ledgerbm", "source-0"
 REPEATS = 5
 
@@ -108,36 +112,9 @@ def _make(place: Path, postgresql: str) -> None:
         database.create(postgresql, place).close()
 
 
-def _numbers(first: int, last: int, salt: int) -> NDArray[np.uint64]:
-    """Random 64-bit numbers, the same for the same rows (splitmix64)."""
-    x = np.arange(first, last, dtype=np.uint64) * np.uint64(8) + np.uint64(salt + 1)
-    x *= np.uint64(0x9E3779B97F4A7C15)
-    x = (x ^ (x >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-    x = (x ^ (x >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-    return x ^ (x >> np.uint64(31))
-
-
-def _roots(rows: NDArray[np.uint64], total: int) -> list[bytes]:
-    """The roots of objects by their place in the order of roots."""
-    step = np.uint64(2**64 // total)
-    words = np.empty((len(rows), 4), ">u8")
-    for column in range(4):
-        mixed = (rows + np.uint64(column)) * np.uint64(0x9E3779B97F4A7C15)
-        words[:, column] = mixed ^ (mixed >> np.uint64(29))
-    words[:, 0] = rows * step + (words[:, 1] % step)
-    data = words.tobytes()
-    return [data[at : at + 32] for at in range(0, len(data), 32)]
-
-
-def _elsewhere(rows: NDArray[np.uint64], total: int) -> NDArray[np.uint64]:
-    """Where a file's object stands in the order of roots: anywhere, and each once."""
-    factor = next(f for f in range(int(total * 0.618) | 1, 2 * total) if np.gcd(f, total) == 1)
-    return (rows * np.uint64(factor)) % np.uint64(total)
-
-
-def _signed(values: NDArray[np.uint64]) -> list[int]:
-    found: list[int] = values.view(np.int64).tolist()
-    return found
+def _factor(total: int) -> int:
+    """What takes recordings to their objects: anywhere in the order of capture, and each once."""
+    return next(f for f in range(int(total * 0.618) | 1, 2 * total) if math.gcd(f, total) == 1)
 
 
 def _path(number: int) -> bytes:
@@ -148,66 +125,91 @@ def _path(number: int) -> bytes:
     return words.encode()
 
 
-def _source(number: int, total: int) -> str:
-    return f"source-{number * SOURCES // total}"
+# Every number, hash and root is random; numbers of albums and batches are spread over 63 bits.
+# Columns hold what `ledger/columns.py` says.
+_OBJECT = """INSERT INTO object (number, size, batch, checked, kind, verdict, piece_length, access,
+    suffix, root, sha256)
+SELECT n + 1, {size}, (n / {FILES} + 1) * {batch_step}, {BEGAN_MS} + n / {FILES} * {time_step},
+    0, 0, 18, 0, '.flac', {root}, {digest} FROM {series}"""
+
+_FOLDER = """INSERT INTO folder (number, place, source, path)
+SELECT n / {ALBUM} + 1, {place}, n * {SOURCES} / {total} + 1, {folder} FROM {series}
+    WHERE n % {ALBUM} = 0"""
+
+_HOLDING = """INSERT INTO holding (object, place, source_size, mtime_ns, track, album, folder, mode,
+    action, superseded, name)
+SELECT n + 1, {place}, {size}, 1700000000000000000 + n, {track}, n / {ALBUM} * {album_step},
+    n / {ALBUM} + 1, 420, 0, 0, {name} FROM {series}"""
+
+_MANIFESTATION = """INSERT INTO manifestation (recording, object, start_ms, role)
+SELECT (n - {total} / 2) * {recording_step}, (n * {factor}) % {total} + 1, 0, 0
+    FROM {series}"""
+
+_LOG = """INSERT INTO log (number, time, event, subject, detail, evidence_root, previous, hash)
+SELECT n / {FILES} + 100, '2026-06-01T00:00:00.000Z', 'capture', '{PLAN}',
+    '{{"batch": 3559594761161985581, "bytes": 331201234, "evidence": {{"events": "{hex}",'
+    || ' "holdings": "{hex}", "sounds": "{hex}"}}, "files": 64, "objects": 64, "quarantined": 0}}',
+    {root}, {digest}, {root} FROM {series} WHERE n % {FILES} = 0"""
+
+_SQLITE = {
+    "series": "s",
+    "root": "randomblob(32)",
+    "digest": "randomblob(32)",
+    "place": "random()",
+    "track": "random()",
+    "folder": "CAST(printf('artist %07d name/album %08d title/', n / 96, n / 12) AS BLOB)",
+    "name": "CAST(printf('%02d a track''s name.flac', n % 12) AS BLOB)",
+}
+
+_POSTGRESQL = {
+    "series": "generate_series({first}::bigint, {last}::bigint - 1) AS s (n)",
+    "root": "sha256(int8send(n))",
+    "digest": "sha256(int8send(-n - 1))",
+    "place": "hashint8extended(n, 1)",
+    "track": "hashint8extended(n, 2)",
+    "folder": "convert_to(format('artist %s name/album %s title/',"
+    " lpad((n / 96)::text, 7, '0'), lpad((n / 12)::text, 8, '0')), 'UTF8')",
+    "name": "convert_to(format('%s a track''s name.flac', lpad((n % 12)::text, 2, '0')), 'UTF8')",
+}
 
 
-def _object_rows(total: int) -> Iterator[list[tuple[Any, ...]]]:
-    for first in range(0, total, CHUNK):
-        last = min(first + CHUNK, total)
-        rows = np.arange(first, last, dtype=np.uint64)
-        digests, sizes = _roots(rows + np.uint64(7), total + 8), _sizes_of(rows)
-        batch = (_numbers(first, last, 1) >> np.uint64(1)).tolist()
-        yield [
-            (root, size, digest, "audio", ".flac", 262_144, "proved", number,
-             f"2026-{1 + number % 9:02}-{1 + number % 27:02}T10:00:00.000Z", 0)
-            for root, size, digest, number in zip(
-                _roots(rows, total), sizes, digests, batch, strict=True
-            )
-        ]  # fmt: skip
+def _bulk(ledger: Ledger, total: int) -> None:
+    """Objects, holdings and recordings, made by the database itself, each in the order of its
+    table."""
+    facts: dict[str, Any] = {
+        "FILES": FILES, "ALBUM": ALBUM, "SOURCES": SOURCES, "BEGAN_MS": BEGAN_MS, "total": total,
+        "size": "2000000 + (n * 7919) % 7000000", "batch_step": 2**63 // (total // FILES + 2),
+        "time_step": SPREAD_MS // (total // FILES + 1), "album_step": _album_step(total),
+        "recording_step": 2**64 // total, "factor": _factor(total), "PLAN": PLAN, "hex": "0a" * 32,
+    }  # fmt: skip
+    texts = {"object": _OBJECT, "folder": _FOLDER, "holding": _HOLDING,
+             "manifestation": _MANIFESTATION, "log": _LOG}  # fmt: skip
+    for name, text in texts.items():
+        started = time.perf_counter()
+        for first in range(0, total, CHUNK):
+            last = min(first + CHUNK, total)
+            own = _SQLITE if ledger.is_sqlite else _POSTGRESQL
+            own = {key: one.format(first=first, last=last) for key, one in own.items()}
+            sql = text.format(**facts, **own)
+            if ledger.is_sqlite:
+                series = f"SELECT {first} UNION ALL SELECT n + 1 FROM s WHERE n + 1 < {last}"
+                sql = f"WITH RECURSIVE s(n) AS ({series}) {sql}"
+            with ledger.write() as connection:
+                connection.connection.cursor().execute(sql)
+        print(f"{name} filled in {time.perf_counter() - started:.0f} s", file=sys.stderr)
 
 
-def _sizes_of(rows: NDArray[np.uint64]) -> list[int]:
-    found: list[int] = (2_000_000 + (rows * np.uint64(7919)) % np.uint64(7_000_000)).tolist()
-    return found
+def _album_step(total: int) -> int:
+    return 2**63 // (total // ALBUM + 2)
 
 
-def _holding_rows(total: int) -> Iterator[list[tuple[Any, ...]]]:
-    for first in range(0, total, CHUNK):
-        last = min(first + CHUNK, total)
-        rows = np.arange(first, last, dtype=np.uint64)
-        places = _elsewhere(rows, total)
-        albums = _numbers(first // ALBUM, last // ALBUM + 1, 2)
-        facts = zip(
-            range(first, last), _roots(places, total), _sizes_of(places),
-            _signed(_numbers(first, last, 3)), _signed(albums[(rows // ALBUM - first // ALBUM)]),
-            (_numbers(first, last, 1) >> np.uint64(1)).tolist(), strict=True,
-        )  # fmt: skip
-        yield [
-            (_source(n, total), _path(n), root, size, size, 1_700_000_000_000_000_000 + n, 0o644,
-             "original", track, album, batch, 0, None)
-            for n, root, size, track, album, batch in facts
-        ]  # fmt: skip
-
-
-def _manifestation_rows(total: int) -> Iterator[list[tuple[Any, ...]]]:
-    """In the order of recordings, as SQL has them: signed."""
-    for first in range(0, total, CHUNK):
-        last = min(first + CHUNK, total)
-        rows = np.arange(first, last, dtype=np.uint64)
-        places = _elsewhere(rows, total)
-        recordings = _signed(_recordings(rows, total))
-        yield [
-            (recording, root, 0, size, None, "preservation", None)
-            for recording, root, size in zip(
-                recordings, _roots(places, total), _sizes_of(places), strict=True
-            )
-        ]
+def _source_rows(_: int) -> Iterator[list[tuple[Any, ...]]]:
+    yield [(number + 1, f"source-{number}") for number in range(SOURCES)]
 
 
 def _recordings(rows: NDArray[np.uint64], total: int) -> NDArray[np.uint64]:
     """The recordings of files; in the order of signed numbers."""
-    return rows * np.uint64(2**64 // total) + np.uint64(2**63)
+    return (rows - np.uint64(total // 2)) * np.uint64(2**64 // total)
 
 
 def _statement_rows(total: int) -> Iterator[list[tuple[Any, ...]]]:
@@ -215,7 +217,7 @@ def _statement_rows(total: int) -> Iterator[list[tuple[Any, ...]]]:
     said = [
         (f"source:source-{n}", BY, "the settings", *nothing, "settings") for n in range(SOURCES)
     ]
-    albums = _numbers(0, total // ALBUM, 2)[::10]
+    albums = [n * _album_step(total) for n in range(0, total // ALBUM, 10)]
     words = "LICENSE in a file; read 2026-11-28; sha256:" + "0" * 64
     said += [(f"al{number:016x}", BY, words, *nothing, "catalogue:all") for number in albums]
     yield sorted(said)
@@ -230,24 +232,30 @@ def _quarantine_rows(total: int) -> Iterator[list[tuple[Any, ...]]]:
 
 
 ROWS: dict[str, Callable[[int], Iterator[list[tuple[Any, ...]]]]] = {
-    "object": _object_rows,
-    "holding": _holding_rows,
-    "manifestation": _manifestation_rows,
+    "source": _source_rows,
     "rights_statement": _statement_rows,
     "quarantine": _quarantine_rows,
 }
+
+
+FILLED = (*ROWS, "object", "folder", "holding", "manifestation")
 
 
 def _fill(place: Path, total: int) -> None:
     """Fill the tables, then make their indexes; at last the totals, the plan and the listens."""
     with open_archive(place) as archive:
         ledger = archive.ledger
-        indexes = [index for name in ROWS for index in tables.metadata.tables[name].indexes]
+        others = "object_root" if ledger.is_sqlite else "object_by_root"
+        every = [index for name in FILLED for index in tables.metadata.tables[name].indexes]
+        indexes = [index for index in every if index.name != others]
         with ledger.write() as connection:
             for index in indexes:
                 index.drop(connection)
         for name, make in ROWS.items():
             _insert(ledger, place, name, make(total))
+        _bulk(ledger, total)
+        with ledger.write() as connection:
+            naming.go_on(connection)
         for index in indexes:
             with ledger.write() as connection:
                 index.create(connection)
@@ -354,8 +362,9 @@ def _captures(ledger: Ledger, count: int, known: int) -> dict[str, float]:
     """Batches as a capture commits them: new objects, paths and recordings, in random order."""
     chance = np.random.default_rng()
     seconds, spent = [], 0.0
-    for _ in range(count):
-        batch = _batch(chance)
+    files = chance.permutation(count * FILES).reshape(count, FILES) + known
+    for numbers in files.tolist():
+        batch = _batch(chance, numbers)
         started, before = time.perf_counter(), time.process_time()
         with ledger.write(alone=False) as connection:
             batches.add(connection, batch)
@@ -371,16 +380,16 @@ def _captures(ledger: Ledger, count: int, known: int) -> dict[str, float]:
     }
 
 
-def _batch(chance: np.random.Generator) -> Batch:
+def _batch(chance: np.random.Generator, numbers: list[int]) -> Batch:
     keys = [ObjectKey(chance.bytes(32), int(chance.integers(2**21, 2**23))) for _ in range(FILES)]
     files = []
-    for key in keys:
-        number, track, album, recording = (int(chance.integers(2**62)) for _ in range(4))
-        path = _path(number % 10**8)
+    for key, number in zip(keys, numbers, strict=True):
+        mtime, track, album, recording = (int(chance.integers(2**62)) for _ in range(4))
+        path = _path(number)
         carried = ((recording, 0, None, Role.PRESERVATION.value),)
         files.append(
-            File(PLACE, path, key, key.size, number, 0o644, Action.ORIGINAL, track, album, "audio",
-                 ".flac", "proved", carried, (), None)
+            File(PLACE, path, key, key.size, mtime, 0o644, Action.ORIGINAL, track, album, "audio",
+                 ".flac", "whole", carried, (), None)
         )  # fmt: skip
     time_ = clock.timestamp()
     new = {key: (bytes(32), 262_144) for key in keys}

@@ -14,7 +14,6 @@ import argparse
 import json
 import os
 import resource
-import sqlite3
 import subprocess
 import sys
 import tempfile
@@ -32,7 +31,8 @@ from longplay.archive import Archive, add_source, create, open_archive
 from longplay.catalogue import ids, licences
 from longplay.catalogue.importers.table import import_table
 from longplay.catalogue.snapshot import open_current
-from longplay.ledger import record
+from longplay.ledger import record, version_3
+from longplay.ledger.database import Ledger
 from longplay.ledger.record import EvidenceFile
 from longplay.model import Statement
 from longplay.rights.statements import licence_uri
@@ -87,35 +87,31 @@ def fill(archive: Archive, folder: Path, count: int) -> None:
             for track, _ in members[::CLOSED_EVERY]
         ]
         record.replace_statements(connection, "catalogue:bench", closed)
-    write_rows(archive.folder / "ledger.sqlite3", members, roots, sizes, lengths)
+    write_rows(archive.ledger, members, roots, sizes, lengths)
 
 
-def write_rows(ledger: Path, members: list[Any], roots: bytes, sizes: Any, lengths: Any) -> None:
-    def signed(key: int) -> int:
-        return key if key < 2**63 else key - 2**64
+def write_rows(ledger: Ledger, members: list[Any], roots: bytes, sizes: Any, lengths: Any) -> None:
+    def row(name: str, at: int) -> dict[str, Any]:
+        (track, recording), root, size = members[at], roots[32 * at : 32 * at + 32], int(sizes[at])
+        if name == "object":
+            return {"root": root, "size": size, "sha256": bytes(32), "kind": "audio",
+                    "suffix": ".ogg", "piece_length": int(lengths[at]), "verdict": "whole",
+                    "batch": 1}  # fmt: skip
+        if name == "holding":
+            return {"source": "bench", "path": root, "root": root, "size": size,
+                    "source_size": size, "mtime_ns": 0, "mode": 420, "action": "original",
+                    "track": track, "batch": 1, "superseded": 0}  # fmt: skip
+        return {"recording": recording, "root": root, "start_ms": 0, "size": size,
+                "role": "preservation", "derived_from": None}  # fmt: skip
 
-    def rows() -> Iterator[tuple[bytes, int, int, int, int]]:
-        for at, (track, recording) in enumerate(members):
-            root = roots[32 * at : 32 * at + 32]
-            yield root, int(sizes[at]), int(lengths[at]), signed(track), signed(recording)
+    def rows(name: str) -> Iterator[list[dict[str, Any]]]:
+        if name in ("object", "holding", "manifestation"):
+            for first in range(0, len(members), version_3.ROWS):
+                last = min(first + version_3.ROWS, len(members))
+                yield [row(name, at) for at in range(first, last)]
 
-    with sqlite3.connect(ledger) as connection:
-        connection.executemany(
-            "INSERT INTO object VALUES (?1, ?2, zeroblob(32), 'audio', '.ogg', ?3, 'whole', 1, '')",
-            (row[:3] for row in rows()),
-        )
-        connection.executemany(
-            "INSERT INTO holding (source, path, root, size, source_size, mtime_ns, mode, action,"
-            " track, batch, superseded)"
-            " VALUES ('bench', ?1, ?1, ?2, ?2, 0, 420, 'original', ?3, 1, 0)",
-            ((row[0], row[1], row[3]) for row in rows()),
-        )
-        connection.executemany(
-            "INSERT INTO manifestation (recording, root, start_ms, size, role)"
-            " VALUES (?1, ?2, 0, ?3, 'preservation')",
-            ((row[4], row[0], row[1]) for row in rows()),
-        )
-    connection.close()
+    with ledger.write() as connection:
+        version_3.number(connection, rows)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

@@ -19,7 +19,7 @@ from longplay.archive import Archive, open_archive
 from longplay.catalogue import curation
 from longplay.catalogue.curation import Hand
 from longplay.ledger import claims as claim_record
-from longplay.ledger import log, record, tables
+from longplay.ledger import log, naming, record, tables
 from longplay.ledger.claims import Tombstone
 from longplay.model import Action, ObjectKey, Statement
 from longplay.rights.claims import Step
@@ -238,7 +238,7 @@ def forget(archive: Archive, key: ObjectKey) -> None:
         number = log.append(connection, "forget", f"obj{key.hex}", {})
         tombstone = Tombstone(key, "forget", (), (), clock.timestamp(), number)
         claim_record.bury(connection, [tombstone])
-        connection.execute(tables.objects.delete().where(tables.objects.c.root == key.root))
+        naming.lose(connection, [key.root])
 
 
 def silence(archive: Archive, _: ObjectKey) -> None:
@@ -248,9 +248,10 @@ def silence(archive: Archive, _: ObjectKey) -> None:
 
 
 def recode(archive: Archive, key: ObjectKey) -> None:
-    h = tables.holdings
+    h = tables.holding_rows
     with archive.ledger.write() as connection:
-        connection.execute(h.update().where(h.c.root == key.root).values(action=Action.OPUS))
+        mine = naming.known(connection, [key.root])[key.root].number
+        connection.execute(h.update().where(h.c.object == mine).values(action=Action.OPUS))
     state(archive, key, Statement("", BY_ND, ""))
 
 

@@ -233,7 +233,7 @@ def test_a_copy_that_a_later_plan_wants_is_made_of_what_is_held(
     assert (totals.captured, totals.fetched) == (1, 0)
     h, m = tables.holdings.c, tables.manifestations.c
     with archive.ledger.read() as connection:
-        rows = connection.execute(sa.select(h.action, h.superseded).order_by(h.action)).all()
+        rows = connection.execute(sa.select(h.action, h.superseded).order_by(h.action.desc())).all()
         made = connection.execute(
             sa.select(m.root, m.derived_from).where(m.derived_from.is_not(None))
         ).all()
@@ -256,6 +256,6 @@ def test_a_copy_gives_way_to_the_original_that_a_later_plan_affords(
         assert totals.captured + totals.already_held == 1
     h = tables.holdings.c
     with archive.ledger.read() as connection:
-        rows = connection.execute(sa.select(h.action, h.superseded).order_by(h.action)).all()
+        rows = connection.execute(sa.select(h.action, h.superseded).order_by(h.action.desc())).all()
     assert [tuple(row) for row in rows] == [("opus", 1), ("original", 0)]
     assert totals.already_held == 1

@@ -12,8 +12,10 @@ from hypothesis import strategies as st
 
 from longplay.errors import ArchiveError, LedgerError
 from longplay.ledger import claims, log, record, tables, upgrading
+from longplay.ledger.columns import Key
 from longplay.ledger.database import Ledger, create, open_ledger
 from longplay.model import ObjectKey
+from tests.ledger.aging import to_version_3
 
 URL = "sqlite:///ledger.sqlite3"
 
@@ -82,7 +84,7 @@ def test_a_failed_write_leaves_nothing(ledger: Ledger) -> None:
 
 @given(st.integers(0, 2**64 - 1))
 def test_ids_keep_all_their_bits(key: int) -> None:
-    column = tables.Key()
+    column = Key()
     stored = column.process_bind_param(key, None)  # type: ignore[arg-type]
     assert stored is not None
     assert -(2**63) <= stored < 2**63
@@ -114,10 +116,13 @@ def test_an_older_ledger_asks_for_an_upgrade_and_gets_one(url: str, tmp_path: Pa
     made = create(url, tmp_path)
     entries(made, 3)
     with made.write() as connection:
+        to_version_3(connection)
         for table in (tables.claims, tables.persons, tables.tombstones, tables.feed_heads):
             table.drop(connection)
         connection.execute(sa.text("ALTER TABLE lease DROP COLUMN granter"))
-        connection.execute(tables.meta.update().values(value="1"))
+        connection.execute(
+            tables.meta.update().where(tables.meta.c.key == "version").values(value="1")
+        )
     made.close()
     with pytest.raises(ArchiveError, match="longplay upgrade"):
         open_ledger(url, tmp_path)

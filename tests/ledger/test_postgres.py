@@ -67,7 +67,13 @@ def brings(address: str, folder: Path, who: int, count: int) -> None:
                  "audio", ".ogg", None, ((key.size % 5, 0, None, "preservation"),), (), None)
             for key in keys
         ]  # fmt: skip
-        batch = Batch(who * 100 + number, "p", "t", files, {key: (bytes(32), 1) for key in keys})
+        batch = Batch(
+            who * 100 + number,
+            "p",
+            "2026-11-29T00:00:00.000Z",
+            files,
+            {key: (bytes(32), 1) for key in keys},
+        )
         with mine.write(alone=False) as connection:
             batches.add(connection, batch)
             batches.append(connection, batch, bytes(32), {})

@@ -12,8 +12,10 @@ from typing import Any
 import pyarrow.parquet as pq
 
 LEFT_OUT = {
-    "object": {"batch", "checked", "access"},
-    "holding": {"batch"},
+    "object": {"number", "batch", "checked", "access"},
+    "holding": {"object", "batch", "folder"},
+    "manifestation": {"object", "derived_from"},
+    "embedded": {"object", "picture"},
     "quarantine": {"time"},
     "evidence_file": {"name", "bytes", "sha256", "rows"},
     "plan": {"time"},
@@ -25,6 +27,18 @@ TABLES = (
     *("plan", "lease", "release", "meta", "evidence_file"),
 )
 
+BY_NAME = {
+    "object": "SELECT * FROM object WHERE size IS NOT NULL",
+    "holding": "SELECT holding.*, root, folder.path, source.name FROM holding"
+    " JOIN object ON object.number = object JOIN folder ON folder.number = folder"
+    " JOIN source ON source.number = source",
+    "manifestation": "SELECT manifestation.*, object.root, original.root AS made_of"
+    " FROM manifestation JOIN object ON object.number = object"
+    " LEFT JOIN object AS original ON original.number = derived_from",
+    "embedded": "SELECT embedded.*, object.root, inside.root AS inside FROM embedded"
+    " JOIN object ON object.number = object JOIN object AS inside ON inside.number = picture",
+}
+"""Tables that name objects by numbers, which are given in the order of capture: with the roots."""
 
 TIME = re.compile(rb"\d{4}-\d\d-\d\dT[\d:.]+Z")
 """When something was read or done, as it stands inside texts."""
@@ -33,7 +47,7 @@ TIME = re.compile(rb"\d{4}-\d\d-\d\dT[\d:.]+Z")
 def rows(archive: Path, table: str) -> list[tuple[Any, ...]]:
     """A ledger table's rows, sorted, without what may differ."""
     with sqlite3.connect(archive / "ledger.sqlite3") as ledger:
-        cursor = ledger.execute(f"SELECT * FROM {table}")
+        cursor = ledger.execute(BY_NAME.get(table, f"SELECT * FROM {table}"))
         names = [column[0] for column in cursor.description]
         keep = [at for at, name in enumerate(names) if name not in LEFT_OUT.get(table, set())]
         found = sorted((tuple(timeless(row[at]) for at in keep) for row in cursor), key=repr)

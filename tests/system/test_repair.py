@@ -127,7 +127,11 @@ def test_with_no_source_left_what_is_lost_is_said_exactly(
     longplay.run("keep", folder, "--archive", longplay.archive)
     names = {}
     with sqlite3.connect(longplay.archive / "ledger.sqlite3") as ledger:
-        for root, source, path in ledger.execute("SELECT root, source, path FROM holding"):
+        for root, source, path in ledger.execute(
+            "SELECT root, source.name, CAST(path || holding.name AS BLOB) FROM holding"
+            " JOIN object ON object.number = object JOIN folder ON folder.number = folder"
+            " JOIN source ON source.number = source"
+        ):
             names[root.hex()] = f"{source}:{path.decode()}"
     ledger.close()
     held = objects(longplay.archive)
@@ -341,12 +345,10 @@ def test_due_reads_a_day_s_share_and_all_within_the_period(kept: Longplay, tmp_p
     assert 1 <= found["round"]["due"] < 4
     assert found["round"]["overdue"] == 0
     assert found["round"]["days"] == 90
-    old = "2020-01-01T00:00:00.000Z"
+    old = 1_577_836_800_000  # 2020-01-01
     with sqlite3.connect(kept.archive / "ledger.sqlite3") as ledger:
         ledger.execute("UPDATE copy SET checked = ?", [old])
-        ledger.execute(
-            "UPDATE object SET checked = ? WHERE root IN (SELECT root FROM object LIMIT 3)", [old]
-        )
+        ledger.execute("UPDATE object SET checked = ? WHERE number <= 3", [old])
     ledger.close()
     found = kept.json("verify", "--due")
     assert (found["checked"], found["replicas"][0]["checked"]) == (3, 8)

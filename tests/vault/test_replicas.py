@@ -9,7 +9,7 @@ import pytest
 from obstore.store import LocalStore, MemoryStore
 
 from longplay.errors import StoreError
-from longplay.ledger import database, tables
+from longplay.ledger import database, naming, tables
 from longplay.ledger.database import Ledger
 from longplay.model import ObjectKey
 from longplay.settings import Replica
@@ -110,7 +110,9 @@ def test_an_object_is_destroyed_in_every_store_that_has_it(
     one.put(PATH, source)
     with ledger.write() as connection:
         for name in ("second", "gone"):
-            connection.execute(tables.copies.insert().values(root=KEY.root, replica=name))
+            number = naming.numbers(connection, [KEY.root])[KEY.root].number
+            row = {"object": number, "replica": name}
+            connection.execute(tables.copy_rows.insert().values(row))
     away = FolderReplica("away", tmp_path / "unplugged")
     with pytest.raises(StoreError, match="the replica away is not there"):
         replicas.remove([away, one, other], ledger, KEY)

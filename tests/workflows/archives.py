@@ -64,7 +64,7 @@ class Made:
         )
         with self.archive.ledger.write() as connection:
             batch = log.head(connection) + 1
-            row = ObjectRow(key, key.root, "audio", ".ogg", 262_144, "sound")
+            row = ObjectRow(key, key.root, "audio", ".ogg", 262_144, "whole")
             record.add_objects(connection, [row], batch)
             record.add_holdings(connection, [holding], batch)
             manifestation = ManifestationRow(recording, key, 0, None, Role.PRESERVATION)

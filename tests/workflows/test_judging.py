@@ -9,12 +9,13 @@ from pathlib import Path
 
 import pyarrow as pa
 import pytest
+import sqlalchemy as sa
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from longplay.archive import open_archive
 from longplay.catalogue import ids
-from longplay.ledger import record
+from longplay.ledger import record, tables
 from longplay.model import Action, Statement
 from longplay.rights.gate import Refusal, Shareable
 from longplay.rights.statements import (
@@ -157,12 +158,11 @@ def test_the_gate_says_what_the_rules_say(
     key = world.hold(0, source="one", action=action)
     with archive.ledger.write() as connection:
         if len(files) == 2:
-            row = connection.exec_driver_sql("SELECT root, size FROM holding").one()
-            connection.exec_driver_sql(
-                "INSERT INTO holding SELECT 'two', path, root, size, source_size, mtime_ns, mode,"
-                " action, NULL, 7, batch, 0, NULL FROM holding"
-            )
-            assert row[0] == key.root
+            h = tables.holdings.c
+            row = connection.execute(sa.select(h.root, h.path, h.batch)).one()
+            again = record.HoldingRow("two", row.path, key, key.size, 0, 0o644, action, None, 7)
+            record.add_holdings(connection, [again], row.batch)
+            assert row.root == key.root
         track, album = ids.text("tr", world.track(0)), ids.text("al", 7)
         subjects = [["source:one", "", track, f"obj{key.hex}"],
                     ["source:two", album, "", f"obj{key.hex}"]]  # fmt: skip

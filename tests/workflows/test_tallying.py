@@ -41,6 +41,7 @@ from longplay.workflows import (
 )
 from longplay.workflows.claims import Request
 from longplay.workflows.tallying import Totals
+from tests.ledger.aging import to_version_3
 from tests.workflows.archives import BY, Made, made
 
 NO = "https://example.org/terms"
@@ -106,7 +107,7 @@ class Doing:
         inside = Inside(self.key(200), "front", "image", ".png")
         return File(
             "songs", f"file {number}".encode(), self.key(number % 5 * 10 + track), 9, 9, 0o644,
-            Action.ORIGINAL, self.songs.track(track), None, "audio", ".ogg", "sound",
+            Action.ORIGINAL, self.songs.track(track), None, "audio", ".ogg", "whole",
             () if refused else ((recording, 0, None, Role.PRESERVATION),),
             (inside,) if picture and not refused else (), "no music" if refused else None,
         )  # fmt: skip
@@ -403,6 +404,7 @@ def test_an_older_ledger_is_counted_when_it_is_upgraded(template: Path, tmp_path
         everything(doing)
         right = counted(doing.archive)
         with doing.archive.ledger.write() as connection:
+            to_version_3(connection)
             for name in ("object_by_check", "object_unjudged", "embedded_by_picture"):
                 connection.exec_driver_sql(f"DROP INDEX {name}")
             for name in ("tally", "recording_change", "postponed", "host_slot"):

@@ -14,7 +14,7 @@ from longplay.capture.fetching import Listed
 from longplay.capture.held import Original
 from longplay.capture.totals import Totals
 from longplay.files import escape, inside, mtime_ns
-from longplay.ledger import forgetting, tables
+from longplay.ledger import forgetting, naming, tables
 from longplay.ledger.database import Ledger
 from longplay.ledger.writing import parts
 from longplay.model import Action, Kind, ObjectKey
@@ -156,8 +156,8 @@ def _known(ledger: Ledger, items: Iterable[Item], retry: bool) -> _Known:
                 for row in connection.execute(
                     sa.select(h.path, h.source_size, h.mtime_ns, h.version, h.action, h.superseded,
                               o.root, o.size, o.suffix, o.sha256, o.kind)
-                    .outerjoin_from(tables.holdings, tables.objects, o.root == h.root)
-                    .where(h.source == source, h.path.in_(chunk))
+                    .outerjoin_from(tables.holdings, tables.objects, o.number == h.object)
+                    .where(naming.at(h, source, chunk))
                 ):  # fmt: skip
                     _note(known, (source, row.path), row)
                 for path, *state in connection.execute(

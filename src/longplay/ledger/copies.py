@@ -10,7 +10,8 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from longplay import clock
-from longplay.ledger import tables, tally
+from longplay.ledger import naming, tables, tally
+from longplay.ledger.writing import upsert
 from longplay.model import ObjectKey
 
 FETCH_ROWS = 10_000
@@ -24,26 +25,27 @@ def lacking(connection: Connection, replica: str, limit: int) -> list[tuple[Obje
     """Objects with their suffixes of which this replica has no copy yet, longest unread first."""
     o = tables.objects.c
     query = _lacking(sa.select(o.root, o.size, o.suffix), replica)
-    query = query.order_by(o.checked, o.root).limit(limit)
+    query = query.order_by(o.checked, o.number).limit(limit)
     return [(ObjectKey(root, size), suffix) for root, size, suffix in connection.execute(query)]
 
 
 def count_lacking(connection: Connection, replica: str) -> int:
     """How many objects this replica has no copy of."""
-    query = _lacking(sa.select(sa.func.count(tables.objects.c.root)), replica)
+    query = _lacking(sa.select(sa.func.count(tables.objects.c.number)), replica)
     return connection.scalar(query) or 0
 
 
 def _lacking(query: Any, replica: str) -> Any:
-    o, c = tables.objects.c, tables.copies.c
-    there = sa.and_(c.root == o.root, c.replica == replica)
-    return query.outerjoin(tables.copies, there).where(c.root.is_(None))
+    o, c = tables.objects.c, tables.copy_rows.c
+    there = sa.and_(c.object == o.number, c.replica == replica)
+    return query.outerjoin(tables.copy_rows, there).where(c.object.is_(None))
 
 
 def held(connection: Connection, replica: str) -> set[bytes]:
     """The roots of the objects of which this replica has a copy."""
-    c, o = tables.copies.c, tables.objects.c
-    query = sa.select(c.root).join(tables.objects, o.root == c.root).where(c.replica == replica)
+    c, o = tables.copy_rows.c, tables.objects.c
+    query = sa.select(o.root).join_from(tables.copy_rows, tables.objects, o.number == c.object)
+    query = query.where(c.replica == replica)
     return set(connection.scalars(query))
 
 
@@ -53,78 +55,78 @@ def by_age(
     """(root, size, replica, last check) of every object, in the archive itself (replica: empty) and
     in these replicas, the oldest check first, one never checked before all. Whoever stops early has
     read little: each place is read in the order of an index."""
-    o, c = tables.objects.c, tables.copies.c
-    own = sa.select(o.root, o.size, sa.literal("").label("replica"), o.checked)
-    copied = sa.select(c.root, o.size, c.replica, c.checked).join(tables.objects, o.root == c.root)
-    places = [_in_order(connection, own, o.checked, o.root)]
+    o, c = tables.objects.c, tables.copy_rows.c
+    own = sa.select(o.root, o.size, sa.literal("").label("replica"), o.checked, o.number)
+    copied = sa.select(o.root, o.size, c.replica, c.checked, c.object).join_from(
+        tables.copy_rows, tables.objects, o.number == c.object
+    )
+    places = [_in_order(connection, own, o.checked, o.number)]
     for name in replicas:
-        places.append(_in_order(connection, copied.where(c.replica == name), c.checked, c.root))
-    yield from heapq.merge(*places, key=lambda row: (row[3] or "", row[0], row[2]))
+        places.append(_in_order(connection, copied.where(c.replica == name), c.checked, c.object))
+    for row in heapq.merge(*places, key=lambda row: (row[3] or "", row[4], row[2])):
+        yield row[:4]
 
 
 def _in_order(
     connection: Connection,
     query: sa.Select[Any],
     checked: sa.ColumnElement[str | None],
-    root: sa.ColumnElement[bytes],
-) -> Iterator[tuple[bytes, int, str, str | None]]:
+    number: sa.ColumnElement[int],
+) -> Iterator[tuple[bytes, int, str, str | None, int]]:
     """One place's rows by age. Two queries, because databases differ in where they put nulls."""
     for part in (query.where(checked.is_(None)), query.where(checked.is_not(None))):
-        ordered = part.order_by(checked, root)
+        ordered = part.order_by(checked, number)
         for row in connection.execute(ordered, execution_options={"yield_per": FETCH_ROWS}):
-            yield tuple(row)
+            yield row[0], row[1], row[2], row[3], row[4]
 
 
 def total_bytes(connection: Connection, replicas: Sequence[str]) -> int:
     """Bytes of all that `by_age` lists."""
-    o, c = tables.objects.c, tables.copies.c
+    o, c = tables.objects.c, tables.copy_rows.c
     size = int(tally.read(connection).get(tally.BYTES, 0))
     if replicas:
-        copied = sa.select(sa.func.sum(o.size)).join(tables.copies, c.root == o.root)
+        copied = sa.select(sa.func.sum(o.size)).join(tables.copy_rows, c.object == o.number)
         size += int(connection.scalar(copied.where(c.replica.in_(replicas))) or 0)
     return size
 
 
 def count(connection: Connection, replica: str) -> int:
     """How many objects this replica has a copy of."""
-    c = tables.copies.c
-    query = sa.select(sa.func.count()).select_from(tables.copies).where(c.replica == replica)
+    c = tables.copy_rows.c
+    query = sa.select(sa.func.count()).select_from(tables.copy_rows).where(c.replica == replica)
     return connection.scalar(query) or 0
 
 
 def add(connection: Connection, replica: str, roots: Iterable[bytes]) -> None:
     """A replica has these now, read a moment ago; whatever the ledger has forgotten meanwhile is
     left out."""
-    o = tables.objects.c
-    roots = list(roots)
-    known = set(connection.scalars(sa.select(o.root).where(o.root.in_(roots))))
+    known = naming.known(connection, roots)
+    numbers = sorted(one.number for one in known.values() if one.batch is not None)
     now = clock.timestamp()
-    rows = [{"root": root, "replica": replica, "checked": now} for root in sorted(known)]
-    drop(connection, replica, known)
-    if rows:
-        connection.execute(tables.copies.insert(), rows)
+    rows = [{"object": number, "replica": replica, "checked": now} for number in numbers]
+    upsert(connection, tables.copy_rows, rows)
 
 
 def stamp(connection: Connection, replica: str, roots: Iterable[bytes]) -> None:
     """These copies were read just now and are whole."""
-    c = tables.copies.c
-    update = (
-        tables.copies.update()
-        .where(c.replica == replica, c.root == sa.bindparam("it"))
-        .values(checked=clock.timestamp())
-    )
-    rows = [{"it": root} for root in roots]
-    if rows:
-        connection.execute(update, rows)
+    update = tables.copy_rows.update().where(*_mine(replica)).values(checked=clock.timestamp())
+    _each(connection, update, roots)
 
 
 def drop(connection: Connection, replica: str, roots: Iterable[bytes]) -> None:
     """A replica has these no longer."""
-    c = tables.copies.c
-    delete = tables.copies.delete().where(c.replica == replica, c.root == sa.bindparam("it"))
-    rows = [{"it": root} for root in roots]
+    _each(connection, tables.copy_rows.delete().where(*_mine(replica)), roots)
+
+
+def _mine(replica: str) -> tuple[sa.ColumnElement[bool], ...]:
+    c = tables.copy_rows.c
+    return c.replica == replica, c.object == sa.bindparam("it")
+
+
+def _each(connection: Connection, change: Any, roots: Iterable[bytes]) -> None:
+    rows = [{"it": one.number} for one in naming.known(connection, roots).values()]
     if rows:
-        connection.execute(delete, rows)
+        connection.execute(change, rows)
 
 
 def last_round(connection: Connection) -> str | None:

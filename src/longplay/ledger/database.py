@@ -12,7 +12,7 @@ from pathlib import Path
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection, Engine
-from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchTableError
+from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchTableError, StatementError
 from sqlalchemy.sql.dml import UpdateBase
 
 from longplay import clock, telemetry
@@ -121,6 +121,16 @@ class Ledger:
         if self._engine.dialect.name == "sqlite":
             with _plainly(), self._engine.connect() as connection:
                 driver = connection.connection.cursor()
+                driver.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+                driver.close()
+
+    def compact(self) -> None:
+        """Give back the space of SQLite's file that nothing lies in, as far as no other process
+        is in its way."""
+        if self.is_sqlite:
+            with _plainly(), self._engine.connect() as connection:
+                driver = connection.connection.cursor()
+                driver.execute("VACUUM")
                 driver.execute("PRAGMA wal_checkpoint(TRUNCATE)")
                 driver.close()
 
@@ -334,7 +344,11 @@ def _plainly() -> Iterator[None]:
         yield
     except NoSuchTableError as error:
         raise LedgerError(f"has no table {error}", where="ledger", hint="restore it") from error
-    except DBAPIError as error:
+    except StatementError as error:
+        if isinstance(error.orig, ValueError):  # a value that has no place in its column
+            raise LedgerError(f"the ledger cannot hold this: {error.orig}") from error
+        if not isinstance(error, DBAPIError):
+            raise
         text = str(error.orig).splitlines()[0] if error.orig else str(error)
         hint = "free some space and run the command again" if "full" in text else ""
         hint = hint or "run the command again; if it persists, restore the ledger from a backup"

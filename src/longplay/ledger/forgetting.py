@@ -1,6 +1,6 @@
 """What was destroyed on purpose: who forgets names it here first, and only then touches bits.
 
-An object that is forgotten has no row in `object` any more, so that nothing lists, offers or checks
+Of an object that is forgotten `object` has but the name, so that nothing lists, offers or checks
 it; the paths that led to it and the recordings that it carried stay as a record.
 """
 
@@ -14,7 +14,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from longplay import clock
-from longplay.ledger import claims, log, tables, tally
+from longplay.ledger import claims, log, naming, tables, tally
 from longplay.ledger.claims import Tombstone
 from longplay.ledger.writing import QUERY_ROWS
 from longplay.model import ObjectKey
@@ -54,8 +54,8 @@ def forget(
     connection.execute(tables.forgotten.insert(), rows)
     claims.bury(connection, [replace(one, cause=CAUSE, time=time, log=number) for one in fresh])
     gone = [{"it": one.key.root} for one in fresh]
-    o, q = tables.objects, tables.quarantine
-    connection.execute(o.delete().where(o.c.root == sa.bindparam("it")), gone)
+    naming.lose(connection, [one.key.root for one in fresh])
+    q = tables.quarantine
     aside = q.update().where(q.c.root == sa.bindparam("it"))
     words = q.c.reason + f"; its bytes were destroyed: {reason}"
     connection.execute(aside.values(root=None, reason=words), gone)
@@ -82,7 +82,7 @@ def reasons(
     query = (
         sa.select(h.path, h.source_size, h.mtime_ns, f.reason)
         .join(tables.forgotten, f.root == h.root)
-        .where(h.source == source, h.path.in_(paths))
+        .where(naming.at(h, source, paths))
     )
     found: dict[bytes, list[tuple[int, int, str]]] = {}
     for path, size, time, reason in connection.execute(query):

@@ -24,7 +24,7 @@ from sqlalchemy.exc import OperationalError
 
 from longplay import clock
 from longplay.errors import LedgerError, LockedError, UsageError
-from longplay.ledger import tables
+from longplay.ledger import naming, tables
 from longplay.ledger.database import BUSY_SECONDS, HALF_A_COPY, MOVED_TO, Ledger, is_gone
 
 ROWS = 10_000
@@ -200,6 +200,7 @@ def finish(target: Ledger) -> None:
     """The copy is whole: it says no longer that it is half a one."""
     m = tables.meta
     with target.write() as connection:
+        naming.go_on(connection)
         connection.execute(m.delete().where(m.c.key == HALF_A_COPY))
     target.scrub()
 

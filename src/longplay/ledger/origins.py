@@ -33,13 +33,13 @@ def pictures(connection: Connection) -> pa.Table:
     o, e, h = tables.objects.c, tables.embedded.c, tables.holdings.c
     inside = (
         sa.select(e.picture.label("root"), e.root.label("holder"), e.role, sa.null().label("path"))
-        .join(tables.objects, o.root == e.picture)
+        .join(tables.objects, o.number == e.picture_object)
         .where(o.kind == Kind.IMAGE.value)
     )
     found = [tuple(row) for row in connection.execute(inside)]
     own = (
         sa.select(h.root, h.source, h.album, h.path)
-        .join(tables.objects, o.root == h.root)
+        .join(tables.objects, o.number == h.object)
         .where(o.kind == Kind.IMAGE.value, h.album.is_not(None), h.superseded == 0)
     )
     lying = connection.execute(own).all()
@@ -79,7 +79,7 @@ def _beside(
     h, o = tables.holdings.c, tables.objects.c
     query = (
         sa.select(h.source, h.album, h.root)
-        .join(tables.objects, o.root == h.root)
+        .join(tables.objects, o.number == h.object)
         .where(o.kind == Kind.AUDIO.value, h.album.is_not(None))
         .distinct()
     )

@@ -14,6 +14,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from longplay.ledger import queries, tables
+from longplay.ledger.columns import by_root
 from longplay.ledger.writing import QUERY_ROWS
 from longplay.model import ObjectKey
 
@@ -81,7 +82,7 @@ def of_objects(connection: Connection) -> Iterator[list[Held]]:
     o, after = tables.objects.c, b""
     columns = (o.root, o.size, o.sha256, o.kind, o.suffix, o.verdict, o.batch, o.checked)
     while True:
-        query = sa.select(*columns).where(o.root > after).order_by(o.root).limit(ROWS)
+        query = sa.select(*columns).where(o.root > after).order_by(by_root(o.root)).limit(ROWS)
         rows = connection.execute(query).all()
         if not rows:
             return

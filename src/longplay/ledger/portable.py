@@ -7,8 +7,10 @@ from __future__ import annotations
 
 import os
 import sqlite3
+from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -17,7 +19,8 @@ from sqlalchemy.engine import Connection
 
 from longplay.errors import LedgerError
 from longplay.files import TEMPORARY, publish
-from longplay.ledger import log, tables
+from longplay.ledger import log, naming, tables, version_3
+from longplay.ledger.columns import Key, Moment, Power, Word
 from longplay.ledger.log import LogState
 
 ROWS = 10_000
@@ -69,16 +72,48 @@ def dump(connection: Connection, folder: Path) -> dict[str, int]:
 
 
 def load(connection: Connection, folder: Path) -> None:
-    """Fill the empty tables of a ledger from `dump`. A table without a file stays empty."""
+    """Fill the empty tables of a ledger from `dump`, of this version of the tables or of the one
+    before. A table without a file stays empty. Raises LedgerError for another version."""
+    version = _version(folder)
+    if version not in (tables.VERSION, version_3.VERSION):
+        raise LedgerError(
+            f"is a dump of a ledger of version {version}",
+            where=str(folder),
+            hint="restore it with the Longplay that made it, and then upgrade that",
+        )
+    old = version_3.NAMES if version == version_3.VERSION else ()
     for name, table in tables.metadata.tables.items():
-        path = folder / f"{name}.parquet"
-        if not path.is_file():
+        if name in old or not (folder / f"{name}.parquet").is_file():
             continue
         connection.execute(table.delete())
-        with pq.ParquetFile(path) as parquet:
-            for batch in parquet.iter_batches(batch_size=ROWS):
-                columns = [each for each in batch.schema.names if each in table.c]
-                connection.execute(table.insert(), batch.select(columns).to_pylist())
+        for rows in _dumped(folder, table, name):
+            connection.execute(table.insert(), rows)
+    if old:
+        version_3.number(
+            connection,
+            lambda name: _dumped(folder, version_3.metadata.tables[name], name),
+        )
+        meta = tables.meta
+        mine = meta.update().where(meta.c.key == "version")
+        connection.execute(mine.values(value=str(tables.VERSION)))
+    naming.go_on(connection)
+
+
+def _version(folder: Path) -> int:
+    meta = pq.read_table(folder / f"{tables.meta.name}.parquet")
+    facts = dict(zip(meta["key"].to_pylist(), meta["value"].to_pylist(), strict=True))
+    return int(facts.get("version", 0))
+
+
+def _dumped(folder: Path, table: sa.Table, name: str) -> Iterator[list[dict[str, Any]]]:
+    """The rows of a table in a dump, some at a time; none when it has no file."""
+    path = folder / f"{name}.parquet"
+    if not path.is_file():
+        return
+    with pq.ParquetFile(path) as parquet:
+        for batch in parquet.iter_batches(batch_size=ROWS):
+            columns = [each for each in batch.schema.names if each in table.c]
+            yield batch.select(columns).to_pylist()
 
 
 def state(connection: Connection) -> tuple[dict[str, int], LogState]:
@@ -95,8 +130,12 @@ def _schema(table: sa.Table) -> pa.Schema:
 
 
 def _type(kind: sa.types.TypeEngine[object]) -> pa.DataType:
-    if isinstance(kind, tables.Key):
+    if isinstance(kind, Key):
         return pa.uint64()
+    if isinstance(kind, Word | Moment):
+        return pa.string()
+    if isinstance(kind, Power):
+        return pa.int64()
     if isinstance(kind, sa.Integer):
         return pa.int64()
     if isinstance(kind, sa.Float):

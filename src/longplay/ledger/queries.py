@@ -12,8 +12,9 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from longplay.ledger import tables
+from longplay.ledger.columns import Word, by_root
 from longplay.ledger.tally import remembered
-from longplay.model import Kind, ObjectKey, Role, Statement, Verdict
+from longplay.model import Action, Kind, ObjectKey, Role, Statement, Verdict
 
 Provenance = tuple[bytes, str, int | None, int | None, str]
 """(root, source, track, album, action) of one path that led to an object."""
@@ -24,11 +25,18 @@ FETCH_ROWS = 10_000
 QUERY_VALUES = 10_000
 """Values named in one query; SQLite takes at most 32,766, PostgreSQL 65,535."""
 
+_ORIGINAL = sa.literal(Action.ORIGINAL.value, Word(Action))
+
 T = TypeVar("T")
 
 RANKS = {Role.PRESERVATION: 0, Role.DERIVATIVE: 1, Role.OTHER_ENCODING: 2, Role.PART: 3}
 PART_RANK = RANKS[Role.PART]
 """How well each role stands for a recording, best first."""
+
+
+def rank_of(role: sa.ColumnElement[str]) -> sa.ColumnElement[int]:
+    """How well a role stands for a recording, in SQL."""
+    return sa.case(*((role == one.value, rank) for one, rank in RANKS.items()))
 
 
 def count_objects(connection: Connection) -> tuple[int, int]:
@@ -40,15 +48,15 @@ def count_objects(connection: Connection) -> tuple[int, int]:
     return int(count), int(size)
 
 
-def count(connection: Connection, table: sa.Table) -> int:
+def count(connection: Connection, table: sa.FromClause) -> int:
     """Rows of a table."""
     return connection.scalar(sa.select(sa.func.count()).select_from(table)) or 0
 
 
 def held_recordings(connection: Connection) -> pa.Array:
     """The recordings that some object carries, sorted, as unsigned 64-bit keys."""
-    m = tables.manifestations.c
-    query = sa.select(sa.type_coerce(m.recording, sa.BigInteger)).where(remembered(m.root))
+    m = tables.manifestation_rows.c
+    query = sa.select(sa.type_coerce(m.recording, sa.BigInteger)).where(remembered(m.object))
     return _keys(connection, query.distinct())
 
 
@@ -68,7 +76,7 @@ def _keys(connection: Connection, query: sa.Select[int]) -> pa.Array:
 def stored(connection: Connection) -> Iterator[tuple[ObjectKey, str]]:
     """Every object with its suffix, by root."""
     o = tables.objects.c
-    query = sa.select(o.root, o.size, o.suffix).order_by(o.root)
+    query = sa.select(o.root, o.size, o.suffix).order_by(by_root(o.root))
     for root, size, suffix in connection.execute(
         query, execution_options={"yield_per": FETCH_ROWS}
     ):
@@ -80,7 +88,7 @@ def oldest_checked(connection: Connection, limit: int) -> set[bytes]:
     o = tables.objects.c
     found: set[bytes] = set()
     for never in (o.checked.is_(None), o.checked.is_not(None)):
-        query = sa.select(o.root).where(never).order_by(o.checked, o.root)
+        query = sa.select(o.root).where(never).order_by(o.checked, o.number)
         found.update(connection.scalars(query.limit(limit - len(found))))
     return found
 
@@ -103,7 +111,7 @@ def uneven_paths(connection: Connection) -> pa.Table:
     h, o, q = tables.holdings.c, tables.objects.c, tables.quarantine.c
     damaged = (
         sa.select(h.source, h.path)
-        .join(tables.objects, o.root == h.root)
+        .join(tables.objects, o.number == h.object)
         .where(o.verdict == Verdict.DAMAGED.value, h.superseded == 0)
     )
     return _names(connection.execute(sa.union(damaged, sa.select(q.source, q.path))).all())
@@ -127,9 +135,9 @@ def held_paths(connection: Connection) -> pa.Table:
 
 def held_by_role(connection: Connection) -> pa.Table:
     """Each held recording with the best role that an object has for it; derivatives come last."""
-    m = tables.manifestations.c
+    m = tables.manifestation_rows.c
     rank = sa.func.min(sa.case((m.role == Role.DERIVATIVE.value, 1), else_=0))
-    query = sa.select(m.recording, rank).where(remembered(m.root)).group_by(m.recording)
+    query = sa.select(m.recording, rank).where(remembered(m.object)).group_by(m.recording)
     rows = connection.execute(query).all()
     roles = [Role.DERIVATIVE.value if row[1] else Role.PRESERVATION.value for row in rows]
     return pa.table(
@@ -164,8 +172,8 @@ def provenance(connection: Connection) -> Iterator[Provenance]:
     where that one did."""
     h, e = tables.holdings.c, tables.embedded.c
     own = sa.select(h.root, h.source, h.track, h.album, h.action)
-    inside = sa.select(e.picture, h.source, h.track, h.album, sa.literal("original")).join(
-        tables.embedded, e.root == h.root
+    inside = sa.select(e.picture, h.source, h.track, h.album, _ORIGINAL).join(
+        tables.embedded, e.object == h.object
     )
     query = sa.union_all(own, inside).order_by("root", "track", "album", "source")
     for rows in connection.execute(query).partitions(FETCH_ROWS):
@@ -179,8 +187,8 @@ def provenances(connection: Connection, roots: Sequence[bytes]) -> list[Provenan
     for some in in_parts(roots):
         own = sa.select(h.root, h.source, h.track, h.album, h.action).where(h.root.in_(some))
         inside = (
-            sa.select(e.picture, h.source, h.track, h.album, sa.literal("original"))
-            .join(tables.embedded, e.root == h.root)
+            sa.select(e.picture, h.source, h.track, h.album, _ORIGINAL)
+            .join(tables.embedded, e.object == h.object)
             .where(e.picture.in_(some))
         )
         found += [tuple(row) for query in (own, inside) for row in connection.execute(query)]
@@ -192,8 +200,8 @@ def provenance_of(connection: Connection, root: bytes) -> list[Provenance]:
     h, e = tables.holdings.c, tables.embedded.c
     own = sa.select(h.root, h.source, h.track, h.album, h.action).where(h.root == root)
     inside = (
-        sa.select(e.picture, h.source, h.track, h.album, sa.literal("original"))
-        .join(tables.embedded, e.root == h.root)
+        sa.select(e.picture, h.source, h.track, h.album, _ORIGINAL)
+        .join(tables.embedded, e.object == h.object)
         .where(e.picture == root)
     )
     return [tuple(row) for row in connection.execute(sa.union_all(own, inside))]
@@ -220,15 +228,15 @@ def held_from(connection: Connection, source: str) -> pa.Table:
     """Music and pictures that files of a source led to: `root`, `track`, `album` (both may be
     null), and `others`, how many other sources led to the same object."""
     h, o = tables.holdings.c, tables.objects.c
-    other = tables.holdings.alias()
+    other = tables.holdings.alias("others")
     others = (
         sa.select(sa.func.count(sa.distinct(other.c.source)))
-        .where(other.c.root == h.root, other.c.source != source)
+        .where(other.c.object == h.object, other.c.source != source)
         .scalar_subquery()
     )
     query = (
         sa.select(h.root, h.track, h.album, others)
-        .join(tables.objects, o.root == h.root)
+        .join(tables.objects, o.number == h.object)
         .where(h.source == source, o.kind.in_((Kind.AUDIO.value, Kind.IMAGE.value)))
         .distinct()
     )
@@ -287,7 +295,7 @@ def recordings_of(connection: Connection, root: bytes) -> list[int]:
 def carried(connection: Connection) -> pa.Table:
     """(recording, root) of every manifestation."""
     m = tables.manifestations.c
-    query = sa.select(m.recording, m.root).where(remembered(m.root)).distinct()
+    query = sa.select(m.recording, m.root).where(remembered(m.object)).distinct()
     rows = connection.execute(query).all()
     return pa.table(
         {
@@ -325,13 +333,13 @@ def releasable(connection: Connection) -> pa.Table:
     """Every audio object with each recording that it carries: `recording`, `root`, `size`,
     `sha256`, `suffix`, `piece_length`, and `rank`, smaller for what stands for it better."""
     m, o = tables.manifestations.c, tables.objects.c
-    rank = sa.case({role.value: rank for role, rank in RANKS.items()}, value=m.role)
+    rank = rank_of(m.role)
     query = sa.select(
         # As SQL has them: at a million rows, turning each value by itself takes seconds.
         sa.type_coerce(m.recording, sa.BigInteger),
         *(sa.type_coerce(column, sa.types.NullType) for column in (o.root, o.size, o.sha256)),
         *(o.suffix, o.piece_length, rank),
-    ).join(tables.objects, o.root == m.root)
+    ).join(tables.objects, o.number == m.object)
     rows = connection.execute(query).all()
     columns = list(zip(*rows, strict=True)) if rows else [()] * len(_RELEASABLE)
     arrays = [pa.array(one, field.type) for one, field in zip(columns, _RELEASABLE, strict=True)]
@@ -356,7 +364,8 @@ _RELEASABLE = pa.schema(
 def audio_objects(connection: Connection) -> Iterator[tuple[ObjectKey, str]]:
     """Every audio object that is held, with its suffix, by root."""
     o = tables.objects.c
-    query = sa.select(o.root, o.size, o.suffix).where(o.kind == Kind.AUDIO.value).order_by(o.root)
+    query = sa.select(o.root, o.size, o.suffix).where(o.kind == Kind.AUDIO.value)
+    query = query.order_by(by_root(o.root))
     for root, size, suffix in connection.execute(
         query, execution_options={"yield_per": FETCH_ROWS}
     ):

@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from longplay import clock
-from longplay.ledger import log, tables, tally
+from longplay.ledger import log, naming, tables, tally
 from longplay.ledger.writing import insert, parts, upsert
 from longplay.model import ObjectKey, Statement
 
@@ -110,8 +109,8 @@ def add_objects(
 ) -> None:
     """Name new objects, read at `time`; the caller has stored their bytes and their evidence."""
     time = time or clock.timestamp()
-    values = [
-        {
+    values = {
+        row.key.root: {
             "root": row.key.root,
             "size": row.key.size,
             "sha256": row.sha256,
@@ -123,8 +122,16 @@ def add_objects(
             "checked": time,
         }
         for row in rows
-    ]
-    added = insert(connection, tables.objects, values, returning=("size",))
+    }
+    known = naming.known(connection, values)
+    fresh = [values[root] for root in sorted(values.keys() - known.keys())]
+    added = insert(connection, tables.object_rows, fresh, returning=("size",))
+    o = tables.object_rows
+    for root in sorted(known):  # the few that were only named till now
+        if known[root].batch is None:
+            mine = (o.c.number == known[root].number, o.c.size.is_(None))
+            update = o.update().where(*mine).values(values[root]).returning(o.c.size)
+            added += [tuple(row) for row in connection.execute(update)]
     tally.note_objects(connection, (size for (size,) in added))
 
 
@@ -132,62 +139,87 @@ def add_holdings(connection: Connection, rows: Iterable[HoldingRow], batch: int)
     """Record paths; one captured before now leads here, and what it led to is superseded. With
     `beside` the path still leads where it led."""
     rows = list(rows)
-    values = [
-        {
-            "source": row.source,
-            "path": row.path,
-            "root": row.key.root,
-            "size": row.key.size,
-            "source_size": row.source_size,
-            "mtime_ns": row.mtime_ns,
-            "mode": row.mode,
-            "action": row.action,
-            "track": row.track,
-            "album": row.album,
-            "batch": batch,
-            "superseded": int(row.beside),
-            "version": row.version,
-        }
-        for row in rows
-    ]
-    h = tables.holdings
-    leading = [value for value in values if not value["superseded"]]
-    for source, paths in _by_source(leading).items():
-        _unquarantine(connection, source, paths)
-        for some in parts(paths):
-            led = (h.c.source == source, h.c.path.in_(some), h.c.superseded == 0)
-            connection.execute(h.update().where(*led).values(superseded=1))
+    objects = naming.numbers(connection, (row.key.root for row in rows))
+    folders = naming.folders(connection, ((row.source, row.path) for row in rows))
+    values = []
+    for row in rows:
+        folder, name = naming.split(row.path)
+        values.append(
+            {
+                "object": objects[row.key.root].number,
+                "place": naming.place(row.source, row.path),
+                "folder": folders[row.source, folder],
+                "name": name,
+                "source_size": row.source_size,
+                "mtime_ns": row.mtime_ns,
+                "mode": row.mode,
+                "action": row.action,
+                "track": row.track,
+                "album": row.album,
+                "batch": None if objects[row.key.root].batch == batch else batch,
+                "superseded": int(row.beside),
+                "version": row.version,
+            }
+        )
+    _supersede(connection, [(row.source, row.path) for row in rows if not row.beside])
+    h = tables.holding_rows
     upsert(connection, h, values)
     tally.note_paths(connection, {row.key.root for row in rows})
 
 
+def _supersede(connection: Connection, names: Iterable[tuple[str, bytes]]) -> None:
+    """These paths lead elsewhere than they led, and are in quarantine no longer."""
+    h = tables.holdings.c
+    led: list[dict[str, int]] = []
+    for source, paths in _by_source(names).items():
+        _unquarantine(connection, source, paths)
+        for some in parts(paths):
+            query = sa.select(h.object, h.place).where(naming.at(h, source, some))
+            for row in connection.execute(query.where(h.superseded == 0)):
+                led.append({"it": row.object, "there": row.place})
+    if led:
+        rows = tables.holding_rows
+        mine = (rows.c.object == sa.bindparam("it"), rows.c.place == sa.bindparam("there"))
+        led.sort(key=lambda one: (one["it"], one["there"]))
+        connection.execute(rows.update().where(*mine).values(superseded=1), led)
+
+
 def add_manifestations(connection: Connection, rows: Iterable[ManifestationRow]) -> None:
     """Record what objects carry; a known link keeps its first role."""
+    rows = list(rows)
+    named = {row.key.root for row in rows} | {row.derived_from for row in rows} - {None}
+    objects = naming.numbers(connection, (root for root in named if root is not None))
     values = [
         {
             "recording": row.recording,
-            "root": row.key.root,
-            "size": row.key.size,
+            "object": objects[row.key.root].number,
             "start_ms": row.start_ms,
             "end_ms": row.end_ms,
             "role": row.role,
-            "derived_from": row.derived_from,
+            "derived_from": objects[row.derived_from].number if row.derived_from else None,
         }
         for row in rows
     ]
-    told = ("recording", "root", "start_ms")
-    added = insert(connection, tables.manifestations, values, returning=told)
+    told = ("recording", "object", "start_ms")
+    added = insert(connection, tables.manifestation_rows, values, returning=told)
     tally.note_manifestations(connection, added)
 
 
 def add_embedded(connection: Connection, rows: Iterable[tuple[ObjectKey, ObjectKey, str]]) -> None:
     """Record pictures found inside objects, as (object, picture, role)."""
     rows = list(rows)
+    objects = naming.numbers(
+        connection, (key.root for holder, picture, _ in rows for key in (holder, picture))
+    )
     values = [
-        {"root": holder.root, "picture": picture.root, "role": role}
+        {
+            "object": objects[holder.root].number,
+            "picture": objects[picture.root].number,
+            "role": role,
+        }
         for holder, picture, role in rows
     ]
-    insert(connection, tables.embedded, values)
+    insert(connection, tables.embedded_rows, values)
     tally.note_paths(connection, {picture.root for _, picture, _ in rows})
 
 
@@ -292,10 +324,13 @@ def drop_objects(connection: Connection, keys: Iterable[ObjectKey]) -> None:
         return
     tally.note_going(connection, [key.root for key in keys])
     tally.note_paths_gone(connection)
-    rows = [{"it": key.root} for key in keys]
-    for table in (tables.objects, tables.holdings, tables.manifestations, tables.embedded,
-                  tables.copies):  # fmt: skip
-        connection.execute(table.delete().where(table.c.root == sa.bindparam("it")), rows)
+    roots = [key.root for key in keys]
+    rows = [{"it": one.number} for one in naming.known(connection, roots).values()]
+    for table in (tables.holding_rows, tables.manifestation_rows, tables.embedded_rows,
+                  tables.copy_rows):  # fmt: skip
+        if rows:
+            connection.execute(table.delete().where(table.c.object == sa.bindparam("it")), rows)
+    naming.lose(connection, roots)
     statements = tables.rights_statements
     about = statements.c.subject == sa.bindparam("it")
     connection.execute(statements.delete().where(about), [{"it": f"obj{k.hex}"} for k in keys])
@@ -318,22 +353,23 @@ def known_paths(
     connection: Connection, names: Iterable[tuple[str, bytes]]
 ) -> set[tuple[str, bytes]]:
     """Which of these (source, path) led to an object once, or into quarantine."""
-    rows = [{"source": source, "path": path} for source, path in names]
+    h, q = tables.holdings.c, tables.quarantine.c
     found: set[tuple[str, bytes]] = set()
-    for source, paths in _by_source(rows).items():
-        for table in (tables.holdings, tables.quarantine):
-            for some in parts(paths):
-                mine = (table.c.source == source, table.c.path.in_(some))
-                query = sa.select(table.c.path).where(*mine).distinct()
-                found.update((source, path) for path in connection.scalars(query))
+    for source, paths in _by_source(names).items():
+        for some in parts(paths):
+            for query in (
+                sa.select(h.path).where(naming.at(h, source, some)),
+                sa.select(q.path).where(q.source == source, q.path.in_(some)),
+            ):
+                found.update((source, path) for path in connection.scalars(query.distinct()))
     return found
 
 
-def _by_source(rows: Iterable[dict[str, Any]]) -> dict[str, list[bytes]]:
+def _by_source(names: Iterable[tuple[str, bytes]]) -> dict[str, list[bytes]]:
     """The paths of each source, in order."""
     found: dict[str, set[bytes]] = defaultdict(set)
-    for row in rows:
-        found[row["source"]].add(row["path"])
+    for source, path in names:
+        found[source].add(path)
     return {source: sorted(paths) for source, paths in sorted(found.items())}
 
 

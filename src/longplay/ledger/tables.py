@@ -1,5 +1,9 @@
 """The ledger's tables. One row per object and per file held; bulkier facts are evidence.
 
+Objects have numbers here, four bytes where a root takes 32. Who reads asks `objects`, `holdings`,
+`manifestations`, `embedded` and `copies`, which have roots; who writes has the rows (`…_rows`) and
+the numbers (`naming.py`).
+
 Ids of tracks, albums and recordings are the catalogue's 64-bit keys; subjects of rights
 statements are its text ids, because they name things of several kinds.
 """
@@ -8,40 +12,31 @@ from __future__ import annotations
 
 from typing import Any
 
+import sqlalchemy as sa
 from sqlalchemy import (
     BigInteger,
     Column,
-    Dialect,
     Float,
     Index,
     Integer,
     LargeBinary,
     MetaData,
+    SmallInteger,
     String,
     Table,
     Text,
-    TypeDecorator,
 )
 
-VERSION = 3
+from longplay.ledger.columns import Key, Moment, Power, Root, Word, beginning, joined
+from longplay.model import Action, Kind, Role, Verdict
+
+VERSION = 4
 """Version of these tables; a ledger of a newer one is refused untouched."""
 
 metadata = MetaData()
 
-
-class Key(TypeDecorator[int]):
-    """An unsigned 64-bit id in the signed integers that SQL has."""
-
-    impl = BigInteger
-    cache_ok = True
-
-    def process_bind_param(self, value: int | None, dialect: Dialect) -> int | None:
-        """To SQL: the same 64 bits, read as signed."""
-        return value if value is None or value < 2**63 else value - 2**64
-
-    def process_result_value(self, value: Any | None, dialect: Dialect) -> int | None:
-        """From SQL: the same 64 bits, read as unsigned."""
-        return value if value is None or value >= 0 else value + 2**64
+Number = BigInteger().with_variant(Integer, "sqlite")
+"""A number that the database gives: SQLite does that for what it calls INTEGER alone."""
 
 
 def _table(name: str, *columns: Column[Any] | Index) -> Table:
@@ -55,68 +50,97 @@ meta = _table(
     Column("value", Text, nullable=False),
 )
 
-objects = _table(
+object_rows = Table(
     "object",
-    Column("root", LargeBinary(32), primary_key=True),
-    Column("size", BigInteger, nullable=False),
-    Column("sha256", LargeBinary(32), nullable=False),
-    Column("kind", String, nullable=False),
-    Column("suffix", String, nullable=False),
-    Column("piece_length", Integer, nullable=False),
-    Column("verdict", String),
-    Column("batch", BigInteger, nullable=False),
-    Column("checked", String),
-    Column("access", Integer),
-    Index("object_by_check", "checked", "root"),
+    metadata,
+    Column("number", Number, primary_key=True),
+    Column("size", BigInteger),
+    Column("batch", BigInteger),
+    Column("checked", Moment),
+    Column("kind", Word(Kind)),
+    Column("verdict", Word(Verdict)),
+    Column("piece_length", Power),
+    Column("access", SmallInteger),
+    Column("suffix", String),
+    Column("root", Root(32), nullable=False),
+    Column("sha256", LargeBinary(32)),
 )
-"""What is stored. `verdict` is the integrity verdict of audio; `checked` the last fixity check;
-`access` its access class as it was judged last (an index of `tally.ACCESS`; null: not yet)."""
+"""Objects, each with the number that other tables name it by. A row with a `size` is an object
+that is stored: `verdict` is the integrity verdict of audio, `checked` the last fixity check,
+`access` its access class as it was judged last (an index of `tally.ACCESS`; null: not yet). A row
+without one is but a name: nothing is stored any more, or not yet. Rows stay, so that no number
+comes again."""
 
+Index("object_by_root", beginning(object_rows.c.root)).ddl_if(dialect="sqlite")
+Index("object_root", object_rows.c.root, unique=True).ddl_if(dialect="postgresql")
+Index("object_by_check", object_rows.c.checked)
 Index(
     "object_unjudged",
-    objects.c.root,
-    sqlite_where=objects.c.access.is_(None),
-    postgresql_where=objects.c.access.is_(None),
+    object_rows.c.number,
+    sqlite_where=sa.and_(object_rows.c.access.is_(None), object_rows.c.size.is_not(None)),
+    postgresql_where=sa.and_(object_rows.c.access.is_(None), object_rows.c.size.is_not(None)),
 )
 
-holdings = _table(
+sources = Table(
+    "source",
+    metadata,
+    Column("number", Number, primary_key=True),
+    Column("name", String, nullable=False, unique=True),
+)
+"""The sources that files came from, by number."""
+
+folders = Table(
+    "folder",
+    metadata,
+    Column("number", Number, primary_key=True),
+    Column("place", BigInteger, nullable=False),
+    Column("source", Integer, nullable=False),
+    Column("path", LargeBinary, nullable=False),
+    Index("folder_by_place", "place"),
+)
+"""Where paths of a source lie, by number: all up to the last slash, and that; `place` is the hash
+of source and path. Two captures at once may each have given one a number."""
+
+holding_rows = _table(
     "holding",
-    Column("source", String, primary_key=True),
-    Column("path", LargeBinary, primary_key=True),
-    Column("root", LargeBinary(32), primary_key=True),
-    Column("size", BigInteger, nullable=False),
+    Column("object", BigInteger, primary_key=True, autoincrement=False),
+    Column("place", BigInteger, primary_key=True, autoincrement=False),
     Column("source_size", BigInteger, nullable=False),
     Column("mtime_ns", BigInteger, nullable=False),
-    Column("mode", Integer, nullable=False),
-    Column("action", String, nullable=False),
     Column("track", Key),
     Column("album", Key),
-    Column("batch", BigInteger, nullable=False),
-    Column("superseded", Integer, nullable=False),
+    Column("batch", BigInteger),
+    Column("folder", BigInteger, nullable=False),
+    Column("mode", Integer, nullable=False),
+    Column("action", Word(Action), nullable=False),
+    Column("superseded", SmallInteger, nullable=False),
+    Column("name", LargeBinary, nullable=False),
     Column("version", String),
-    Index("holding_by_object", "root", "track", "album", "source", "action"),
+    Index("holding_by_place", "place"),
 )
-"""Every path that led to an object. `action` says whether the object is the file's own bytes;
-`superseded` that the path leads to another one since: the file changed, or the original came;
-`version` what its source says tells this state of the file from another, beside size and time."""
+"""Every path that led to an object: its folder's, and its `name` there. `place` is the hash of
+source and path (`naming.place`), which the index has instead of them; `action` says whether the
+object is the file's own bytes; `superseded` that the path leads to another one since: the file
+changed, or the original came; `version` what its source says tells this state of the file from
+another, beside size and time; `batch` is null where it is the batch that brought the object."""
 
-manifestations = _table(
+manifestation_rows = _table(
     "manifestation",
     Column("recording", Key, primary_key=True),
-    Column("root", LargeBinary(32), primary_key=True),
+    Column("object", BigInteger, primary_key=True),
     Column("start_ms", BigInteger, primary_key=True),
-    Column("size", BigInteger, nullable=False),
     Column("end_ms", BigInteger),
-    Column("role", String, nullable=False),
-    Column("derived_from", LargeBinary(32)),
-    Index("manifestation_by_object", "root", "role"),
+    Column("derived_from", BigInteger),
+    Column("role", Word(Role), nullable=False),
+    Index("manifestation_by_object", "object"),
 )
-"""Which recordings an object carries, and where; `start_ms` is 0 for a whole object."""
+"""Which recordings an object carries, and where; `start_ms` is 0 for a whole object;
+`derived_from` is the number of the object that it is a copy of."""
 
-embedded = _table(
+embedded_rows = _table(
     "embedded",
-    Column("root", LargeBinary(32), primary_key=True),
-    Column("picture", LargeBinary(32), primary_key=True),
+    Column("object", BigInteger, primary_key=True),
+    Column("picture", BigInteger, primary_key=True),
     Column("role", String, primary_key=True),
     Index("embedded_by_picture", "picture"),
 )
@@ -327,11 +351,86 @@ feed_heads = _table(
 )
 """Every feed that was signed: its number, the head of the log that it vouches for, its digest."""
 
-copies = _table(
+copy_rows = _table(
     "copy",
-    Column("root", LargeBinary(32), primary_key=True),
+    Column("object", BigInteger, primary_key=True),
     Column("replica", String, primary_key=True),
-    Column("checked", String),
-    Index("copy_by_check", "replica", "checked", "root"),
+    Column("checked", Moment),
+    Index("copy_by_check", "replica", "checked", "object"),
 )
 """Which replica stores hold an object, and when it was last read there."""
+
+# What readers ask: the same rows with roots and names in place of numbers. Each database reads them
+# as if its tables stood there.
+
+
+def _named(select: sa.Select[Any], name: str) -> sa.Subquery:
+    return select.subquery(name)
+
+
+objects = _named(sa.select(object_rows).where(object_rows.c.size.is_not(None)), "objects")
+"""What is stored, by `root`."""
+
+holdings = _named(
+    sa.select(
+        holding_rows.c.object,
+        holding_rows.c.place,
+        object_rows.c.root,
+        object_rows.c.size,
+        sources.c.name.label("source"),
+        joined(folders.c.path, holding_rows.c.name).label("path"),
+        *(
+            holding_rows.c[name]
+            for name in ("source_size", "mtime_ns", "mode", "action", "track", "album")
+        ),
+        sa.func.coalesce(holding_rows.c.batch, object_rows.c.batch).label("batch"),
+        holding_rows.c.superseded,
+        holding_rows.c.version,
+    )
+    .join(object_rows, object_rows.c.number == holding_rows.c.object)
+    .join(folders, folders.c.number == holding_rows.c.folder)
+    .join(sources, sources.c.number == folders.c.source),
+    "holdings",
+)
+"""Every path that led to an object, with the object's `root`."""
+
+_originals = object_rows.alias("originals")
+
+manifestations = _named(
+    sa.select(
+        manifestation_rows.c.recording,
+        manifestation_rows.c.object,
+        object_rows.c.root,
+        *(manifestation_rows.c[name] for name in ("start_ms", "end_ms", "role")),
+        sa.select(_originals.c.root)
+        .where(_originals.c.number == manifestation_rows.c.derived_from)
+        .scalar_subquery()
+        .label("derived_from"),
+    ).join(object_rows, object_rows.c.number == manifestation_rows.c.object),
+    "manifestations",
+)
+"""What objects carry, with the object's `root`."""
+
+_pictures = object_rows.alias("pictures")
+
+embedded = _named(
+    sa.select(
+        embedded_rows.c.object,
+        object_rows.c.root,
+        embedded_rows.c.picture.label("picture_object"),
+        _pictures.c.root.label("picture"),
+        embedded_rows.c.role,
+    )
+    .join(object_rows, object_rows.c.number == embedded_rows.c.object)
+    .join(_pictures, _pictures.c.number == embedded_rows.c.picture),
+    "inside",
+)
+"""Pictures in objects, with the roots of both."""
+
+copies = _named(
+    sa.select(
+        copy_rows.c.object, object_rows.c.root, copy_rows.c.replica, copy_rows.c.checked
+    ).join(object_rows, object_rows.c.number == copy_rows.c.object),
+    "copies",
+)
+"""Copies in replica stores, with the object's `root`."""

@@ -48,7 +48,7 @@ class _Changes:
     """What one transaction changed, until its end."""
 
     sums: dict[str, float] = field(default_factory=lambda: defaultdict(float))
-    carried: dict[int, set[tuple[bytes, int]]] = field(default_factory=lambda: defaultdict(set))
+    carried: dict[int, set[tuple[int, int]]] = field(default_factory=lambda: defaultdict(set))
     """Recordings with the manifestations that this transaction added."""
     held: dict[int, bool] = field(default_factory=dict)
     """Recordings that may go, and whether they were held before."""
@@ -76,12 +76,13 @@ class _Changes:
 
     def _recordings(self, connection: Connection) -> None:
         asked = sorted(self.carried.keys() | self.held.keys())
-        now: dict[int, set[tuple[bytes, int]]] = defaultdict(set)
-        m = tables.manifestations.c
+        now: dict[int, set[tuple[int, int]]] = defaultdict(set)
+        m = tables.manifestation_rows.c
         for some in parts(asked):
-            query = sa.select(m.recording, m.root, m.start_ms)
-            for row in connection.execute(query.where(m.recording.in_(some), remembered(m.root))):
-                now[row.recording].add((row.root, row.start_ms))
+            query = sa.select(m.recording, m.object, m.start_ms)
+            mine = (m.recording.in_(some), remembered(m.object))
+            for row in connection.execute(query.where(*mine)):
+                now[row.recording].add((row.object, row.start_ms))
         rows = []
         for recording in asked:
             before = self.held.get(recording)
@@ -99,13 +100,14 @@ class _Changes:
         for some in parts(sorted(self.touched)):
             roots.update(connection.scalars(sa.select(e.picture).where(e.root.in_(some))))
         for some in parts(sorted(roots)):
-            query = sa.select(o.root, o.access).where(o.root.in_(some), o.access.is_not(None))
+            query = sa.select(o.number, o.access).where(o.root.in_(some), o.access.is_not(None))
             rows = connection.execute(query).all()
             for row in rows:
                 self.sums[access_name(row.access)] -= 1
             if rows:
-                judged = o.root.in_([row.root for row in rows])
-                connection.execute(tables.objects.update().where(judged).values(access=None))
+                table = tables.object_rows
+                judged = table.c.number.in_([row.number for row in rows])
+                connection.execute(table.update().where(judged).values(access=None))
 
 
 def note_objects(connection: Connection, sizes: Iterable[int]) -> None:
@@ -117,12 +119,12 @@ def note_objects(connection: Connection, sizes: Iterable[int]) -> None:
             changes.sums[BYTES] += size
 
 
-def note_manifestations(connection: Connection, rows: Iterable[tuple[int, bytes, int]]) -> None:
-    """These (recording, root, start_ms) were added."""
+def note_manifestations(connection: Connection, rows: Iterable[tuple[int, int, int]]) -> None:
+    """These (recording, object, start_ms) were added."""
     changes = _of(connection)
     if changes is not None:
-        for recording, root, start_ms in rows:
-            changes.carried[recording].add((root, start_ms))
+        for recording, number, start_ms in rows:
+            changes.carried[recording].add((number, start_ms))
 
 
 def note_paths(connection: Connection, roots: Iterable[bytes]) -> None:
@@ -178,17 +180,20 @@ def note_paths_gone(connection: Connection) -> None:
 
 def held_of(connection: Connection, recordings: Sequence[int]) -> set[int]:
     """Which of these recordings some object carries."""
-    m = tables.manifestations.c
+    m = tables.manifestation_rows.c
     found: set[int] = set()
     for some in parts(recordings):
-        query = sa.select(m.recording).where(m.recording.in_(some), remembered(m.root))
+        query = sa.select(m.recording).where(m.recording.in_(some), remembered(m.object))
         found.update(connection.scalars(query.distinct()))
     return found
 
 
-def remembered(root: sa.ColumnElement[bytes]) -> sa.ColumnElement[bool]:
+def remembered(number: sa.ColumnElement[int]) -> sa.ColumnElement[bool]:
     """Whether an object was not forgotten: its paths and recordings stay, its bits do not."""
-    return root.not_in(sa.select(tables.forgotten.c.root))
+    f, o = tables.forgotten.c, tables.object_rows.c
+    # Looked up one by one: in a join SQLite would go through all objects, with an eye on those few.
+    its = sa.select(o.number).where(o.root == f.root).scalar_subquery()
+    return number.not_in(sa.select(sa.func.coalesce(its, 0)).select_from(tables.forgotten))
 
 
 def read(connection: Connection) -> dict[str, float]:
@@ -241,10 +246,10 @@ def recount(connection: Connection) -> None:
 
 def counted(connection: Connection) -> dict[str, float]:
     """The totals that the ledger's rows have, counted one by one."""
-    o, m = tables.objects.c, tables.manifestations.c
+    o, m = tables.objects.c, tables.manifestation_rows.c
     size = sa.func.coalesce(sa.func.sum(o.size), 0)
-    count, total = connection.execute(sa.select(sa.func.count(o.root), size)).one()
-    held = sa.select(m.recording).where(remembered(m.root)).distinct().subquery()
+    count, total = connection.execute(sa.select(sa.func.count(o.number), size)).one()
+    held = sa.select(m.recording).where(remembered(m.object)).distinct().subquery()
     found = {
         OBJECTS: float(count),
         BYTES: float(total),

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from longplay.errors import ArchiveError
-from longplay.ledger import database, portable, sweeping, tables, tally
+from longplay.errors import ArchiveError, LedgerError
+from longplay.ledger import database, portable, sweeping, tables, tally, version_3
 from longplay.ledger.database import Ledger
 
 
@@ -27,6 +30,9 @@ def upgrade(url: str, folder: Path) -> tuple[int, int]:
             _back_up(database.resolve(url, folder), before)
         for version in range(before, tables.VERSION):
             _step(ledger, version)
+        if before < tables.VERSION:
+            with suppress(LedgerError):  # as on a full disk: rows to come fill the space as well
+                ledger.compact()
         return before, tables.VERSION
     finally:
         ledger.close()
@@ -50,8 +56,9 @@ def _step(ledger: Ledger, version: int) -> None:
 def _claims_and_feeds(connection: Connection) -> None:
     """Version 2 has claims, persons, tombstones, feed heads and copies."""
     names = ("person", "claim", "claim_subject", "claim_step", "tombstone", "forgotten",
-             "feed_head", "copy")  # fmt: skip
+             "feed_head")  # fmt: skip
     tables.metadata.create_all(connection, [tables.metadata.tables[name] for name in names])
+    version_3.metadata.tables["copy"].create(connection, checkfirst=True)
 
 
 def _many_machines(connection: Connection) -> None:
@@ -71,13 +78,49 @@ def _many_machines(connection: Connection) -> None:
             connection.execute(sa.text(f"ALTER TABLE {table} ADD COLUMN {column} {kind}"))
     names = ("postponed", "host_slot", "tally", "recording_change")
     tables.metadata.create_all(connection, [tables.metadata.tables[name] for name in names])
-    for name in ("object", "embedded", "copy", "rights_statement"):
-        for index in tables.metadata.tables[name].indexes:
-            index.create(connection, checkfirst=True)
-    tally.recount(connection)
+    for index in tables.rights_statements.indexes:
+        index.create(connection, checkfirst=True)
 
 
-STEPS: dict[int, Callable[[Connection], None]] = {1: _claims_and_feeds, 2: _many_machines}
+def _numbers(connection: Connection) -> None:
+    """Version 4 names objects and sources by numbers."""
+    for name in version_3.NAMES:
+        for index in sa.inspect(connection).get_indexes(name):
+            connection.execute(sa.text(f'DROP INDEX "{index["name"]}"'))
+        key = sa.inspect(connection).get_pk_constraint(name)["name"]
+        connection.execute(sa.text(f'ALTER TABLE "{name}" RENAME TO "{_old(name)}"'))
+        if key:  # PostgreSQL's has a name, which the new table's is to have
+            connection.execute(sa.text(f'ALTER TABLE "{_old(name)}" DROP CONSTRAINT "{key}"'))
+    made = [tables.metadata.tables[name] for name in ("source", "folder", *version_3.NAMES)]
+    tables.metadata.create_all(connection, made)
+    version_3.number(connection, partial(_rows, connection))
+    for name in version_3.NAMES:
+        connection.execute(sa.text(f'DROP TABLE "{_old(name)}"'))
+    if tally.OBJECTS not in tally.read(connection):  # version 2 had no totals
+        tally.recount(connection)
+    else:
+        tally.ignore(connection)  # nothing is another one
+
+
+def _old(name: str) -> str:
+    return f"{name}_{version_3.VERSION}"
+
+
+def _rows(connection: Connection, name: str) -> Iterator[list[dict[str, Any]]]:
+    """What a table of version 3 had."""
+    table = version_3.metadata.tables[name]
+    old = sa.table(_old(name), *(sa.column(each.name, each.type) for each in table.c))
+    query = sa.select(*(old.c[each.name] for each in table.c))
+    answer = connection.execute(query, execution_options={"yield_per": version_3.ROWS})
+    for rows in answer.mappings().partitions():
+        yield [dict(row) for row in rows]
+
+
+STEPS: dict[int, Callable[[Connection], None]] = {
+    1: _claims_and_feeds,
+    2: _many_machines,
+    3: _numbers,
+}
 """What leads from each version to the next."""
 
 

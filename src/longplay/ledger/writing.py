@@ -46,8 +46,11 @@ def upsert(connection: Connection, table: sa.Table, values: list[dict[str, Any]]
 
 
 def in_order(table: sa.Table, values: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Rows by key: two captures that bring the same objects never wait for each other in a ring."""
+    """Rows by key: two captures that bring the same objects never wait for each other in a ring.
+    Rows that the database numbers come as they are."""
     keys = [column.name for column in table.primary_key]
+    if any(key not in values[0] for key in keys):
+        return values
     return sorted(values, key=lambda row: tuple(row[key] for key in keys))
 
 

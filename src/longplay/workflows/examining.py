@@ -18,6 +18,7 @@ from longplay.catalogue.snapshot import open_current
 from longplay.errors import LongplayError, StoreError
 from longplay.files import TEMPORARY, free, nearest
 from longplay.ledger import activity, log, queries, tables, tally
+from longplay.ledger.columns import by_root
 from longplay.ledger.leases import FREE
 from longplay.model import ObjectKey
 from longplay.torrent.merkle import ObjectHasher
@@ -166,7 +167,7 @@ def _sample(archive: Archive) -> list[tuple[ObjectKey, str]]:
     """Objects from anywhere among the roots."""
     o = tables.objects.c
     start = os.urandom(32)
-    query = sa.select(o.root, o.size, o.suffix).order_by(o.root).limit(SAMPLE_OBJECTS)
+    query = sa.select(o.root, o.size, o.suffix).order_by(by_root(o.root)).limit(SAMPLE_OBJECTS)
     with archive.ledger.read() as connection:
         rows = connection.execute(query.where(o.root >= start)).all()
         rows = [*rows, *connection.execute(query.where(o.root < start))][:SAMPLE_OBJECTS]

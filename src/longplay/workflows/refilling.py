@@ -24,7 +24,7 @@ from longplay import clock
 from longplay.archive import Archive
 from longplay.errors import InputError, LongplayError
 from longplay.files import read_bounded, unescape
-from longplay.ledger import batches, claims, log, queries, record, tables, tally
+from longplay.ledger import batches, claims, log, naming, queries, record, tables, tally
 from longplay.ledger.batches import Batch, File
 from longplay.ledger.forgetting import CAUSE
 from longplay.model import Action, Kind, ObjectKey
@@ -253,11 +253,11 @@ def _old_objects(
 def _drop_unhashed(connection: Connection, report: Report) -> None:
     """Files whose objects no evidence has hashes of do not count as held: captured again, they
     are."""
-    h = tables.holdings.c
-    unknown = h.root.not_in(sa.select(tables.objects.c.root))
-    count = connection.scalar(sa.select(sa.func.count(sa.distinct(h.root))).where(unknown))
+    h, o = tables.holding_rows, tables.object_rows
+    unknown = h.c.object.in_(sa.select(o.c.number).where(o.c.size.is_(None)))
+    count = connection.scalar(sa.select(sa.func.count(sa.distinct(h.c.object))).where(unknown))
     if count:
-        connection.execute(tables.holdings.delete().where(unknown))
+        connection.execute(h.delete().where(unknown))
         report.lost.append(
             f"{count} objects: no evidence has their hashes; bring it back from a replica or a copy"
             " and run `longplay rebuild --ledger`, or capture their sources again"
@@ -381,8 +381,8 @@ def _feeds(archive: Archive, connection: Connection, report: Report) -> None:
 def _forget(archive: Archive, connection: Connection) -> None:
     """What was forgotten, or what a mirror's feed had it destroy, is in the evidence of its
     capture, and is held no longer."""
-    gone = sa.select(tables.forgotten.c.root)
-    connection.execute(tables.objects.delete().where(tables.objects.c.root.in_(gone)))
+    gone = connection.scalars(sa.select(tables.forgotten.c.root)).all()
+    naming.lose(connection, gone)
     told = {
         one.key.root
         for one in claims.tombstones_standing(connection)

@@ -236,7 +236,7 @@ def _record(archive: Archive, mended: Sequence[Mended]) -> None:
     done = [one for one in mended if one.changed]
     if not done:
         return
-    o = tables.objects.c
+    o = tables.object_rows
     time = clock.timestamp()
     rows = [
         {"batch": evidence.NO_BATCH, "root": one.key.root, "size": one.key.size, "time": time}
@@ -250,8 +250,8 @@ def _record(archive: Archive, mended: Sequence[Mended]) -> None:
         record.add_evidence(connection, [file] if file else [])
         for one in done:
             if one.whole:
-                mine = o.root == one.key.root
-                connection.execute(tables.objects.update().where(mine).values(checked=time))
+                mine = o.c.root == one.key.root
+                connection.execute(o.update().where(mine).values(checked=time))
     archive.evidence_files.settle(notes)
 
 

@@ -123,7 +123,7 @@ def _due(connection: Connection, name: str, until: datetime) -> list[ObjectKey]:
     t, o = tables.tombstones.c, tables.objects.c
     query = (
         sa.select(o.root, o.size, t.time)
-        .join(tables.objects, sa.and_(o.root == t.root, o.size == t.size))
+        .join_from(tables.tombstones, tables.objects, sa.and_(o.root == t.root, o.size == t.size))
         .where(t.cause == name)
         .order_by(o.root)
     )

@@ -93,7 +93,7 @@ def _entries(archive: Archive, source: str) -> Iterator[_Entry]:
     h, o, q = tables.holdings.c, tables.objects.c, tables.quarantine.c
     held = (
         sa.select(h.path, o.root, o.size, o.suffix, h.mtime_ns, h.mode, h.action)
-        .join(tables.objects, o.root == h.root)
+        .join(tables.objects, o.number == h.object)
         .where(h.source == source, h.superseded == 0)
         .order_by(h.path)
     )

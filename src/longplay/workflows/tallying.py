@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import time
 from collections import defaultdict
-from collections.abc import Iterable, Sequence, Set
+from collections.abc import Sequence, Set
 from dataclasses import dataclass
 from datetime import UTC, date
 from typing import Any
@@ -92,7 +92,7 @@ def judge(archive: Archive) -> None:
             while _judge_page(archive, None) is not None:
                 pass
             return
-        day, last = _today().toordinal(), b""
+        day, last = _today().toordinal(), 0
         while (reached := _judge_page(archive, last)) is not None:
             last = reached
         with archive.ledger.write() as connection:
@@ -115,12 +115,12 @@ def _is_judged(connection: Connection, found: dict[str, float]) -> bool:
     return connection.scalar(sa.select(r.subject).where(sa.or_(*between)).limit(1)) is None
 
 
-def _judge_page(archive: Archive, after: bytes | None) -> bytes | None:
-    """Judge some objects, those after a root, or with None those without a class; returns the last
-    of them, or None when there were none."""
+def _judge_page(archive: Archive, after: int | None) -> int | None:
+    """Judge some objects, those after a number, or with None those without a class; returns the
+    last of them, or None when there were none."""
     o = tables.objects.c
-    query = sa.select(o.root, o.size, o.access).order_by(o.root).limit(PAGE)
-    query = query.where(o.access.is_(None) if after is None else o.root > after)
+    query = sa.select(o.number, o.root, o.size, o.access).order_by(o.number).limit(PAGE)
+    query = query.where(o.access.is_(None) if after is None else o.number > after)
     with archive.ledger.read() as connection:
         if connection.execute(query.limit(1)).first() is None:
             return None
@@ -132,15 +132,16 @@ def _judge_page(archive: Archive, after: bytes | None) -> bytes | None:
         for row in rows:
             new = tally.ACCESS.index(found[row.root])
             if new != row.access:
-                changed.append({"it": row.root, "access": new})
+                changed.append({"it": row.number, "access": new})
                 sums[tally.access_name(new)] += 1
                 if row.access is not None:
                     sums[tally.access_name(row.access)] -= 1
         if changed:
-            update = tables.objects.update().where(o.root == sa.bindparam("it"))
+            rows_of = tables.object_rows
+            update = rows_of.update().where(rows_of.c.number == sa.bindparam("it"))
             connection.execute(update.values(access=sa.bindparam("access")), changed)
         tally.add(connection, sums)
-    return max((bytes(row.root) for row in rows), default=None)
+    return max((row.number for row in rows), default=None)
 
 
 def _classes_of(connection: Connection, rows: Sequence[Any]) -> dict[bytes, str]:
@@ -376,5 +377,5 @@ def _look_up_due(archive: Archive, connection: Connection, plan: str) -> int:
 
 def _is_empty(connection: Connection) -> bool:
     """Whether no path is known yet."""
-    asked: Iterable[sa.Table] = (tables.holdings, tables.quarantine)
-    return all(connection.execute(sa.select(one.c.path).limit(1)).first() is None for one in asked)
+    asked = (tables.holding_rows.c.object, tables.quarantine.c.path)
+    return all(connection.execute(sa.select(one).limit(1)).first() is None for one in asked)

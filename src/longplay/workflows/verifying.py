@@ -338,8 +338,8 @@ def _rows(
 def _stamp(archive: Archive, roots: list[bytes]) -> list[bytes]:
     if roots:
         update = (
-            tables.objects.update()
-            .where(tables.objects.c.root == sa.bindparam("it"))
+            tables.object_rows.update()
+            .where(tables.object_rows.c.root == sa.bindparam("it"))
             .values(checked=clock.timestamp())
         )
         with archive.ledger.write() as connection:

@@ -100,7 +100,7 @@ def permits(shelf: Shelf, cover: str) -> bool:
 
 def test_a_picture_beside_music_that_nobody_hears_is_not_shown(still: Shelf) -> None:
     h, o = tables.holdings.c, tables.objects.c
-    query = sa.select(h.root).join(tables.objects, o.root == h.root)
+    query = sa.select(h.root).join(tables.objects, o.number == h.object)
     with still.here.archive.ledger.read() as connection:
         asked = query.where(h.source == "strict", o.kind == "image")
         cover = f"co-{connection.scalars(asked).one().hex()}"

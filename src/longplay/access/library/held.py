@@ -75,11 +75,13 @@ def read(connection: Connection) -> Holdings:
     m, e = tables.manifestations.c, tables.embedded.c
     kinds = (Kind.AUDIO.value, Kind.IMAGE.value)
     may = o.kind.in_(kinds), o.access < tally.ACCESS.index("dark")
-    files = sa.select(*_plain(h.source, h.path, h.root, h.action, h.track, h.album), h.batch)
+    files = sa.select(
+        *_plain(h.source, h.path, h.root), h.action, *_plain(h.track, h.album), h.batch
+    )
     return Holdings(
         _table(
             connection,
-            sa.select(*_plain(o.root, o.size, o.suffix, o.kind, o.access)).where(*may),
+            sa.select(*_plain(o.root, o.size, o.suffix), o.kind, o.access).where(*may),
             _OBJECTS,
         ),
         _with_names(_table(connection, files.where(h.superseded == 0), _FILES)),

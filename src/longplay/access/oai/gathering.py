@@ -142,7 +142,7 @@ def _origins(archive: Archive, roots: list[bytes]) -> dict[bytes, tuple[set[str]
         for some in queries.in_parts(roots):
             query = (
                 sa.select(o.root, h.source, o.suffix, o.batch)
-                .join(tables.holdings, h.root == o.root)
+                .join(tables.holdings, h.object == o.number)
                 .where(o.root.in_(some))
             )
             for root, source, suffix, batch in connection.execute(query):

@@ -99,11 +99,10 @@ def _of(track: Track) -> Stretch:
 def _of_recordings(connection: Connection, recordings: list[int]) -> list[Stretch]:
     """What carries a recording under any id that it had, preservation copies first."""
     m = tables.manifestations.c
-    rank = sa.case({role.value: place for role, place in queries.RANKS.items()}, value=m.role)
     rows = connection.execute(
         sa.select(m.root, m.start_ms, m.end_ms)
         .where(m.recording.in_(recordings[: queries.QUERY_VALUES]))
-        .order_by(rank, m.root, m.start_ms)
+        .order_by(queries.rank_of(m.role), m.root, m.start_ms)
         .limit(MOST)
     )
     return [Stretch(root, start, end) for root, start, end in rows]
