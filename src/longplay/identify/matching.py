@@ -409,9 +409,15 @@ def _in_line(one: Step, other: Step, hearing: Hearing) -> bool:
 
 
 def _weight(chain: Sequence[Step]) -> float:
-    """The evidence of a chain. Windows overlap by half, so each counts half but the strongest."""
-    found = sorted((one.evidence for one in chain), reverse=True)
-    return found[0] + sum(found[1:]) / 2
+    """The evidence of a chain. Windows overlap: each counts by the share of its frames that no
+    stronger one has, so that no second counts twice."""
+    total, counted = 0.0, np.empty(0, np.int64)
+    for one in sorted(chain, key=lambda one: -one.evidence):
+        frames = np.arange(one.first, one.last + 1)
+        fresh = np.setdiff1d(frames, counted, assume_unique=True)
+        total += one.evidence * len(fresh) / len(frames)
+        counted = np.union1d(counted, fresh)
+    return total
 
 
 def _passage(shards: Sequence[Shard], chain: Sequence[Step], hearing: Hearing) -> Passage:
