@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import date
 from enum import StrEnum
 from pathlib import Path
+from typing import Any
 
 import pytest
 import sqlalchemy as sa
@@ -13,10 +14,10 @@ from hypothesis import strategies as st
 from sqlalchemy.dialects import sqlite
 
 from longplay.errors import LedgerError
-from longplay.ledger import forgetting, log, naming, queries, record, tables, tally
+from longplay.ledger import forgetting, log, naming, origins, queries, record, tables, tally
 from longplay.ledger.claims import Tombstone
 from longplay.ledger.columns import Moment, Power, by_root
-from longplay.ledger.database import Ledger
+from longplay.ledger.database import Ledger, create
 from longplay.model import Action, Kind, ObjectKey, Role, Verdict
 
 ROOTS = sorted([*(b"same.." + bytes([n]) * 26 for n in range(6)), bytes(32), b"\xff" * 32])
@@ -169,3 +170,24 @@ def test_moments_and_powers_come_back(day: date, exponent: int) -> None:
 def test_the_number_of_each_word_is_written_down(name: str, kind: type[StrEnum]) -> None:
     told = ", ".join(f"{number} `{word.value}`" for number, word in enumerate(kind))
     assert f"{name} {told}" in FORMAT.read_text().replace("\n", " ")
+
+
+def test_all_paths_are_gone_through_in_the_order_in_which_they_lie(tmp_path: Path) -> None:
+    """Not in that of their hashes, which would be a read of the disk for each."""
+    ledger = create("sqlite:///ledger.sqlite3", tmp_path)
+    asked: list[tuple[str, Any]] = []
+    with ledger.read() as connection:
+
+        def note(*given: Any) -> None:
+            asked.append((given[2], given[3]))
+
+        sa.event.listen(connection, "before_cursor_execute", note)
+        queries.held_paths(connection)
+        list(queries.provenance(connection))
+        origins.tracks(connection, ["somebody"])
+        sa.event.remove(connection, "before_cursor_execute", note)
+        for words, values in asked:
+            plan = connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {words}", values).all()
+            assert not [row for row in plan if "SCAN" in row[3] and "by_place" in row[3]], words
+    ledger.close()
+    assert len(asked) >= 3

@@ -130,9 +130,13 @@ class Ledger:
         if self.is_sqlite:
             with _plainly(), self._engine.connect() as connection:
                 driver = connection.connection.cursor()
-                driver.execute("VACUUM")
-                driver.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-                driver.close()
+                try:
+                    driver.execute("VACUUM")
+                    driver.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+                except sqlite3.Error as error:
+                    raise LedgerError(f"the ledger cannot be compacted: {error}") from error
+                finally:
+                    driver.close()
 
     def changes(self) -> int | None:
         """A number that is another one once anybody has committed anything since; of PostgreSQL

@@ -172,8 +172,8 @@ def provenance(connection: Connection) -> Iterator[Provenance]:
     where that one did."""
     h, e = tables.holdings.c, tables.embedded.c
     own = sa.select(h.root, h.source, h.track, h.album, h.action)
-    inside = sa.select(e.picture, h.source, h.track, h.album, _ORIGINAL).join(
-        tables.embedded, e.object == h.object
+    inside = sa.select(e.picture, h.source, h.track, h.album, _ORIGINAL).join_from(
+        tables.embedded, tables.holdings, e.object == h.object
     )
     query = sa.union_all(own, inside).order_by("root", "track", "album", "source")
     for rows in connection.execute(query).partitions(FETCH_ROWS):

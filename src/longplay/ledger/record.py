@@ -126,6 +126,8 @@ def add_objects(
     known = naming.known(connection, values)
     fresh = [values[root] for root in sorted(values.keys() - known.keys())]
     added = insert(connection, tables.object_rows, fresh, returning=("size",))
+    if len(added) < len(fresh):  # somebody wrote beside us, and named them maybe
+        known |= naming.known(connection, values.keys() - known.keys())
     o = tables.object_rows
     for root in sorted(known):  # the few that were only named till now
         if known[root].batch is None:

@@ -387,9 +387,11 @@ holdings = _named(
         holding_rows.c.superseded,
         holding_rows.c.version,
     )
-    .join(object_rows, object_rows.c.number == holding_rows.c.object)
+    # Objects last: SQLite goes through all paths by the index that has what the first join asks
+    # for, and numbers of objects are in one that is in the order of hashes.
     .join(folders, folders.c.number == holding_rows.c.folder)
-    .join(sources, sources.c.number == folders.c.source),
+    .join(sources, sources.c.number == folders.c.source)
+    .join(object_rows, object_rows.c.number == holding_rows.c.object),
     "holdings",
 )
 """Every path that led to an object, with the object's `root`."""

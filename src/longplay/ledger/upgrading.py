@@ -47,6 +47,9 @@ def _step(ledger: Ledger, version: int) -> None:
         )
     meta = tables.meta
     with ledger.write() as connection:
+        found = connection.scalar(sa.select(meta.c.value).where(meta.c.key == "version"))
+        if found != str(version):
+            return  # another upgrade took this step meanwhile
         change(connection)
         connection.execute(
             meta.update().where(meta.c.key == "version").values(value=str(version + 1))

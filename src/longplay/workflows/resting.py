@@ -125,7 +125,7 @@ def _due(connection: Connection, name: str, until: datetime) -> list[ObjectKey]:
         sa.select(o.root, o.size, t.time)
         .join_from(tables.tombstones, tables.objects, sa.and_(o.root == t.root, o.size == t.size))
         .where(t.cause == name)
-        .order_by(o.root)
+        .order_by(t.root)
     )
     return [
         ObjectKey(row.root, row.size)

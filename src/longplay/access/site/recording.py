@@ -72,6 +72,8 @@ def page(identity: str, request: Request) -> Response:
     kept, why_none = copies.of_recordings(here, who, known.formerly(_one(key)).tolist())
     if not kept and (why_none or describing.hidden(here, known, [key])):
         return _refused(request, why_none)
+    if thing is None and kept:
+        thing = Thing("recording", identity)  # as on a mirror, that brought no catalogue
     if thing is None or (thing.gone and not kept):
         return rendering.unknown(request)
     if thing.was:
