@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlparse
 
 import pytest
@@ -21,6 +23,7 @@ from longplay.workflows import claims
 from longplay.workflows.claims import Request as Claim
 from tests.access.conftest import Served
 from tests.access.site.conftest import CC_BY, HOSTILE
+from tests.system.conftest import Longplay
 
 LISTS = ("/", "/browse", "/albums", "/albums?order=popular", "/artists", "/shuffle", "/queue",
          "/search", "/search?q=plain", "/search?q=alert", "/search?q=script&held=yes")  # fmt: skip
@@ -251,11 +254,24 @@ def test_withdrawn_is_not_found(served: Served) -> None:
 
 
 def test_an_archive_with_nothing_in_it_has_pages(tmp_path: Path) -> None:
-    from tests.system.conftest import Longplay
-
     longplay = Longplay(tmp_path / "archive")
     longplay.run("init", longplay.archive)
     with TestClient(create_app(longplay.archive)) as web:
         for path in LISTS:
             assert web.get(path).status_code == 200, path
         assert "holds nothing to listen to yet" in web.get("/").text
+
+
+def test_what_is_held_has_a_page_without_a_catalogue(
+    released: tuple[Path, Any], tmp_path: Path
+) -> None:
+    """As on a mirror, which brought the music alone."""
+    folder = tmp_path / "archive"
+    shutil.copytree(released[0], folder)
+    shutil.rmtree(folder / "catalogue")
+    (folder / "catalogue").mkdir()
+    with TestClient(create_app(folder)) as web:
+        for line in Served(Longplay(folder), released[1], web).manifest():
+            got = web.get(f"/recordings/{line['recording']}")
+            assert got.status_code == 200, line["title"]
+            assert line["root"] in got.text

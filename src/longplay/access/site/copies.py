@@ -52,6 +52,8 @@ _SOUND = (
     "container, codec, sample_rate, channels, bit_depth, bit_rate, duration_ms, integrated_lufs,"
     " true_peak_dbtp, verdict"
 )
+_UNMEASURED = dict.fromkeys(name.strip() for name in _SOUND.split(","))
+"""Of what came without evidence of its sound, as on a mirror, or lost it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,10 +193,10 @@ def _evidence(archive: Archive, root: bytes) -> tuple[dict[str, Any], tuple[Even
         sounds = _rows(archive, names["sounds"], _SOUND, root)
         events = _rows(archive, names["events"], "time, type, outcome, detail", root)
     except (StoreError, duckdb.Error):
-        return {}, ()  # `verify` and `doctor` tell of evidence that is lost
+        return dict(_UNMEASURED), ()  # `verify` and `doctor` tell of evidence that is lost
     known = {Event(*(row[name] or "" for name in row)) for row in events}
     newest = sorted(known, key=lambda one: (one.time, one.type), reverse=True)
-    return (sounds[0] if sounds else {}), tuple(newest[:MOST_EVENTS])
+    return (sounds[0] if sounds else dict(_UNMEASURED)), tuple(newest[:MOST_EVENTS])
 
 
 @lru_cache(REMEMBERED)

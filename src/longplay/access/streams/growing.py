@@ -56,9 +56,12 @@ class Growing(Bare):
             busy.headers["Retry-After"] = "5"
             await busy(scope, receive, send)
         finally:
+            of = self._sent if self._is_whole else 0
             if self._making is not None:
+                if self._making.is_done() and not self._making.failure:
+                    of = self._making.size()
                 self._maker.leave(self._making)
-            self._content.sent(0, self._sent, self._sent if self._is_whole else 0)
+            self._content.sent(0, self._sent, of)
 
     async def _stream(self, line: Line, data: bytes) -> None:
         asked = clock.monotonic()

@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from longplay.access.log import AccessLog, Part, Play
 
 LEAST_OF_RATE = 0.9
-"""What a smaller copy has at least of the bytes by its rate. Of one that nobody waited for the end
-of, it is not known, and the part that was sent is taken for larger rather than smaller."""
+"""What a smaller copy mostly has at least of the bytes by its rate. Of one that is left before it
+is made, it is not known; of soft music at a variable rate the part that was sent is told too small
+then."""
 
 
 @dataclass(frozen=True, slots=True)
