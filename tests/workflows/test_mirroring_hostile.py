@@ -5,8 +5,10 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from datetime import timedelta
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from typing import Any
 
@@ -328,6 +330,29 @@ def test_a_bad_web_seed_is_left_for_a_good_one(
     assert (found["objects"], found["missing"]) == (len(SIZES), 0)
     contents = {len(data): data for data in published.world.contents.values()}
     assert {len(data): data for data in held(mirror).values()} == contents
+
+
+@pytest.mark.long
+def test_a_web_seed_that_is_away_for_a_moment_is_asked_again(
+    published: Published, tmp_path: Path
+) -> None:
+    back = time.monotonic() + 6
+
+    def restarting(handler: BaseHTTPRequestHandler, data: bytes) -> None:
+        if time.monotonic() > back:
+            return honest(handler, data)
+        handler.send_response(503)
+        handler.send_header("Retry-After", "3")
+        handler.send_header("Content-Length", "0")
+        handler.end_headers()
+        return None
+
+    with serving(published, restarting) as address:
+        published.seeds = (f"{address}/seed/",)
+        published.publish()
+        mirror = mirror_in(tmp_path / "mirror", patience=120)  # libtorrent waits for 30 s
+        found = follow(mirror, f"{address}/releases/feed.json")
+    assert (found["objects"], found["missing"]) == (len(SIZES), 0)
 
 
 @pytest.mark.parametrize("answer", [lying, endless, circling, absent, dripping])

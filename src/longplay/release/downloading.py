@@ -32,10 +32,18 @@ MOST_REFUSALS = 100
 """Refusals that are kept: a lying web seed makes one for each piece."""
 
 FAULTS = 3
-"""Times that a web seed which is asked alone may fail: the first may be of the time before."""
+"""Times that a web seed which is asked alone may give what is wrong: the first may be of the time
+before, or a peer's doing."""
+
+PEER_BANNED = 91
+"""libtorrent's number for a source that gave what is wrong (`errors::peer_banned`)."""
 
 IDLE_SECONDS = 10
 """Seconds without a byte after which a web seed that is asked alone gives place to the next."""
+
+AWAY_SECONDS = 45
+"""Seconds without a byte after which web seeds are asked anew: libtorrent, which tries again after
+30, takes a file that was answered with an error for one that the web seed has not."""
 
 SETTLE_READS = 20
 """Times that a file is read again when it has just come and is not yet what its pieces were."""
@@ -86,10 +94,10 @@ class _Running:
     """When it last got further than ever before."""
     best: int = -1
     seeds: list[str] = field(default_factory=list)
-    """The web seeds that may still be asked; only the first, once a piece was wrong."""
+    """The web seeds; only the first is asked once a piece was wrong, or nothing came for long."""
     alone: bool = False
     faults: Counter[str] = field(default_factory=Counter)
-    came: tuple[int, float] = (0, 0.0)
+    came: tuple[int, float] = field(kw_only=True)
     """Bytes that had come, wrong ones too, and when that became known."""
     failed: str = ""
     reads: dict[str, int] = field(default_factory=dict)
@@ -147,7 +155,7 @@ class Downloader:
         now = clock.monotonic()
         seeds = list(dict.fromkeys(handle.url_seeds()))
         self._running[job.name] = _Running(
-            job, handle, info.piece_length(), waiting, now, seeds=seeds
+            job, handle, info.piece_length(), waiting, now, seeds=seeds, came=(0, now)
         )
 
     def remove(self, name: str) -> None:
@@ -236,44 +244,52 @@ class Downloader:
             running.failed = "is not the object that the feed names"
 
     def _note_alerts(self) -> None:
-        doubted = []
+        wrong: list[_Running] = []
         for alert in self._session.pop_alerts():
             if isinstance(alert, lt.hash_failed_alert):
                 self._refuse(alert.torrent_name, "a piece that came was not what it should be")
-                doubted += self._of(alert.handle)
+                wrong += [one for one in self._of(alert.handle) if len(one.seeds) > 1]
             elif isinstance(alert, lt.url_seed_alert):
                 self._refuse(
                     alert.torrent_name, alert.message().removeprefix(f"{alert.torrent_name} ")
                 )
-                asked = self._of(alert.handle)
-                doubted += [one for one in asked if [alert.server_url()] == one.asked()]
+                if alert.error.value() == PEER_BANNED:
+                    asked = self._of(alert.handle)
+                    wrong += [one for one in asked if alert.server_url() in one.asked()]
             elif isinstance(alert, lt.torrent_error_alert | lt.file_error_alert):
                 self._refuse(alert.torrent_name, alert.message())
                 for running in self._of(alert.handle):
                     running.failed = alert.message()
         for running in self._running.values():
-            if running in doubted or (running.alone and running.waiting and _is_idle(running)):
-                self._ask_next(running)
+            others = running.alone and len(running.seeds) > 1
+            if running in wrong:
+                self._ask_next(running, fault=True)
+            elif running.waiting and _is_idle(running, IDLE_SECONDS if others else AWAY_SECONDS):
+                self._ask_next(running, fault=False)
 
     def _of(self, handle: Any) -> list[_Running]:
         return [running for running in self._running.values() if running.handle == handle]
 
-    def _ask_next(self, running: _Running) -> None:
+    def _ask_next(self, running: _Running, *, fault: bool) -> None:
         """Ask a single web seed, and after it the next. A piece that several gave is wrong by the
         fault of one, and libtorrent may ban another, or wait long before it asks an honest one
-        again; one that is asked alone and gives what is wrong lied by itself.
+        again; one that is asked alone and gives what is wrong lied by itself. Those that did so
+        too often come last, and are not asked anew.
         """
-        for one in {*running.seeds, *running.handle.url_seeds()}:
-            running.handle.remove_url_seed(one)
-        if running.alone and running.seeds:
+        if not running.seeds:
+            return
+        if running.alone:
             first = running.seeds.pop(0)
-            running.faults[first] += 1
-            if running.faults[first] < FAULTS:
-                running.seeds.append(first)
+            running.faults[first] += fault
+            running.seeds.append(first)
         running.alone = True
         running.came = (running.came[0], clock.monotonic())
-        if running.seeds:
-            running.handle.add_url_seed(running.seeds[0])
+        running.seeds.sort(key=lambda one: running.faults[one] >= FAULTS)
+        if running.faults[running.seeds[0]] >= FAULTS:
+            return  # libtorrent does with them what it will
+        for one in {*running.seeds, *running.handle.url_seeds()}:
+            running.handle.remove_url_seed(one)
+        running.handle.add_url_seed(running.seeds[0])
 
     def _refuse(self, what: str, why: str) -> None:
         one = Refused(what, why)
@@ -281,15 +297,15 @@ class Downloader:
             self.refused.append(one)
 
 
-def _is_idle(running: _Running) -> bool:
-    """Whether nothing has come for a while."""
+def _is_idle(running: _Running, seconds: float) -> bool:
+    """Whether nothing has come for so long."""
     count, since = running.came
     now = clock.monotonic()
     came = int(running.handle.status().total_payload_download)
     if came != count:
         running.came = (came, now)
         return False
-    return now - since > IDLE_SECONDS
+    return now - since > seconds
 
 
 def _piece_hashes(info: Any) -> Sequence[bytes]:
