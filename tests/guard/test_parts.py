@@ -126,10 +126,20 @@ def test_who_asks_for_a_part_and_gets_all_has_all(tmp_path: Path) -> None:
     ]
 
 
-def test_without_a_part_the_beginning_was_sent(tmp_path: Path) -> None:
+@pytest.mark.parametrize("text", ["", "-"])
+def test_with_an_empty_part_the_beginning_was_sent(tmp_path: Path, text: str) -> None:
     mark = place(tmp_path)
-    rows: list[Row] = [{"whole": 1_000_000, "bytes": mark}, {"whole": 1_000_000, "bytes": mark + 1}]
-    assert marks(tmp_path, [*rows, {"whole": 1_000_000}]) == [UNMARKED, MARKED, UNTOLD]
+    of = {"whole": 1_000_000, "part": text}
+    rows: list[Row] = [of | {"bytes": mark}, of | {"bytes": mark + 1}, of]
+    assert marks(tmp_path, rows) == [UNMARKED, MARKED, UNTOLD]
+
+
+@pytest.mark.parametrize("name", ["whole", "object_size", "file_size"])
+def test_less_than_the_file_and_no_part_may_be_any_part(tmp_path: Path, name: str) -> None:
+    """Else each slice would be the beginning, and nine of them no track."""
+    sizes = [-1, 0, 500_000, 999_999, 1_000_000, 1_000_400]
+    rows: list[Row] = [{name: 1_000_000, "bytes": size} for size in sizes]
+    assert marks(tmp_path, [*rows, {name: 1_000_000}]) == [*[UNTOLD] * 4, MARKED, MARKED, UNTOLD]
 
 
 def test_fields_of_other_services(tmp_path: Path) -> None:

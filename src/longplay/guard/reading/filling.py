@@ -135,8 +135,9 @@ def fill(
         row[at].listened = min(number_of(data, spans[10], spans[11]), MOST_SECONDS)
     row[at].action = action
     row[at].mark = UNTOLD
-    if action < 3 and (spans[14] >= 0 or spans[16] >= 0):
-        whole = number_of(data, spans[16], spans[17]) if spans[16] >= 0 else -1
+    whole = number_of(data, spans[16], spans[17]) if spans[16] >= 0 else -1
+    # Fewer bytes than the file has, and no word of which part they are, may be any part of it.
+    if action < 3 and (spans[14] >= 0 or row[at].bytes >= whole):
         row[at].mark = part_of(data, spans[14], spans[15], row[at].track, row[at].bytes, whole)
     return True
 

@@ -71,8 +71,8 @@ def _span(data: Bytes, start: int, end: int, of: int) -> tuple[int, int]:
 @compiled
 def part_of(data: Bytes, start: int, end: int, track: np.uint64, sent: int, whole: int) -> int:
     """Whether a line's part of a track has its mark. `sent` are the bytes that were sent, `whole`
-    those that the file has (below 0: not told). Without a part what was sent is the beginning. Of
-    files of so few bytes that they are pages or covers nothing is told."""
+    those that the file has (below 0: not told). With an empty part what was sent is the beginning.
+    Of files of so few bytes that they are pages or covers nothing is told."""
     start, end = _trimmed(data, start, end) if start >= 0 else (0, 0)
     in_bytes = end > start and data[start] == B
     while start < end and data[start] != DASH and not 48 <= data[start] <= 57:
