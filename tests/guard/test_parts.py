@@ -57,7 +57,7 @@ def test_one_piece_of_all_has_the_mark(cuts: list[int], track: int) -> None:
             "bytes 0-999999/1000000",
             "0-999999/1000000",
             "bytes 0-99,5-999999/1000000",
-            "bytes=-1000000/1000000",
+            "bytes -1000000/1000000",
         ),
         *("bytes 5-3,0-999999/1000000", " bytes  0 - 999999 / 1000000 ", "bytes 0-/1000000"),
         "bytes 0-999999999999999999/1000000",
@@ -102,7 +102,15 @@ def test_who_has_none_of_it_has_not(tmp_path: Path, text: str) -> None:
             "1000000-10005/1000000",
             "0-999999/9007199254740993",
         ),
-        *("bytes 0-999999/1000000/2", "１-２/３", "0--9/1000000", "," * 300, "\\", "-/1000000"),
+        *(
+            "bytes 0-999999/1000000/2",
+            "bytes=0-999999/1000000",
+            "１-２/３",
+            "0--9/1000000",
+            "," * 300,
+            "\\",
+            "-/1000000",
+        ),
     ],
 )
 def test_what_is_no_part_is_not_told(tmp_path: Path, text: str) -> None:
@@ -126,6 +134,28 @@ def test_who_asks_for_a_part_and_gets_all_has_all(tmp_path: Path) -> None:
     ]
 
 
+def test_what_the_client_claims_hides_nothing(tmp_path: Path) -> None:
+    """A request's range in place of the answer's, with an `If-Range` that does not hold: all of
+    the file is sent, whatever was asked for."""
+    many = ",".join(f"{2 * at}-{2 * at}" for at in range(2000))
+    texts = [
+        *("bytes=0-1/9000000000000000", "0-1/9000000000000000", "items=0-1/9000000000000000"),
+        *("bytes 0-1/9000000000000000", "bytes */9000000000000000"),
+        *("bytes=" + ",".join(["0-124998"] * 9), "bytes=5-124998,0-4,6-900000", f"bytes={many}"),
+        *("bytes=124000-124999,0-123999", "bytes=0-"),
+    ]
+    rows: list[Row] = [{"part": text, "whole": OF, "bytes": OF} for text in texts]
+    assert dict(zip(texts, marks(tmp_path, rows), strict=True)) == (
+        dict.fromkeys(texts, MARKED) | {texts[1]: UNMARKED}  # of any unit, as no request's is
+    )
+
+
+def test_an_error_page_is_no_track(tmp_path: Path) -> None:
+    """Of a range outside the file nginx tells the page's own length."""
+    page: Row = {"part": f"bytes */{OF}", "whole": 300, "bytes": 300}
+    assert marks(tmp_path, [page]) == [UNTOLD]
+
+
 @pytest.mark.parametrize("text", ["", "-"])
 def test_with_an_empty_part_the_beginning_was_sent(tmp_path: Path, text: str) -> None:
     mark = place(tmp_path)
@@ -144,8 +174,8 @@ def test_less_than_the_file_and_no_part_may_be_any_part(tmp_path: Path, name: st
 
 def test_fields_of_other_services(tmp_path: Path) -> None:
     assert marks(tmp_path, [{"sent_http_content_range": "bytes 0-999999/1000000"}]) == [MARKED]
-    rows: list[Row] = [{"http_range": "bytes=0-", "size_b": "1000000"}]
-    assert marks(tmp_path, rows, "part=http_range", "whole=size_b") == [MARKED]
+    rows: list[Row] = [{"sent": "bytes 0-999999/*", "size_b": "1000000"}]
+    assert marks(tmp_path, rows, "part=sent", "whole=size_b") == [MARKED]
     table = tmp_path / "table"
     table.write_text(f"time,account,track,object_size,bytes\n{MONDAY},ann,t1,1000000,1000000\n")
     (block,) = read(table, {}, Counts(), 7)

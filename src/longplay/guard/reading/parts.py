@@ -27,10 +27,13 @@ SLACK, SLACK_RANGE = 4096, 512
 """Bytes that may be sent beyond the ranges of an answer, and beyond each (heads, RFC 9110, 14.6).
 With more, the ranges that were asked for are not what was sent, but all of the file."""
 
+MOST_RANGES = 16
+"""Ranges of an answer whose heads are allowed for: else thousands of them excuse a megabyte."""
+
 MOST = 2**53
 """Bytes of a file; who says more says nothing."""
 
-SPACE, COMMA, DASH, SLASH, B = 32, 44, 45, 47, 98
+SPACE, COMMA, DASH, SLASH, EQUALS, B = 32, 44, 45, 47, 61, 98
 
 
 @compiled
@@ -74,20 +77,25 @@ def part_of(data: Bytes, start: int, end: int, track: np.uint64, sent: int, whol
     those that the file has (below 0: not told). With an empty part what was sent is the beginning.
     Of files of so few bytes that they are pages or covers nothing is told."""
     start, end = _trimmed(data, start, end) if start >= 0 else (0, 0)
-    in_bytes = end > start and data[start] == B
+    in_bytes, claimed = end > start and data[start] == B, False
     while start < end and data[start] != DASH and not 48 <= data[start] <= 57:
+        claimed |= data[start] == EQUALS  # a request's, which no server wrote
         start += 1
+    in_bytes |= claimed
     stop = start
     while stop < end and data[stop] != SLASH:
         stop += 1
     after, end_after = _trimmed(data, stop + 1, end)
     told = digits(data, after, end_after)
-    of = told if told > 0 else whole
+    of = told if told > 0 and not claimed else whole
     if not 0 < of <= MOST or (of < TAKEN_BYTES and (in_bytes or stop == start)):
         return UNTOLD
     mark = mark_of(track, of)
+    # Where the part does not say what was sent: the length that the server told goes first.
+    file = mark_of(track, min(whole, MOST)) if whole >= TAKEN_BYTES else mark
     left = sent if in_bytes and sent >= 0 else np.int64(2**62)
     marked, spans, asked = False, 0, np.int64(0)
+    rising, before = True, np.int64(-1)
     while start < stop:
         comma = start
         while comma < stop and data[comma] != COMMA:
@@ -100,9 +108,12 @@ def part_of(data: Bytes, start: int, end: int, track: np.uint64, sent: int, whol
             left -= got
             asked = min(asked + last - first + 1, np.int64(2**60))
             spans += 1
+            rising &= first > before
+            before = last
         start = comma + 1
     if not spans:
-        return UNTOLD if whole <= 0 or sent < 0 else (MARKED if mark < sent else UNMARKED)
-    if in_bytes and sent - asked > SLACK + SLACK_RANGE * spans:
-        return MARKED if mark < sent else UNMARKED
+        return UNTOLD if whole <= 0 or sent < 0 else (MARKED if file < sent else UNMARKED)
+    heads = SLACK + SLACK_RANGE * min(spans, MOST_RANGES)
+    if in_bytes and sent >= 0 and (not rising or sent - asked > heads):
+        return MARKED if file < sent else UNMARKED
     return MARKED if marked else UNMARKED
