@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import random
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,10 @@ import pytest
 from longplay.errors import ArchiveError
 from longplay.guard import judging, watching
 from longplay.guard.baseline import Baseline
+from longplay.guard.crowd import empty
 from longplay.guard.judging import NOTED_BYTES, STATE_BYTES, Accounts, joined
+from longplay.guard.lately import Lately
+from longplay.guard.state import COLUMNS
 from longplay.guard.verdict import WATCH
 from longplay.guard.watching import Watching
 from tests.guard.made import MONDAY, copier, listener
@@ -101,7 +105,18 @@ def test_a_state_of_old_is_read(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("name", "value"),
-    [("places", 7), ("noted", np.zeros((2, 3))), ("odds", np.zeros(2)), ("numbers", None)],
+    [
+        ("places", 7),
+        ("noted", np.zeros((2, 3))),
+        ("odds", np.zeros(2)),
+        ("numbers", None),
+        ("noted", np.full((2, COLUMNS), "x")),
+        ("noted", np.full((2, COLUMNS), "1")),
+        ("odds", np.full(5, "1")),
+        ("now", np.zeros((2, 3), np.uint32)),
+        ("before", np.zeros(4)),
+        ("now", np.zeros((2, 4))),
+    ],
 )
 def test_a_state_that_does_not_fit_together_is_refused(
     tmp_path: Path, name: str, value: Any
@@ -118,3 +133,32 @@ def test_a_state_that_does_not_fit_together_is_refused(
         np.savez(file, **arrays)
     with pytest.raises(ArchiveError, match="does not hold what the guard remembers"):
         load(path)
+
+
+def test_a_state_that_is_damaged_is_refused_by_its_name(tmp_path: Path) -> None:
+    """Cut anywhere, or with bits flipped: told with what to do, if it is not as it was."""
+    path = tmp_path / "state"
+    before = seen()
+    before.lately = Lately(empty(4), empty(4))  # small, so that more of the flips hit the rest
+    before.save(path)
+    whole = path.read_bytes()
+    dice = random.Random(1)
+    damaged = [whole[: dice.randrange(len(whole))] for _ in range(30)] + [b"", whole[:4]]
+    for at in range(200):  # every other one in the zip's directory, where it hurts most
+        flipped = bytearray(whole)
+        for _ in range(3):
+            place = dice.randrange(len(whole) - 1000 if at % 2 else 0, len(whole))
+            flipped[place] ^= 1 << dice.randrange(8)
+        damaged.append(bytes(flipped))
+    refused = 0
+    for one in damaged:
+        path.write_bytes(one)
+        try:
+            assert told(load(path)) == told(before)
+        except ArchiveError as error:
+            refused += 1
+            assert str(error) == (
+                f"{path}: does not hold what the guard remembers "
+                "(delete it: the guard then reads the logs from their beginning)"
+            )
+    assert refused > len(damaged) * 0.9

@@ -12,6 +12,10 @@ import hashlib
 import io
 import json
 import secrets
+import struct
+import tokenize
+import zipfile
+import zlib
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -45,6 +49,13 @@ from longplay.guard.verdict import WATCH, Judged
 
 VERSION, WHOLE_NOTES = 4, 3
 """Of what is saved, and the last in which numbers were noted of every account."""
+
+DAMAGED = (
+    *(OSError, ValueError, KeyError, TypeError, IndexError, EOFError, AttributeError),
+    *(zipfile.BadZipFile, zlib.error, struct.error, tokenize.TokenError, RuntimeError),
+    *(OverflowError, SyntaxError),  # RuntimeError: also what zipfile does not implement
+)
+"""What numpy, zipfile and JSON raise when they read what is cut or has bits flipped."""
 
 AHEAD_SECONDS = 600
 """Clocks of several machines differ by less."""
@@ -243,6 +254,8 @@ def _accounts(arrays: dict[str, npt.NDArray[Any]], *, all_noted: bool) -> Accoun
             "noted": arrays["at_odds"][suspected],
             "places": np.where(suspected, np.cumsum(suspected) - 1, NEVER),
         }
+    if any(arrays[name].dtype.kind not in "iuf" for name in (*ROWS, "noted")):
+        raise ValueError("no numbers")
     rows = {name: arrays[name].astype(kind) for name, (kind, _) in ROWS.items()}
     expected = Accounts.none()
     expected.grow(rows["hashes"], np.zeros(len(rows["hashes"]), np.int64))
@@ -254,18 +267,25 @@ def _accounts(arrays: dict[str, npt.NDArray[Any]], *, all_noted: bool) -> Accoun
         and np.array_equal(np.sort(there), np.arange(len(there)))
     ):
         raise ValueError("not these accounts")
-    return Accounts.of(rows, arrays["noted"])
+    return Accounts.of(rows, arrays["noted"].astype(np.float64))
+
+
+def _is_sketch(one: npt.NDArray[Any]) -> bool:
+    cells = one.shape[-1] if one.ndim else 0
+    return one.dtype == np.uint32 and one.shape == (2, cells) and cells.bit_count() == 1
 
 
 def load(path: Path, baseline: Baseline, most: int) -> Watching:
     """What was saved; a new beginning where nothing was. Raises ArchiveError."""
     try:
-        with np.load(path, allow_pickle=False) as saved:
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as saved:
             facts = json.loads(saved["facts"].tobytes())
             arrays = {name: saved[name] for name in saved.files}
             sketches = [saved[name] for name in SKETCHES if name in saved]
         if facts["version"] not in (VERSION, WHOLE_NOTES):
             raise ValueError(f"version {facts['version']}")
+        if not all(_is_sketch(one) for one in sketches):
+            raise ValueError("no sketches")
         accounts = _accounts(arrays, all_noted=facts["version"] == WHOLE_NOTES)
         one = Watching(
             baseline,
@@ -284,7 +304,7 @@ def load(path: Path, baseline: Baseline, most: int) -> Watching:
             one.baseline = replace(baseline, alone_a=facts["alone"][0], alone_b=facts["alone"][1])
     except FileNotFoundError:
         return Watching(baseline, most)
-    except (OSError, ValueError, KeyError, TypeError, IndexError, EOFError) as error:
+    except DAMAGED as error:
         raise ArchiveError(
             "does not hold what the guard remembers",
             where=str(path),
