@@ -250,3 +250,32 @@ def test_a_curator_who_samples_widely_is_honest(tmp_path: Path) -> None:
             one = row(at + 6000 + n * 220, "dj", track, dice.randrange(130, 220), "play")
             rows.append(one | {"part": f"0-{OF - 1}/{OF}"})
     assert judged(tmp_path, rows).verdict is Verdict.HONEST
+
+
+def broken_off(share: float, tracks: int = 1, tries: int = 600) -> list[Row]:
+    """A song that is tried again every four seconds, and breaks off there each time."""
+    last = int(share * OF) - 1
+    return [
+        row(MONDAY + 4 * n, "ann", f"s{n * tracks // tries}q", int(share * 240), "play")
+        | {"part": f"0-{last}/{OF}"}
+        for n in range(tries)
+    ]
+
+
+def test_a_phone_that_retries_is_honest(tmp_path: Path) -> None:
+    """As often as it likes with the mark, and fifteen times each of ten songs without."""
+    assert judged(tmp_path, broken_off(1)).verdict is Verdict.HONEST
+    assert judged(tmp_path, broken_off(0.12, 10, 150)).verdict is Verdict.HONEST
+
+
+def test_slices_before_the_mark_count_for_the_pace(tmp_path: Path) -> None:
+    """They are not told from tries: were only the first of a track's charged, who cuts tracks up
+    would be as fast as he pleases."""
+    rows = [
+        row(MONDAY + 2 * n, "thief", f"x{n // 16 * 7919}q", 15, "play")
+        | {"part": f"{n % 16 * OF // 16}-{(n % 16 + 1) * OF // 16 - 1}/{OF}"}
+        for n in range(6000)
+    ]
+    one = judged(tmp_path, rows)
+    assert one.verdict is Verdict.SCRAPER
+    assert one.tracks < 200

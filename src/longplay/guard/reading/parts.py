@@ -95,7 +95,7 @@ def part_of(data: Bytes, start: int, end: int, track: np.uint64, sent: int, whol
     file = mark_of(track, min(whole, MOST)) if whole >= TAKEN_BYTES else mark
     left = sent if in_bytes and sent >= 0 else np.int64(2**62)
     marked, spans, asked = False, 0, np.int64(0)
-    rising, before = True, np.int64(-1)
+    rising, before = True, -1
     while start < stop:
         comma = start
         while comma < stop and data[comma] != COMMA:
@@ -108,7 +108,7 @@ def part_of(data: Bytes, start: int, end: int, track: np.uint64, sent: int, whol
             left -= got
             asked = min(asked + last - first + 1, np.int64(2**60))
             spans += 1
-            rising &= first > before
+            rising = rising and first > before
             before = last
         start = comma + 1
     if not spans:
