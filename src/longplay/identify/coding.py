@@ -143,7 +143,7 @@ def decode_bucket(
         key += (whole(high) << low) + whole(_bits_at(words, at) & mask)
         at += low
         out[one] = key
-    return count if at <= last else -1
+    return count if at <= last and key >> width == bucket else -1
 
 
 @compiled

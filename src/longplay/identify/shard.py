@@ -25,32 +25,21 @@ from numpy.typing import NDArray
 
 from longplay.audio.landmarks import METHOD, marked
 from longplay.catalogue.compiled import compiled, whole
-from longplay.errors import StoreError
 from longplay.files import durable
-from longplay.identify import coding
+from longplay.identify import coding, opening
 from longplay.identify.confirming import ASKED_BY, hashed, some_runs, thinned
 from longplay.identify.hashing import FAN_INDEXED, FIRSTS_INDEXED, HASH_BITS, triples
+from longplay.identify.opening import ALIGNED, GAP, MAGIC, VERSION, broken, place_bits
 from longplay.model import ObjectKey
-
-MAGIC = b"LPFPIDX1"
-ALIGNED = 64
-VERSION = 3
-READ = (2, VERSION)
-"""Versions that are read; the second has landmarks only."""
 
 UNIT = 8
 """Frames, 186 ms, that are one place on the line: the landmarks tell where exactly."""
-
-GAP = 256
-"""Places between two recordings: more than any question reaches out of one."""
 
 PER_BUCKET = 24
 """Postings that a bucket has on average: a look-up reads half a line of the cache."""
 
 RANGE_POSTINGS = 1 << 24
 """Postings that are sorted at once when shards are merged: 400 MB of memory."""
-
-MAX_HEADER = 2**20
 
 _NO_ITEMS: NDArray[np.uint32] = np.empty(0, np.uint32)
 
@@ -92,28 +81,26 @@ class Shard:
             with path.open("rb") as source:
                 self._map = mmap.mmap(source.fileno(), 0, access=mmap.ACCESS_READ)
         except (OSError, ValueError) as error:
-            raise _broken(path, str(error)) from error
-        self.facts = _header(self._map, path)
-        self.width: int = self.facts["width"]
-        self.place_bits: int = self.facts["place_bits"]
-        self.postings: int = self.facts["postings"]
-        self.decoder: str = self.facts["decoder"]
-        self.has_prints: bool = self.facts["version"] == VERSION and self.facts["prints"]
-        self.roots = self._section("roots", np.uint8).reshape(-1, 32)
-        self.sizes = self._section("sizes", np.int64)
-        self.starts = self._section("starts", np.int64)
-        self.directory = self._section("directory", np.uint32)
-        self.words = self._section("data", np.uint64)
-        self.mark_starts = self._section("mark_starts", np.int64)
-        self.marks = self._section("marks", np.uint16)
+            raise broken(path, str(error)) from error
+        facts = opening.facts(self._map, path)
+
+        def section(name: str, form: Any) -> NDArray[Any]:
+            return opening.section(self._map, path, facts, name, form)
+
+        self.width, self.place_bits = facts.width, facts.place_bits
+        self.postings, self.decoder, self.has_prints = facts.postings, facts.decoder, facts.prints
+        self.roots = section("roots", np.uint8).reshape(-1, 32)
+        self.sizes = section("sizes", np.int64)
+        self.starts = section("starts", np.int64)
+        self.directory = section("directory", np.uint32)
+        self.words = section("data", np.uint64)
+        self.mark_starts = section("mark_starts", np.int64)
+        self.marks = section("marks", np.uint16)
         self.print_starts, self.prints = np.zeros(len(self.starts), np.int64), _NO_ITEMS
-        if self.facts["version"] == VERSION:
-            self.print_starts = self._section("print_starts", np.int64)
-            self.prints = self._section("prints", np.uint32)
-        fits = len(self.roots) == len(self.sizes) == len(self.starts) - 1
-        fits = fits and len(self.mark_starts) == len(self.print_starts) == len(self.starts)
-        if not fits or len(self.directory) != self.facts["buckets"] + 1:
-            raise _broken(path, "its sections do not fit each other")
+        if facts.version == VERSION:
+            self.print_starts = section("print_starts", np.int64)
+            self.prints = section("prints", np.uint32)
+        opening.check(self, facts, path)
 
     def __len__(self) -> int:
         return len(self.roots)
@@ -135,7 +122,7 @@ class Shard:
         """Every posting, sorted. Raises StoreError where the bytes have rotted."""
         found = self.some_postings(0, 0)
         if len(found) != self.postings:
-            raise _broken(self.path, "its postings cannot be decoded")
+            raise broken(self.path, "its postings cannot be decoded")
         return found
 
     def some_postings(self, part: int, bits: int) -> NDArray[np.int64]:
@@ -143,14 +130,15 @@ class Shard:
         each = (len(self.directory) - 1) >> bits
         first, last = part * each, (part + 1) * each
         # A posting takes one bit at least.
-        room = min(self.postings, 8 * int(self.directory[last] - self.directory[first]))
+        length = max(0, int(self.directory[last]) - int(self.directory[first]))
+        room = min(self.postings, 8 * length)
         return coding.decode(self.words, self.directory, self.width, first, last, room)
 
     def marks_of(self, number: int) -> NDArray[np.uint16]:
         """The landmarks of an object, as `marked` writes them."""
         first, last = (int(one) for one in self.mark_starts[number : number + 2])
         if not 0 <= first <= last <= len(self.marks):
-            raise _broken(self.path, "its landmarks lie outside of it")
+            raise broken(self.path, "its landmarks lie outside of it")
         return self.marks[first:last]
 
     @cached_property
@@ -162,14 +150,8 @@ class Shard:
         """What is kept of an object's fingerprint."""
         first, last = (int(one) for one in self.print_starts[number : number + 2])
         if not 0 <= first <= last <= len(self.prints):
-            raise _broken(self.path, "its fingerprints lie outside of it")
+            raise broken(self.path, "its fingerprints lie outside of it")
         return self.prints[first:last]
-
-    def _section(self, name: str, form: Any) -> NDArray[Any]:
-        start, length = self.facts["sections"][name]
-        if start < 0 or length < 0 or start + length > len(self._map):
-            raise _broken(self.path, "is shorter than it says")
-        return np.frombuffer(self._map, form, length // np.dtype(form).itemsize, start)
 
 
 @dataclass(slots=True)
@@ -196,7 +178,7 @@ class _Coded:
 def write(folder: Path, printed: Sequence[Printed], decoder: str) -> Written:
     """Write the objects' landmarks and hashes as a new shard, durably."""
     starts = _line([-(-one.frames // UNIT) for one in printed])
-    bits = _place_bits(starts)
+    bits = place_bits(starts)
     parts = [np.empty(0, np.int64)]
     for one, start in zip(printed, starts, strict=False):
         hashes, times = triples(one.frame, one.bin, FAN_INDEXED, FIRSTS_INDEXED)
@@ -229,7 +211,7 @@ def merge(
         prints += [shard.print_of(at) for at in numbers]
         places += (np.diff(shard.starts) - GAP)[chosen].tolist()
     starts = _line(places)
-    bits = _place_bits(starts)
+    bits = place_bits(starts)
     shifts = []
     done = 0
     for shard, chosen in zip(shards, wanted, strict=True):
@@ -254,7 +236,7 @@ def merge(
             yield np.sort(np.concatenate(found))
         for count, shard in zip(seen, shards, strict=True):
             if count != shard.postings:
-                raise _broken(shard.path, "its postings cannot be decoded")
+                raise broken(shard.path, "its postings cannot be decoded")
 
     content = _Content(keys, starts, marks, prints, decoder)
     prints_too = all(one.has_prints for one in shards)
@@ -280,10 +262,6 @@ def _moved(
             out[total] = (posting >> place_bits) << bits | (place - starts[owner] + shift[owner])
             total += 1
     return out[:total]
-
-
-def _place_bits(starts: NDArray[np.int64]) -> int:
-    return max(1, int(starts[-1]).bit_length())
 
 
 def _line(places: Sequence[int]) -> NDArray[np.int64]:
@@ -337,7 +315,7 @@ def _write(folder: Path, content: _Content, coded: _Coded, *, prints: bool) -> W
         "objects": len(content.keys),
         "postings": coded.postings,
         "width": coded.width,
-        "place_bits": _place_bits(content.starts),
+        "place_bits": place_bits(content.starts),
         "buckets": len(coded.directory) - 1,
     }
     parts, count = _laid_out(facts, sections)
@@ -375,28 +353,3 @@ def _laid_out(
     header = json.dumps({**facts, "sections": places}, sort_keys=True).encode()
     parts[0] = (MAGIC + struct.pack("<I", len(header)) + header).ljust(1024, b"\0")
     return parts, at
-
-
-def _header(data: mmap.mmap, path: Path) -> dict[str, Any]:
-    if data[: len(MAGIC)] != MAGIC or len(data) < len(MAGIC) + 4:
-        raise _broken(path, "is no shard of a fingerprint index")
-    (length,) = struct.unpack("<I", data[len(MAGIC) : len(MAGIC) + 4])
-    try:
-        facts = json.loads(data[len(MAGIC) + 4 : len(MAGIC) + 4 + min(length, MAX_HEADER)])
-        if facts["version"] not in READ or facts["method"] != METHOD:
-            raise StoreError(
-                "was made by another version of Longplay",
-                where=str(path),
-                hint="install that version, or run `longplay fingerprint update --anew`",
-            )
-        return dict(facts)
-    except (ValueError, KeyError, TypeError) as error:
-        raise _broken(path, "its header cannot be read") from error
-
-
-def _broken(path: Path, why: str) -> StoreError:
-    return StoreError(
-        f"is not a whole shard: {why}",
-        where=str(path),
-        hint="make the index anew with `longplay fingerprint update --anew`",
-    )

@@ -55,7 +55,8 @@ def _costs(
     for number in range(len(hashes)):
         low = whole(hashes[number]) << place_bits
         last = (low | ((whole(1) << place_bits) - 1)) >> width
-        out[number] = whole(directory[last + 1]) - whole(directory[low >> width])
+        cost = whole(directory[last + 1]) - whole(directory[low >> width])
+        out[number] = max(whole(0), cost)  # a directory that has rotted may fall
     return out
 
 
