@@ -63,6 +63,33 @@ def test_whole_tracks_have_an_index_that_is_made_when_asked_for(
     assert answer["matches"] == []
 
 
+@pytest.mark.parametrize(
+    ("name", "cut", "message"),
+    [
+        ("index.json", 60, "is no fingerprint index"),
+        ("*.shard", 1500, "has 1,500 bytes, not"),
+        ("*.shard", 0, "is not a whole shard"),
+    ],
+)
+def test_a_damaged_index_of_whole_tracks_is_made_anew_as_the_hint_says(
+    longplay: Longplay, tmp_path: Path, name: str, cut: int, message: str
+) -> None:
+    """Cut to so many bytes, or of the same length with other bytes where its header was."""
+    known = write(tmp_path / "known.ogg", tune(1, 40, RATE), "vorbis")
+    before = longplay.json("fingerprint", "update", "--whole")
+    (path,) = (longplay.archive / "identify" / "whole").glob(name)
+    data = path.read_bytes()
+    path.write_bytes(data[:cut] if cut else data[:20].ljust(1024, b"\0") + data[1024:])
+    failed = longplay.json("identify", "--whole", known, expect=1)["error"]
+    assert failed["message"].startswith(message)
+    assert failed["where"] == str(path)
+    assert failed["hint"].endswith(" anew with `longplay fingerprint update --whole --anew`")
+    longplay.json("fingerprint", "update", "--whole", expect=1)
+    made = longplay.json("fingerprint", "update", "--whole", "--anew")
+    assert (made["objects"], made["version"]) == (4, before["version"])
+    assert longplay.json("identify", "--whole", known)["files"]
+
+
 def test_a_clip_in_another_codec_is_named(longplay: Longplay, tmp_path: Path) -> None:
     clip = write(tmp_path / "clip.mp3", tune(2, 25, RATE)[8 * RATE : 16 * RATE], "mp3")
     other = write(tmp_path / "other.ogg", tune(50, 10, RATE), "vorbis")

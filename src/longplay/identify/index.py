@@ -17,6 +17,7 @@ from longplay.audio.landmarks import METHOD
 from longplay.errors import StoreError
 from longplay.files import read_bounded, sweep, write_json
 from longplay.identify import shard as shards_room
+from longplay.identify.opening import remake
 from longplay.identify.shard import Printed, Shard, Written
 from longplay.model import ObjectKey
 
@@ -81,7 +82,7 @@ def load(folder: Path) -> Manifest:
             raise StoreError(
                 "was made by another version of Longplay",
                 where=str(path),
-                hint="install that version, or run `longplay fingerprint update --anew`",
+                hint=f"install that version, or run `{remake(path)}`",
             )
         return Manifest(
             tuple(Written(**one) for one in said["shards"]),
@@ -91,7 +92,7 @@ def load(folder: Path) -> Manifest:
         raise StoreError(
             "is no fingerprint index",
             where=str(path),
-            hint="make it anew with `longplay fingerprint update --anew`",
+            hint=f"make it anew with `{remake(path)}`",
         ) from error
 
 
@@ -120,7 +121,7 @@ def open_shards(folder: Path, manifest: Manifest) -> list[Shard]:
             raise StoreError(
                 "is missing" if length is None else f"has {length:,} bytes, not {one.bytes:,}",
                 where=str(path),
-                hint="make the index anew with `longplay fingerprint update --anew`",
+                hint=f"make the index anew with `{remake(path)}`",
             )
         found.append(Shard(path))
     return found

@@ -21,6 +21,7 @@ from longplay.files import writer_lock
 from longplay.identify import index, whole_tracks
 from longplay.identify.index import Manifest
 from longplay.identify.listening import Heard, Sound, listen
+from longplay.identify.opening import WHOLE
 from longplay.identify.prints import items_of
 from longplay.identify.shard import Printed
 from longplay.ledger import queries
@@ -29,9 +30,6 @@ from longplay.vault import evidence
 
 FOLDER = "identify"
 """The folder of an archive that has its fingerprint index."""
-
-WHOLE = "whole"
-"""The folder in it of the index of whole tracks."""
 
 SHARD_OBJECTS = 512
 """Objects whose hashes are written as one shard: what a kill costs, some minutes of decoding."""
