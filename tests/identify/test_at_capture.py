@@ -106,6 +106,29 @@ def test_an_index_of_an_older_version_is_asked_and_renewed(
     assert {one.prints for one in index.load(folder).shards} == {True}
 
 
+@pytest.mark.parametrize("heard", [None, b"no sound any more"])
+def test_what_was_renewed_is_not_told_as_older(
+    archive: Archive, monkeypatch: pytest.MonkeyPatch, heard: bytes | None
+) -> None:
+    """One is away, or cannot be heard: the older shard that has it stays, beside what was renewed.
+    No update would help what cannot be heard."""
+    indexing.update(archive, workers=1, progress=quiet)
+    as_older_versions_wrote(indexing.folder_of(archive), monkeypatch)
+    first = min(indexing.lacking(archive, index.Manifest()), key=lambda one: one.size)
+    path = archive.store.local(first, ".flac")
+    assert path is not None
+    path.chmod(0o600)
+    path.unlink()
+    if heard is None:
+        monkeypatch.setattr(type(archive.store), "local", lambda *_: None)
+    else:
+        path.write_bytes(heard)
+    done = indexing.update(archive, workers=1, progress=quiet)
+    assert (done.objects, done.renewed, done.removed) == (3, 2, 0)
+    opened = identifying.open_index(archive, workers=1, progress=quiet)
+    assert (opened.lacking, opened.older) == (0, 1 if heard is None else 0)
+
+
 def as_older_versions_wrote(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The index without fingerprints, in version 2 of shards and 1 of their list."""
     written = []

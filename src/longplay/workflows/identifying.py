@@ -65,7 +65,7 @@ class Listened:
 @dataclass(slots=True)
 class Index:
     """The opened index, and names for what it finds. `lacking` objects are not in it; `older` ones
-    are without their fingerprints, as an older version indexed them."""
+    are without their fingerprints, as an older version indexed them, until an update."""
 
     shards: Sequence[Shard]
     version: str
@@ -190,7 +190,7 @@ def open_index(archive: Archive, *, workers: int | None, progress: Progress) -> 
             else "nothing that can be heard is held: capture something first",
         )
     shards = index.open_shards(folder, manifest)
-    older = manifest.objects - manifest.current.objects
+    older = indexing.older(archive, manifest)
     return Index(shards, manifest.version, manifest.decoders, lacking, older, Names(archive))
 
 

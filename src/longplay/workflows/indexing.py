@@ -68,6 +68,16 @@ def lacking(archive: Archive, manifest: Manifest, *, whole: bool = False) -> Hel
     return _lacking(folder_of(archive, whole=whole), manifest, _held(archive))
 
 
+def older(archive: Archive, manifest: Manifest) -> int:
+    """Held objects that the index has only as an older version wrote it, and an update would index
+    again: those that cannot be heard any more are not among them."""
+    if manifest.current == manifest:
+        return 0
+    folder, held = folder_of(archive), _held(archive)
+    waiting = _lacking(folder, manifest.current, held).keys()
+    return len(waiting - _lacking(folder, manifest, held).keys())
+
+
 def update(
     archive: Archive,
     *,
