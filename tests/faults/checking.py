@@ -121,7 +121,7 @@ def facts(longplay: Longplay) -> dict[str, Any]:
             *(h.action, h.track, h.album, h.superseded, h.version),
         ),
         "manifestations": sa.select(
-            m.recording, m.root, m.start_ms, m.size, m.end_ms, m.role, m.derived_from
+            m.recording, m.root, m.start_ms, m.end_ms, m.role, m.derived_from
         ),
         "quarantine": sa.select(q.source, q.path, q.reason, q.root, q.size, q.mtime_ns),
     }
