@@ -7,7 +7,6 @@ stopped.
     python -m benchmarks.guard evader     the best scraper by someone who has read the source
     python -m benchmarks.guard ranges     a scraper that asks for each track in several ranges
     python -m benchmarks.guard artefacts  what a classifier sees in times' last digits and ids
-    python -m benchmarks.guard speed      events a second, CPU an event, bytes an account
 
 Scrapers are synthetic: no public log of a music service names its scrapers. See guard_traffic.
 """
@@ -17,7 +16,6 @@ from __future__ import annotations
 import argparse
 import json
 import multiprocessing
-import resource
 import tempfile
 import time
 from collections.abc import Callable, Iterable
@@ -56,8 +54,7 @@ from longplay.guard import crowd
 from longplay.guard.baseline import SIZES, Baseline
 from longplay.guard.events import Events
 from longplay.guard.grouping import Member
-from longplay.guard.judging import NOTED_BYTES, STATE_BYTES, Accounts, take
-from longplay.guard.scan import Kept, Options, grouped, judged, scan, with_crowd
+from longplay.guard.scan import Kept, Options, grouped, judged, with_crowd
 from longplay.guard.spill import Spill
 from longplay.guard.state import NEW, UNDER_WAY, continues
 from longplay.guard.verdict import SCRAPER, WATCH, probability
@@ -461,67 +458,9 @@ def in_ranges(number: int, at_once: int, parts: int, dice: np.random.Generator) 
     return own
 
 
-def speed(lines: int) -> None:
-    """A scan through the command's own path, and events taken one by one."""
-    with tempfile.TemporaryDirectory() as folder:
-        log = Path(folder) / "log.jsonl"
-        write_log(log, lines)
-        scan([log], Options(cells=1 << 16))  # compiles
-        started, cpu = time.perf_counter(), time.process_time()
-        found = scan([log], Options())
-        wall, used = time.perf_counter() - started, time.process_time() - cpu
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6
-    print(
-        json.dumps(
-            {
-                "events": found.counts.events,
-                "accounts": found.accounts,
-                "wall_s": round(wall, 2),
-                "million_per_s": round(found.counts.events / wall / 1e6, 3),
-                "cpu_us_per_event": round(used / found.counts.events * 1e6, 3),
-                "peak_gb": round(peak, 2),
-                "state_bytes": STATE_BYTES,
-                "of_suspected": STATE_BYTES + NOTED_BYTES,
-            }
-        )
-    )
-    one = people(LOG)[0].events[:5000]
-    accounts, vector = Accounts.none(), Baseline().vector()
-    sketch = crowd.empty(1 << 20)
-    take(accounts, one[:10], sketch, vector)
-    for batch in (1, 100):
-        began, cpu = time.perf_counter(), time.process_time()
-        for at in range(10, len(one), batch):
-            take(accounts, one[at : at + batch], sketch, vector)
-        wall, used = time.perf_counter() - began, time.process_time() - cpu
-        each = [round(seconds / (len(one) - 10) * 1e6, 1) for seconds in (wall, used)]
-        print(f"live, {batch} at a time: {each[0]} us an event, {each[1]} us of CPU")
-
-
-def write_log(path: Path, lines: int) -> None:
-    dice = np.random.default_rng(3)
-    accounts = max(lines // 50, 1)
-    with path.open("w") as file:
-        for first in range(0, lines, 100_000):
-            count = min(100_000, lines - first)
-            times = START + first + np.arange(count)
-            who = dice.integers(0, accounts, count)
-            what = np.exp(dice.random(count) * np.log(256e6)).astype(np.int64)
-            heard = dice.integers(20, 400, count)
-            file.writelines(
-                f'{{"time":{t},"account":"listener-{a}","address":"10.1.2.3","track":"tr{k}",'
-                f'"bytes":{h * 16000},"listened_s":{h},"action":"play"}}\n'
-                for t, a, k, h in zip(
-                    times.tolist(), who.tolist(), what.tolist(), heard.tolist(), strict=True
-                )
-            )
-
-
 def main() -> None:
     parser = argparse.ArgumentParser()
-    parser.add_argument(
-        "what", choices=[*"people service honest evader ranges artefacts speed".split()]
-    )
+    parser.add_argument("what", choices=[*"people service honest evader ranges artefacts".split()])
     parser.add_argument("--count", type=int)
     asked = parser.parse_args()
     match asked.what:
@@ -537,8 +476,6 @@ def main() -> None:
             ranges(asked.count or 5)
         case "artefacts":
             artefacts()
-        case "speed":
-            speed(asked.count or 10_000_000)
 
 
 if __name__ == "__main__":

@@ -445,7 +445,7 @@ def histograms(real: list[Printed], made: list[Printed]) -> tuple[list[float], l
     recordings and in as many hashes of made ones."""
 
     def hashes(some: list[Printed]) -> NDArray[np.uint32]:
-        ways = (hashing.FAN_INDEXED, hashing.FIRSTS_INDEXED)
+        ways = (hashing.FAN_INDEXED, hashing.FIRSTS_INDEXED, False)
         found = [hashing.triples(each.frame, each.bin, *ways)[0] for each in some]
         return np.concatenate([np.empty(0, np.uint32), *found])
 

@@ -158,10 +158,8 @@ def test_lists_and_single_shards_and_other_reports(
     assert list((longplay.archive / "identify" / "audits").iterdir()) == []
 
 
-def test_a_hostile_corpus_is_audited_around(longplay: Longplay, tmp_path: Path) -> None:
-    folder = tmp_path / "corpus"
-    folder.mkdir()
-    good = sound(tmp_path, "good.mp3", clip(2, 5))
+def make_hostile(folder: Path, good: bytes) -> None:
+    """A corpus of all that somebody hostile could think of, with sound between it."""
     with tarfile.open(folder / "evil.tar", "w") as tar:
         add(tar, "../../climb.mp3", good)
         add(tar, "/abs.mp3", good)
@@ -190,6 +188,12 @@ def test_a_hostile_corpus_is_audited_around(longplay: Longplay, tmp_path: Path) 
     (folder / "empty.mp3").write_bytes(b"")
     (folder / "link.mp3").symlink_to("/etc/passwd")
     os.mkfifo(folder / "pipe.mp3")
+
+
+def test_a_hostile_corpus_is_audited_around(longplay: Longplay, tmp_path: Path) -> None:
+    folder = tmp_path / "corpus"
+    folder.mkdir()
+    make_hostile(folder, sound(tmp_path, "good.mp3", clip(2, 5)))
     found = longplay.json("audit", folder, "--self-test", 0)
     assert {one["file"].removeprefix(f"{folder}/") for one in found["matches"]} == {
         "evil.tar/same.mp3",

@@ -62,7 +62,7 @@ def held(folder: Path, manifest: Manifest) -> Held:
 def expected(numbers: Iterable[int]) -> Held:
     found = {}
     for made in map(small, numbers):
-        marks = hashing.triples(made.frame, made.bin, FAN_INDEXED, FIRSTS_INDEXED)
+        marks = hashing.triples(made.frame, made.bin, FAN_INDEXED, FIRSTS_INDEXED, False)
         entries = sorted(
             (int(one), int(time) // shard.UNIT)
             for hashes, times in (marks, confirming.hashed(made.items))

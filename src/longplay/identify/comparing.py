@@ -155,9 +155,10 @@ def _places(
                 (place[low:high] / hearing.pitch).astype(np.float32),
                 FAN,
                 FAN,
+                False,
             )
             for number, shard in enumerate(shards):
-                found, _ = voting.ask(shard, hashes, times, MOST, MOST_BYTES)
+                found = voting.ask(shard, hashes, times, MOST, MOST_BYTES)
                 for at in found.tolist():
                     owner = shard.object_at(at + WINDOW // UNIT // 2)
                     there = (at - int(shard.starts[owner])) * UNIT

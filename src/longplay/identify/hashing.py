@@ -35,44 +35,18 @@ MIXER = 0x9E3779B97F4A7C15
 
 @compiled
 def triples(
-    frame: NDArray[np.int32], place: NDArray[np.float32], fan: int, firsts: int
+    frame: NDArray[np.int32],
+    place: NDArray[np.float32],
+    fan: int,
+    firsts: int,
+    blurred: bool,
 ) -> tuple[NDArray[np.uint32], NDArray[np.int32]]:
     """Hashes of landmarks in order of time, each with every two of its next `fan` in reach, of
-    which one is of the next `firsts`; and the frames that they begin at."""
-    most = len(frame) * (fan * (fan - 1) // 2)
-    hashes = np.empty(most, np.uint32)
-    times = np.empty(most, np.int32)
-    near = np.empty(fan, np.uint64)
-    total = 0
-    for one in range(len(frame)):
-        taken = 0
-        low = int(np.floor(place[one] + np.float32(0.5)))
-        for two in range(one + 1, len(frame)):
-            step = frame[two] - frame[one]
-            if step > MAX_STEP or taken == fan:
-                break
-            leap = int(np.floor(place[two] + np.float32(0.5))) - low
-            if step < MIN_STEP or leap > MAX_LEAP or leap < -MAX_LEAP:
-                continue
-            near[taken] = ((leap + 64) << 5) | (step // STEP)
-            taken += 1
-        for first in range(min(taken, firsts)):
-            for second in range(first + 1, taken):
-                said = (np.uint64(low) << np.uint64(24)) | (near[first] << np.uint64(12))
-                mixed = (said | near[second]) * np.uint64(MIXER)
-                hashes[total] = np.uint32(mixed >> np.uint64(64 - HASH_BITS))
-                times[total] = frame[one]
-                total += 1
-    return hashes[:total], times[:total]
-
-
-@compiled
-def blurred(
-    frame: NDArray[np.int32], place: NDArray[np.float32], fan: int
-) -> tuple[NDArray[np.uint32], NDArray[np.int32]]:
-    """As `triples` of a question, and each also with its steps as they would be were a follower a
-    frame earlier or later: reverberation moves landmarks in time."""
-    most = len(frame) * (fan * (fan - 1) // 2) * 4
+    which one is of the next `firsts`; and the frames that they begin at. `blurred`: each also with
+    its steps as they would be were a follower a frame earlier or later, since reverberation moves
+    landmarks in time."""
+    forms = 2 if blurred else 1
+    most = len(frame) * (fan * (fan - 1) // 2) * forms * forms
     hashes = np.empty(most, np.uint32)
     times = np.empty(most, np.int32)
     near = np.empty((fan, 2), np.uint64)
@@ -92,13 +66,12 @@ def blurred(
             near[taken, 0] = ((leap + 64) << 5) | (step // STEP)
             near[taken, 1] = ((leap + 64) << 5) | (beside // STEP)
             taken += 1
-        for first in range(taken):
+        for first in range(min(taken, firsts)):
             for second in range(first + 1, taken):
-                for either in range(4):
-                    said = (np.uint64(low) << np.uint64(24)) | (
-                        near[first, either & 1] << np.uint64(12)
-                    )
-                    mixed = (said | near[second, either >> 1]) * np.uint64(MIXER)
+                for form in range(forms * forms):
+                    said = np.uint64(low) << np.uint64(24)
+                    said |= near[first, form & 1] << np.uint64(12)
+                    mixed = (said | near[second, form >> 1]) * np.uint64(MIXER)
                     hashes[total] = np.uint32(mixed >> np.uint64(64 - HASH_BITS))
                     times[total] = frame[one]
                     total += 1

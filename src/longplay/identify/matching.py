@@ -338,10 +338,7 @@ def _hashes(
     """What a shard is asked for, and at which frames that begins."""
     asked = heard.rank < step.rank
     frame, place = heard.frame[asked], heard.bin[asked]
-    if step.blurred:
-        hashes, times = hashing.blurred(frame, place, step.fan)
-    else:
-        hashes, times = hashing.triples(frame, place, step.fan, step.fan)
+    hashes, times = hashing.triples(frame, place, step.fan, step.fan, step.blurred)
     more, at = confirming.hashed(items, DENSE)
     return np.concatenate([hashes, more]), np.concatenate([times, at])
 
@@ -356,7 +353,7 @@ def _places(
 ) -> list[int]:
     """The places of a shard that are judged."""
     most = step.glimpsed or step.candidates
-    places, _ = voting.ask(shard, hashes, times, most, step.most_bytes)
+    places = voting.ask(shard, hashes, times, most, step.most_bytes)
     if step.glimpsed:
         owners = np.array([_owner(shard, place, heard) for place in places.tolist()], np.int64)
         there = (places - shard.starts[owners]) * UNIT

@@ -181,7 +181,7 @@ def write(folder: Path, printed: Sequence[Printed], decoder: str) -> Written:
     bits = place_bits(starts)
     parts = [np.empty(0, np.int64)]
     for one, start in zip(printed, starts, strict=False):
-        hashes, times = triples(one.frame, one.bin, FAN_INDEXED, FIRSTS_INDEXED)
+        hashes, times = triples(one.frame, one.bin, FAN_INDEXED, FIRSTS_INDEXED, False)
         parts.append(hashes.astype(np.int64) << bits | (times // UNIT + start))
         hashes, times = hashed(one.items, of=one.asked_by)
         parts.append(hashes.astype(np.int64) << bits | (times // UNIT + start))

@@ -24,13 +24,13 @@ def ask(
     candidates: int,
     most_bytes: int,
     least: int = LEAST,
-) -> tuple[NDArray[np.int64], NDArray[np.int32]]:
+) -> NDArray[np.int64]:
     """The likeliest places at which a question of these hashes at these frames begins, so many at
-    most, and how many different hashes say so, `least` or more; the most first. Of the shard's
-    postings `most_bytes` are read: the rarest hashes come first, which say most, and what half of
-    all music has goes unasked in a full shard."""
+    most: where `least` different hashes or more say so, the most first. Of the shard's postings
+    `most_bytes` are read: the rarest hashes come first, which say most, and what half of all music
+    has goes unasked in a full shard."""
     if not len(hashes) or not shard.postings:
-        return np.empty(0, np.int64), np.empty(0, np.int32)
+        return np.empty(0, np.int64)
     order = np.argsort(hashes, kind="stable")
     hashes, times = hashes[order], times[order]
     cost = _costs(shard.directory, shard.width, shard.place_bits, hashes)
@@ -129,7 +129,7 @@ def _vote(
     bits: int,
     least: int,
     most: int,
-) -> tuple[NDArray[np.int64], NDArray[np.int32]]:
+) -> NDArray[np.int64]:
     """The places with the most different hashes within SLACK, best first. A coarse count leaves few
     votes to be sorted."""
     order = _crowded(places, bits, least)
@@ -156,4 +156,4 @@ def _vote(
             continue
         out_place[found - 1], out_score[found - 1] = place, score
     best = np.argsort(-out_score[:found], kind="mergesort")[:most]
-    return out_place[best], out_score[best]
+    return out_place[best]

@@ -74,7 +74,7 @@ def _looked_up(
     best: dict[ObjectKey, Passage] = {}
     middle = int(len(items) * GRID) // UNIT // 2
     for shard in shards:
-        places, _ = voting.ask(shard, hashes, times, candidates, MOST_BYTES, least)
+        places = voting.ask(shard, hashes, times, candidates, MOST_BYTES, least)
         for place in places.tolist():
             owner = shard.object_at(place + middle)
             there = (place - int(shard.starts[owner])) * UNIT

@@ -90,7 +90,7 @@ document.addEventListener("submit", (event) => {
     const button = event.submitter;
     turn(button);
     pressed.push({ button, address: address.href, fields });
-    stars = stars.then(() => pressed.length && withForm(() => star(pressed.shift())));
+    stars = stars.then(() => withForm(() => star(pressed.shift())));
     return;
   }
   remember();
