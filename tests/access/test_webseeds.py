@@ -2,9 +2,20 @@
 
 from __future__ import annotations
 
+import io
+from collections.abc import Iterator
+from pathlib import Path
 from urllib.parse import quote
 
-from tests.access.conftest import Served
+import pytest
+from fastapi.testclient import TestClient
+from PIL import Image
+
+from longplay.access.app import create_app
+from longplay.archive import open_archive
+from longplay.workflows import seeding
+from tests.access.conftest import BY, Served
+from tests.system.conftest import Longplay, song
 
 
 def path_of(served: Served) -> tuple[str, str, bytes]:
@@ -124,3 +135,104 @@ def test_page_names_the_recording_and_carries_no_foreign_host(served: Served) ->
     assert "default-src 'self'" in page.headers["content-security-policy"]
     facts = served.web.get(f"/api/recordings/{line['recording']}").json()
     assert (facts["title"], facts["artists"], facts["isrc"]) == ("Piece 1", ["Ann"], line["isrc"])
+
+
+def painted(colour: str) -> bytes:
+    out = io.BytesIO()
+    Image.new("RGB", (40, 40), colour).save(out, "PNG")
+    return out.getvalue()
+
+
+@pytest.fixture
+def covered(tmp_path: Path) -> Iterator[Served]:
+    """Two albums with a cover in the folder of each, and one that lies in both."""
+    longplay, folder = Longplay(tmp_path / "archive"), tmp_path / "label"
+    for number, album in enumerate(("One", "One", "Two")):
+        song(folder / album / f"{number}.flac", "flac", pitch=200 + 40 * number,
+             title=f"Piece {number}", artists=("Ann",), album=album)  # fmt: skip
+        (folder / album / "cover.png").write_bytes(painted({"One": "red", "Two": "blue"}[album]))
+        (folder / album / "label.png").write_bytes(painted("green"))
+    longplay.run("init", longplay.archive)
+    longplay.run("source", "add", "label", "folder", folder, "--rights", BY)
+    longplay.run("catalogue", "import", folder)
+    longplay.run("plan")
+    longplay.run("capture")
+    cut = longplay.json("release", "cut", "--share", "100%")
+    with TestClient(create_app(longplay.archive)) as web:
+        yield Served(longplay, cut, web)
+
+
+def statuses(served: Served) -> dict[str, int]:
+    """What the web seed of each picture answers: those of the albums One, Two and both."""
+    data = {painted(colour): name for colour, name in
+            (("red", "One"), ("blue", "Two"), ("green", "both"))}  # fmt: skip
+    found = {}
+    for torrent in served.torrents():
+        if "-a" not in torrent.name:
+            continue
+        for file in torrent.files:
+            got = served.web.get("/seed/" + quote("/".join((torrent.name, *file.path))))
+            name = data[served.stored(file.root.hex())]
+            assert (name in map(data.get, [got.content])) == (got.status_code == 200)
+            found[name] = got.status_code
+    return found
+
+
+def offered(served: Served) -> int:
+    """How many pictures `longplay seed` offers."""
+    with open_archive(served.longplay.archive) as archive:
+        volumes = seeding.offered(archive, seeding.Part())
+    return sum(
+        place is not None for one in volumes if "-a" in one.name for place in one.files.values()
+    )
+
+
+def test_a_picture_goes_with_the_last_of_its_music(covered: Served) -> None:
+    """Of One all is withdrawn, by two claims; then of Two, too; and then it comes back."""
+    recordings = {one["title"]: one["recording"] for one in covered.manifest()}
+    assert statuses(covered) == {"One": 200, "Two": 200, "both": 200}
+    claims = []
+    for title, expected in (
+        ("Piece 0", {"One": 200, "Two": 200, "both": 200}),
+        ("Piece 1", {"One": 451, "Two": 200, "both": 200}),
+        ("Piece 2", {"One": 451, "Two": 451, "both": 451}),
+    ):
+        claims.append(uphold(covered, "--recording", recordings[title]))
+        assert statuses(covered) == expected
+        assert offered(covered) == list(expected.values()).count(200)
+    covered.longplay.run("claim", "restore", claims[1], "--reason", "settled")
+    assert statuses(covered) == {"One": 200, "Two": 451, "both": 200}
+    for claim in (claims[0], claims[2]):
+        covered.longplay.run("claim", "restore", claim, "--reason", "settled")
+    assert statuses(covered) == {"One": 200, "Two": 200, "both": 200}
+
+
+def test_mirrors_are_told_of_a_picture_whose_music_one_claim_withdraws(covered: Served) -> None:
+    claim = uphold(covered, "--artist", "Ann")
+    covered.longplay.run("release", "publish")
+    told = covered.web.get("/releases/feed.json").json()["tombstones"]
+    kinds = {one["root"]: one["kind"] for one in covered.manifest()}
+    assert sorted(kinds[one["root"]] for one in told) == ["art"] * 3 + ["audio"] * 3
+    assert set(statuses(covered).values()) == {451}
+    covered.longplay.run("claim", "restore", claim, "--reason", "settled")
+    assert set(statuses(covered).values()) == {200}
+
+
+def test_a_picture_is_not_given_whose_music_may_no_longer_be_released(covered: Served) -> None:
+    """No claim: the files of an album say now that they are not free."""
+    for number in (0, 1):
+        song(covered.longplay.archive.parent / "label" / "One" / f"{number}.flac", "flac",
+             pitch=200 + 40 * number, title=f"Piece {number}", artists=("Ann",), album="One",
+             licences=("All rights reserved",))  # fmt: skip
+    covered.longplay.run("catalogue", "import", covered.longplay.archive.parent / "label")
+    assert statuses(covered) == {"One": 451, "Two": 200, "both": 200}
+    assert offered(covered) == 2
+
+
+def uphold(served: Served, *named: str) -> str:
+    claim: str = served.longplay.json(
+        "claim", "add", "--who", "A. Holder", "--contact", "a@example.org", "--ground", "mine",
+        *named,
+    )["claim"]  # fmt: skip
+    served.longplay.run("claim", "uphold", claim)
+    return claim

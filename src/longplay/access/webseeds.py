@@ -25,6 +25,7 @@ from longplay.release.document import Release, Volume, read_release
 from longplay.release.tables import MEMBERS
 from longplay.rights.gate import Refusal
 from longplay.rights.statements import Act
+from longplay.workflows import judging
 
 PATH = "/seed/"
 """What the paths of web seeds begin with; the torrent's name and the path in it follow."""
@@ -102,15 +103,31 @@ class Seeds:
             if root is not None:
                 leave = self._here.leave(root, Act.RELEASE)
                 if leave is None:
-                    return answers.refuse(404, "missing", "the object is not held any more")
+                    return _missing()
                 if isinstance(leave.answer, Refusal):
                     return answers.withheld(leave.answer)
+                refused = self._alone(root) if volume.kind == "art" else None
+                if refused is not None:
+                    return refused
                 content = self._content(leave)
                 if len(self._ready) >= READY_KEPT:
                     self._ready.clear()
                 self._ready[place] = leave, content
                 return answers.answer(asked, content)
         return answers.refuse(404, "unknown", "no release has such a file")
+
+    def _alone(self, picture: bytes) -> Response | None:
+        """The refusal of a picture none of whose music may be released: it goes with it."""
+        here = self._here
+        with here.archive.ledger.read() as connection:
+            music = judging.music_with(here.archive, connection, picture)
+        if music is None:
+            return None
+        leaves = [leave for root in music if (leave := here.leave(root, Act.RELEASE))]
+        refusals = [one.answer for one in leaves if isinstance(one.answer, Refusal)]
+        if len(refusals) < len(leaves):
+            return None
+        return answers.withheld(refusals[0]) if refusals else _missing()
 
     def _content(self, leave: Leave) -> Content:
         here, root = self._here, leave.key.root
@@ -123,6 +140,10 @@ class Seeds:
             reserved=root in here.reserved().roots,
             accel=here.accel(leave),
         )
+
+
+def _missing() -> Response:
+    return answers.refuse(404, "missing", "the object is not held any more")
 
 
 def _editions(here: Context, torrent: str) -> Iterator[tuple[Release, Volume]]:

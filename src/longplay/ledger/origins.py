@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Iterable
+
 import pyarrow as pa
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from longplay.ledger import tables
+from longplay.ledger import queries, tables
 from longplay.model import Kind
+
+Album = tuple[str, int]
+"""An album of a source: that, and the album's key."""
 
 BESIDE = "beside"
 """Role of a picture that lay in the folder of an album."""
@@ -70,6 +75,61 @@ _PICTURES = pa.schema(
         ("path", pa.binary()),
     ]
 )
+
+
+def holders(connection: Connection, picture: bytes) -> list[bytes]:
+    """The objects in whose tags a picture is."""
+    e = tables.embedded.c
+    return list(connection.scalars(sa.select(e.root).where(e.picture == picture).distinct()))
+
+
+def albums_of(connection: Connection, roots: Iterable[bytes]) -> dict[bytes, set[Album]]:
+    """The albums in which files lie that led to these objects."""
+    h = tables.holdings.c
+    found: dict[bytes, set[Album]] = {}
+    for some in queries.in_parts(sorted(roots)):
+        query = sa.select(h.root, h.source, h.album)
+        rows = connection.execute(query.where(h.root.in_(some), h.album.is_not(None)))
+        for root, source, album in rows:
+            found.setdefault(root, set()).add((source, album))
+    return found
+
+
+def music_of(connection: Connection, albums: Collection[Album]) -> dict[Album, set[bytes]]:
+    """The music of these albums. It goes through all paths: no index leads from albums to them."""
+    return _of_kind(connection, Kind.AUDIO, albums)
+
+
+def pictures_beside_none_but(connection: Connection, roots: set[bytes]) -> list[bytes]:
+    """Pictures that lie in albums of these objects and belong to no other music: none has them in
+    its tags, and none lies in any album of theirs. It goes through all paths."""
+    own = set().union(*albums_of(connection, roots).values())
+    lying = set().union(*_of_kind(connection, Kind.IMAGE, own).values())
+    placed = albums_of(connection, lying)
+    music = music_of(connection, set().union(*placed.values()))
+    return [
+        picture
+        for picture in sorted(lying)
+        if roots.issuperset(holders(connection, picture))
+        and all(roots.issuperset(music.get(album, ())) for album in placed[picture])
+    ]
+
+
+def _of_kind(
+    connection: Connection, kind: Kind, albums: Collection[Album]
+) -> dict[Album, set[bytes]]:
+    h, o = tables.holdings.c, tables.objects.c
+    found: dict[Album, set[bytes]] = {}
+    for some in queries.in_parts(sorted({album for _, album in albums})):
+        query = (
+            sa.select(h.source, h.album, h.root)
+            .join(tables.objects, o.number == h.object)
+            .where(o.kind == kind.value, h.album.in_(some))
+        )
+        for source, album, root in connection.execute(query):
+            if (source, album) in albums:
+                found.setdefault((source, album), set()).add(root)
+    return found
 
 
 def _beside(

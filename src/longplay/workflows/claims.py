@@ -145,7 +145,7 @@ def catch_up(archive: Archive) -> int:
             one
             for claim in open_claims
             for one in withdrawing.concerned(archive, connection, claim)
-            if one.key.root in missing
+            if one.key.root not in buried
         ]
     if not found:
         return 0

@@ -16,7 +16,7 @@ from longplay.catalogue.search import showing
 from longplay.catalogue.snapshot import open_current
 from longplay.errors import InputError
 from longplay.ledger import claims as record
-from longplay.ledger import queries
+from longplay.ledger import origins, queries
 from longplay.model import Action, ObjectKey, Statement
 from longplay.rights import gate, inheritance
 from longplay.rights.gate import AccessClass, Refusal, Shareable
@@ -216,6 +216,24 @@ def _verdict(act: Act, answer: Shareable | Refusal) -> Verdict:
         return Verdict(act.value, False, answer.reason, answer.words, ())
     words = f"permitted by {' and '.join(answer.uris)}"
     return Verdict(act.value, True, "", words, tuple(duty.value for duty in answer.duties))
+
+
+def music_with(archive: Archive, connection: Connection, picture: bytes) -> list[bytes] | None:
+    """The music that a picture is with: objects in whose tags it is, and those of the albums that
+    it lies in. None where nothing is known of either: a mirror has pictures by themselves."""
+    found = origins.holders(connection, picture)
+    albums = origins.albums_of(connection, [picture]).get(picture)
+    if not found and albums is None:
+        return None
+    gone = set()
+    for album in sorted(albums or ()):
+        try:
+            found += roots_of(archive, connection, ids.text("al", album[1]))
+        except InputError:  # no source has it any more
+            gone.add(album)
+    for music in origins.music_of(connection, gone).values():
+        found += sorted(music)
+    return list(dict.fromkeys(found))
 
 
 def _subjects(row: queries.Provenance) -> tuple[str, str, str, str]:

@@ -13,12 +13,13 @@ from threading import Event
 import pyarrow as pa
 import pyarrow.parquet as pq
 import sqlalchemy as sa
+from sqlalchemy.engine import Connection
 
 from longplay import clock
 from longplay.archive import Archive
 from longplay.catalogue import layout
 from longplay.errors import ReleaseError
-from longplay.ledger import log, queries, tables
+from longplay.ledger import log, origins, queries, tables
 from longplay.release import peers
 from longplay.release.document import Release, Volume, newest_by_stage, read_release
 from longplay.release.seeding import Seeder, watch
@@ -207,21 +208,36 @@ def _members(archive: Archive, release: Release, volume: str | None) -> list[tup
 
 
 def _places(archive: Archive, releases: Iterable[Release]) -> dict[bytes, Path]:
-    """Where the objects of releases lie that may be released at this moment."""
+    """Where the objects of releases lie that may be released at this moment: pictures with some of
+    their music alone."""
     roots = {root for release in releases for _, root in _members(archive, release, None)}
     standing = withdrawing.standing(archive)
     with archive.ledger.read() as connection:
+        music = _music_of(connection, roots)
+        asked = roots.union(*music.values())
         held = [
             (key, suffix)
             for key, suffix in queries.stored(connection)
-            if key.root in roots and key.root not in standing.roots
+            if key.root in asked and key.root not in standing.roots
         ]
     columns = {"root": [key.root for key, _ in held], "size": [key.size for key, _ in held]}
     verdicts = rights.judge_release(
         archive, pa.table(columns), clock.now(), standing.position, standing
     )
-    return {
+    shareable = {
         key.root: Path(archive.store.place(key, suffix))
         for (key, suffix), verdict in zip(held, verdicts, strict=True)
         if isinstance(verdict, Shareable)
     }
+    alone = {root for root, holders in music.items() if shareable.keys().isdisjoint(holders)}
+    return {root: shareable[root] for root in (roots & shareable.keys()) - alone}
+
+
+def _music_of(connection: Connection, roots: set[bytes]) -> dict[bytes, set[bytes]]:
+    """The music that each picture among some objects is with."""
+    pictures = origins.pictures(connection).select(["root", "holder"])
+    found: dict[bytes, set[bytes]] = {}
+    for root, holder in zip(*(column.to_pylist() for column in pictures), strict=True):
+        if root in roots:
+            found.setdefault(root, set()).add(holder)
+    return found

@@ -20,7 +20,7 @@ from longplay.catalogue import identity, ids, tracks
 from longplay.catalogue.snapshot import Snapshot, open_current
 from longplay.errors import InputError
 from longplay.ledger import claims as record
-from longplay.ledger import queries
+from longplay.ledger import origins, queries
 from longplay.ledger.claims import Claim, Subjects, Tombstone
 from longplay.rights.claims import Asks
 from longplay.workflows import shares
@@ -109,13 +109,16 @@ def reserved(archive: Archive, memory: Memory | None = None) -> Reserved:
 
 
 def concerned(archive: Archive, connection: Connection, claim: Claim) -> list[Tombstone]:
-    """Tombstones for the held objects that a claim is about, without time and log entry."""
+    """Tombstones for the held objects that a claim is about, without time and log entry; pictures
+    that lie beside music of theirs, and beside no other, go with it."""
     named = _subjects(claim)
     carried: dict[bytes, set[int]] = {root: set() for root in named.objects}
     for recording, root in _carrying(archive, connection, named, None):
         carried.setdefault(root, set()).add(recording)
     for root in named.objects:
         carried[root] |= set(queries.recordings_of(connection, root))
+    for picture in origins.pictures_beside_none_but(connection, set(carried)):
+        carried.setdefault(picture, set())
     codes = codes_of(archive, sorted(set().union(*carried.values())) if carried else [])
     sizes = queries.sizes_of(connection, sorted(carried))
     return [
