@@ -25,7 +25,8 @@ PASSWORD = "a password of some length"
 
 def write_twice(folder: Path) -> None:
     """Three songs as FLAC for members and as Vorbis for all, which name a guest and another genre;
-    the third as Vorbis for members alone; a fourth is on both sides of the album."""
+    the third as Vorbis for members alone; of the second the Vorbis file says another number; a
+    fourth is on both sides of the album."""
     for number in (1, 2, 3):
         title, isrcs = f"Song {number}", (f"QZLP02600{number:03}",)
         song(
@@ -35,8 +36,9 @@ def write_twice(folder: Path) -> None:
         )  # fmt: skip
         song(
             folder / "ogg" / f"{number}.ogg", "vorbis", pitch=200 + 40 * number, title=title,
-            artists=("Ann", "Gast"), album="Twice", album_artists=("Ann",), track_number=number,
-            isrcs=isrcs, genres=("Folk", "Lossy"), licences=(BY,) if number < 3 else (),
+            artists=("Ann", "Gast"), album="Twice", album_artists=("Ann",),
+            track_number=12 if number == 2 else number, isrcs=isrcs, genres=("Folk", "Lossy"),
+            licences=(BY,) if number < 3 else (),
         )  # fmt: skip
     for number in (4, 9):
         song(

@@ -24,20 +24,27 @@ _BETTER = (
 """The order of files of one recording, the best first: as plans choose among them."""
 
 _SPOTS = f"""
-CREATE TABLE spots AS SELECT track, spot, min(place) OVER one AS spot_place,
-    min(start_ms) OVER one AS spot_start, row_number() OVER (PARTITION BY spot ORDER BY {_BETTER})
-        AS choice,
+CREATE TABLE placed AS SELECT f.*, CASE WHEN discs > 1 THEN disc_number END AS disc FROM facts f
+    JOIN (SELECT album, count(DISTINCT coalesce(disc_number, 1)) AS discs FROM facts GROUP BY album)
+    USING (album);
+CREATE TABLE spots AS SELECT track, spot, first_value(track_number) OVER best AS spot_number,
+    min(place) OVER one AS spot_place, min(start_ms) OVER one AS spot_start,
+    row_number() OVER best AS choice,
     row_number() OVER (PARTITION BY spot, access ORDER BY {_BETTER}) AS choice_alike
-    FROM (SELECT *, min(track) OVER (PARTITION BY album, CASE WHEN discs > 1 THEN disc_number END,
-            track_number, CASE WHEN track_number IS NULL THEN start_ms END, recording,
-            CASE WHEN recording IS NULL THEN track END) AS spot
-        FROM facts JOIN (SELECT album, count(DISTINCT coalesce(disc_number, 1)) AS discs FROM facts
-            GROUP BY album) USING (album))
-    WINDOW one AS (PARTITION BY spot);
+    FROM (SELECT *, min(track) OVER (PARTITION BY album, disc, recording,
+            CASE WHEN recording IS NULL THEN track END, CASE WHEN repeats THEN track_number END,
+            CASE WHEN repeats AND track_number IS NULL THEN start_ms END) AS spot
+        FROM (SELECT *, max(times) OVER (PARTITION BY album, disc, recording) > 1 AS repeats
+            FROM (SELECT *, count(*) OVER (PARTITION BY album, disc, recording, source, folder,
+                suffix) AS times FROM placed)))
+    WINDOW one AS (PARTITION BY spot), best AS (PARTITION BY spot ORDER BY {_BETTER});
+DROP TABLE placed;
 """
 """Files of the same recording at the same place of an album (an original and a smaller copy of it,
 say) have one spot; `choice` numbers them, the best first, and `choice_alike` those of one access
-class among themselves. Each is a track by its id, and lists have one of them."""
+class among themselves. Each is a track by its id, and lists have one of them. Copies in another
+folder or encoding have one spot whatever number their tags say, which is that of the best; only
+where one folder has a recording more than once in one encoding do numbers tell its places apart."""
 
 _GENRES = """
 CREATE TABLE genre_names AS SELECT track, trim(unnest(genres)) AS name FROM facts;
@@ -108,7 +115,7 @@ CREATE TABLE album_rows AS SELECT row_number() OVER (ORDER BY c.sorted, year, ti
         LEFT JOIN album_credits_of c USING (album) LEFT JOIN album_genre_lists g USING (album)
         LEFT JOIN album_pictures p USING (album) LEFT JOIN implied i USING (album)) c;
 CREATE TABLE track_rows AS SELECT row_number() OVER (ORDER BY a.n,
-        CASE WHEN a.discs > 1 THEN disc_number END NULLS FIRST, track_number NULLS LAST,
+        CASE WHEN a.discs > 1 THEN disc_number END NULLS FIRST, spot_number NULLS LAST,
         spot_place, spot_start, spot, choice) - 1 AS n, f.* EXCLUDE (genres, names, verdict),
     s.spot, s.choice, s.choice_alike,
     a.n AS album_n, a.title AS album_title, a.artist AS album_artist, a.artists AS album_artists,

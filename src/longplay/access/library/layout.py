@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from longplay.access.library.things import Role
 
-VERSION = 4
+VERSION = 5
 """Version of this file; one of another version is built again."""
 
 ROLES: dict[Role, int] = {"album": 1, "artist": 2, "composer": 4, "conductor": 8}
