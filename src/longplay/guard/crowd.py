@@ -61,8 +61,11 @@ def meet(sketch: Sketch, track: np.uint64, account: np.uint64) -> None:
 
 
 @compiled
-def others(sketch: Sketch, track: np.uint64) -> int:
-    """How many accounts take a track, beside the one that asks."""
-    one = np.int64(sketch[0, place(sketch, 0, track)] & np.uint32(0xFFFF))
-    two = np.int64(sketch[1, place(sketch, 1, track)] & np.uint32(0xFFFF))
-    return max(int(min(one, two)) - 1, 0)
+def others_of(sketch: Sketch, events: Any) -> npt.NDArray[np.int64]:
+    """For each event how many accounts take its track, beside the one that does."""
+    found = np.empty(len(events), np.int64)
+    for at in range(len(events)):
+        one = np.int64(sketch[0, place(sketch, 0, events[at].track)] & np.uint32(0xFFFF))
+        two = np.int64(sketch[1, place(sketch, 1, events[at].track)] & np.uint32(0xFFFF))
+        found[at] = max(min(one, two) - 1, 0)
+    return found

@@ -15,7 +15,7 @@ import numpy.typing as npt
 
 from longplay.catalogue.compiled import compiled
 from longplay.guard.baseline import Vector
-from longplay.guard.crowd import Sketch, others
+from longplay.guard.crowd import Sketch, others_of
 from longplay.guard.events import Events
 from longplay.guard.state import (
     COLUMNS,
@@ -67,6 +67,9 @@ STATE_BYTES = sum(np.dtype(kind).itemsize * columns for kind, columns in ROWS.va
 NOTED_BYTES = COLUMNS * 8
 
 LATEST = 2**32 - 1
+
+UNTOLD = np.zeros(0, np.int64)
+"""How many others take each event's track, where that is not known."""
 
 
 def _rows(name: str, count: int) -> npt.NDArray[Any]:
@@ -156,7 +159,7 @@ def joined(parts: list[Accounts]) -> Accounts:
 
 def take(accounts: Accounts, events: Events, crowd: Sketch | None, baseline: Vector) -> None:
     """Judge accounts by these events, in their order. `crowd` knows how many take each track."""
-    hashes, first, inverse = np.unique(events["account"], return_index=True, return_inverse=True)
+    hashes, first, inverse = _accounts_of(events)
     order = np.argsort(accounts.hashes, kind="stable")
     known = accounts.hashes[order]
     found = np.searchsorted(known, hashes)
@@ -167,6 +170,8 @@ def take(accounts: Accounts, events: Events, crowd: Sketch | None, baseline: Vec
     rows[there] = order[found[there]]
     rows[~there] = len(accounts) + np.arange(int((~there).sum()))
     accounts.grow(hashes[~there], events["time"][first[~there]])
+    # All at once: so the processor waits for the sketch's cells together, not for each.
+    beside = UNTOLD if crowd is None else others_of(crowd, events)
     done = 0
     while done < len(events):
         done = _take_from(
@@ -187,12 +192,50 @@ def take(accounts: Accounts, events: Events, crowd: Sketch | None, baseline: Vec
             accounts.used,
             events,
             rows[inverse],
-            np.zeros((2, 1), np.uint32) if crowd is None else crowd,
-            crowd is not None,
+            beside,
             baseline,
         )
         if done < len(events):
             accounts.make_room()
+
+
+def _accounts_of(
+    events: Events,
+) -> tuple[npt.NDArray[np.uint64], npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+    """The accounts of some events in order, where each is first met, and for each event the place
+    of its account among them."""
+    places = np.empty(len(events), np.int64)
+    firsts = np.empty(len(events), np.int64)
+    firsts = firsts[: _first_met(events, places, firsts)]
+    hashes = events["account"][firsts]
+    order = np.argsort(hashes)
+    ranks = np.empty(len(order), np.int64)
+    ranks[order] = np.arange(len(order))
+    return hashes[order], firsts[order], ranks[places]
+
+
+@compiled
+def _first_met(events: Any, places: npt.NDArray[np.int64], firsts: npt.NDArray[np.int64]) -> int:
+    """Number the accounts of some events as they are met: write the number of each event's into
+    `places`, and where each account is first met into `firsts`. Answers how many accounts there
+    are."""
+    size = 16
+    while size < 2 * len(events):
+        size *= 2
+    table = np.full(size, -1, np.int32)
+    mask = np.uint64(size - 1)
+    count = 0
+    for at in range(len(events)):
+        account = events[at].account
+        slot = account & mask
+        while table[slot] >= 0 and events[firsts[table[slot]]].account != account:
+            slot = (slot + np.uint64(1)) & mask
+        if table[slot] < 0:
+            table[slot] = count
+            firsts[count] = at
+            count += 1
+        places[at] = table[slot]
+    return count
 
 
 @compiled
@@ -222,8 +265,7 @@ def _take_from(
     used: npt.NDArray[np.int64],
     events: Any,
     rows: npt.NDArray[np.int64],
-    crowd: Sketch,
-    crowded: bool,
+    beside: npt.NDArray[np.int64],
     baseline: Vector,
 ) -> int:
     """Take events from the `first` on; answers the first for which there is no room to note it."""
@@ -233,8 +275,8 @@ def _take_from(
             return at
         row = rows[at]
         addresses[row] = np.uint32(events[at].address >> np.uint64(32))
-        beside = others(crowd, events[at].track) if crowded else -1
-        changed = step(numbers, filters, samples, times, under_way, row, events[at], beside)
+        others = beside[at] if len(beside) else -1
+        changed = step(numbers, filters, samples, times, under_way, row, events[at], others)
         if not changed or decided[row] >= 0:
             continue
         if numbers[row, EVENTS] - numbers[row, WEIGHED] < EVERY:

@@ -10,13 +10,19 @@ import json
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
+from longplay.catalogue.compiled import compiled
 from longplay.guard.events import EVENT, Events
 
 PARTS = 1024
 """So that a hundred million accounts make parts of 100,000, whose states take 100 MB."""
+
+PART_SHIFT = np.uint64(54)
+"""What is left of an account's hash beyond it is the number of its part."""
 
 HELD_BYTES = 256 << 20
 """Bytes of events that are held before they are written to files."""
@@ -65,10 +71,8 @@ class Spill:
             return
         events = _joined(self._waiting)
         self._waiting.clear()
-        part = (events["account"] >> np.uint64(54)).astype(np.uint16)
-        order = np.argsort(part, kind="stable")
-        ordered = events.view(AS_BYTES)[order].view(EVENT)
-        bounds = np.searchsorted(part[order], np.arange(PARTS + 1))
+        ordered, bounds = np.empty(len(events), EVENT), np.zeros(PARTS + 1, np.int64)
+        _deal_out(events, ordered, bounds)
         self._counts += np.diff(bounds)
         for at in np.flatnonzero(np.diff(bounds)).tolist():
             self._held[at].append(ordered[bounds[at] : bounds[at + 1]])
@@ -101,7 +105,7 @@ class Spill:
         return found
 
     def chunks(self, lot: Lot) -> Iterator[Events]:
-        """A lot's events, CHUNK at a time; each chunk is in order of time."""
+        """A lot's events, CHUNK at a time; in each, those of an account are in order of time."""
         if len(lot) > 1 and not any(self._file(part).exists() for part in lot):
             yield _in_time([piece for part in lot for piece in self._held[part]])
             return
@@ -130,10 +134,33 @@ def _joined(pieces: list[Events]) -> Events:
 
 def _in_time(pieces: list[Events]) -> Events:
     rows = _joined(pieces)
-    times = rows["time"]
-    if (times[1:] >= times[:-1]).all():
+    if _is_in_time(rows):
         return rows
-    return rows[np.argsort(times, kind="stable")]
+    return rows[np.argsort(rows["time"], kind="stable")]
+
+
+@compiled
+def _deal_out(events: Any, ordered: Any, bounds: npt.NDArray[np.int64]) -> None:
+    """Write events in the order of their parts; where each part begins, and the end, into `bounds`,
+    which are zeros."""
+    for at in range(len(events)):
+        bounds[np.int64(events[at].account >> PART_SHIFT) + 1] += 1
+    bounds[:] = np.cumsum(bounds)
+    next_of = bounds.copy()
+    for at in range(len(events)):
+        part = np.int64(events[at].account >> PART_SHIFT)
+        ordered[next_of[part]] = events[at]
+        next_of[part] += 1
+
+
+@compiled
+def _is_in_time(rows: Any) -> bool:
+    """Whether the events of each part are in order of time, part after part."""
+    for at in range(1, len(rows)):
+        one, before = rows[at], rows[at - 1]
+        if one.time < before.time and one.account >> PART_SHIFT == before.account >> PART_SHIFT:
+            return False
+    return True
 
 
 class Names:

@@ -9,7 +9,16 @@ import numpy.typing as npt
 
 from longplay.catalogue.compiled import compiled
 from longplay.guard.events import UNTOLD
-from longplay.guard.reading.lines import GOOD, SLOW, Spans, common_line, csv_line, json_line
+from longplay.guard.reading.lines import (
+    GOOD,
+    SLOW,
+    Spans,
+    common_line,
+    csv_line,
+    json_line,
+    line_end,
+    names_of,
+)
 from longplay.guard.reading.mapping import FIELDS
 from longplay.guard.reading.parts import part_of
 from longplay.guard.reading.values import (
@@ -172,20 +181,19 @@ def fill_block(
     events, slow lines, and lines that are no event there are; empty lines are not counted.
     """
     spans = np.empty(SPANS, np.int64)
+    fields = names_of(names, places) if form == JSON else np.empty(0, np.uint64)
     lines = found = slowly = 0
     start = 0
     size = len(data)
     while start < size:
-        end = start
-        while end < size and data[end] != 10:
-            end += 1
+        end = line_end(data, start)
         following = end + 1
         if end > start and data[end - 1] == 13:
             end -= 1
         if end > start:
             lines += 1
             if form == JSON:
-                answer = json_line(data, start, end, names, places, spans)
+                answer = json_line(data, start, end, fields, spans)
             elif form == CSV:
                 answer = csv_line(data, start, end, places, separator, spans)
             else:

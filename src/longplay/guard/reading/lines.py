@@ -11,21 +11,44 @@ import numpy as np
 import numpy.typing as npt
 
 from longplay.catalogue.compiled import compiled
-from longplay.guard.reading.values import Bytes
+from longplay.guard.reading.values import Bytes, hash_of
 
 GOOD, BAD, SLOW = 0, 1, 2
 
 Spans = npt.NDArray[np.int64]
+Hashes = npt.NDArray[np.uint64]
+
+NAMES = np.uint64(0x2545F4914F6CDD1D)
+"""The key under which fields' names are hashed: who can write names into a log can write any."""
 
 QUOTE, BACKSLASH, COLON, COMMA = 34, 92, 58, 44
 OPEN, CLOSE, OPEN_LIST, CLOSE_LIST = 123, 125, 91, 93
-SPACE = 32
+SPACE, LINE_FEED = 32, 10
+
+STRIDE = 16
+"""Bytes that are looked at together for the end of a line."""
+
+
+@compiled
+def line_end(data: Bytes, at: int) -> int:
+    """The place of the next line feed, or the end."""
+    size = len(data)
+    while at + STRIDE <= size:
+        there = False
+        for place in range(STRIDE):  # of a fixed length: one step of the machine
+            there |= data[np.uint64(at + place)] == LINE_FEED
+        if there:
+            break
+        at += STRIDE
+    while at < size and data[np.uint64(at)] != LINE_FEED:
+        at += 1
+    return at
 
 
 @compiled
 def past_space(data: Bytes, at: int, end: int) -> int:
     """The next place that holds no space."""
-    while at < end and data[at] <= SPACE:
+    while at < end and data[np.uint64(at)] <= SPACE:
         at += 1
     return at
 
@@ -34,23 +57,41 @@ def past_space(data: Bytes, at: int, end: int) -> int:
 def past_string(data: Bytes, at: int, end: int) -> tuple[int, bool]:
     """The place of the quote that closes the string whose text begins at `at` (`end`: none does),
     and whether the text has escapes."""
-    escaped = False
-    while at < end and data[at] != QUOTE:
-        if data[at] == BACKSLASH:
-            escaped = True
-            at += 1
+    while at < end:
+        sign = data[np.uint64(at)]
+        if sign == QUOTE:
+            return at, False
+        if sign == BACKSLASH:
+            return past_escapes(data, at, end), True
         at += 1
-    return min(at, end), escaped
+    return end, False
+
+
+@compiled
+def past_escapes(data: Bytes, at: int, end: int) -> int:
+    """The same place, for a string with escapes."""
+    while at < end and data[at] != QUOTE:
+        at += 2 if data[at] == BACKSLASH else 1
+    return min(at, end)
 
 
 @compiled
 def past_value(data: Bytes, at: int, end: int) -> int:
     """The place behind a number, a word, or a whole object or list; -1 for a broken one."""
-    if data[at] not in (OPEN, OPEN_LIST):
-        first = at
-        while at < end and data[at] > SPACE and data[at] not in (COMMA, CLOSE, CLOSE_LIST, QUOTE):
-            at += 1
-        return at if at > first else -1
+    if data[at] in (OPEN, OPEN_LIST):
+        return past_nested(data, at, end)
+    first = at
+    while at < end:
+        sign = data[np.uint64(at)]
+        if sign <= SPACE or sign in (COMMA, CLOSE, CLOSE_LIST, QUOTE):
+            break
+        at += 1
+    return at if at > first else -1
+
+
+@compiled
+def past_nested(data: Bytes, at: int, end: int) -> int:
+    """The place behind an object or a list; -1 for a broken one."""
     depth = 0
     while at < end:
         sign = data[at]
@@ -67,27 +108,30 @@ def past_value(data: Bytes, at: int, end: int) -> int:
 
 
 @compiled
-def field_named(data: Bytes, start: int, end: int, names: Bytes, ends: Spans, after: int) -> int:
-    """The first field beyond `after` with this name, or -1."""
-    for field in range(after + 1, len(ends) - 1):
-        first = ends[field]
-        length = ends[field + 1] - first
-        if length and length == end - start:
-            same = True
-            for at in range(length):
-                if data[start + at] != names[first + at]:
-                    same = False
-                    break
-            if same:
-                return field
+def names_of(names: Bytes, ends: Spans) -> Hashes:
+    """The hashes of fields' names, which stand one after the other; 0 for one without a name."""
+    found = np.zeros(len(ends) - 1, np.uint64)
+    for field in range(len(found)):
+        if ends[field + 1] > ends[field]:
+            found[field] = hash_of(names, ends[field], ends[field + 1], NAMES)
+    return found
+
+
+@compiled
+def field_named(fields: Hashes, name: np.uint64, after: int) -> int:
+    """The first field beyond `after` whose name has this hash, or -1."""
+    for field in range(after + 1, len(fields)):
+        if fields[field] == name:
+            return field
     return -1
 
 
 @compiled
 def json_line(  # noqa: PLR0912 - one pass over one line
-    data: Bytes, start: int, end: int, names: Bytes, ends: Spans, spans: Spans
+    data: Bytes, start: int, end: int, fields: Hashes, spans: Spans
 ) -> int:
-    """A flat JSON object; nested values are passed over. The last of equal keys counts."""
+    """A flat JSON object; nested values are passed over. The last of equal keys counts. `fields`
+    are the hashes of their names (`names_of`)."""
     spans[:] = -1
     at = past_space(data, start, end)
     if at >= end or data[at] != OPEN:
@@ -107,7 +151,8 @@ def json_line(  # noqa: PLR0912 - one pass over one line
         at = past_space(data, at + 1, end)
         if at >= end:
             return BAD
-        field = field_named(data, first, last, names, ends, -1)
+        name = hash_of(data, first, last, NAMES)
+        field = field_named(fields, name, -1)
         if data[at] == QUOTE:
             value = at + 1
             stop, escaped = past_string(data, value, end)
@@ -125,7 +170,7 @@ def json_line(  # noqa: PLR0912 - one pass over one line
         while field >= 0:
             spans[2 * field] = value
             spans[2 * field + 1] = stop
-            field = field_named(data, first, last, names, ends, field)
+            field = field_named(fields, name, field)
         at = past_space(data, at, end)
         if at < end and data[at] == COMMA:
             at = past_space(data, at + 1, end)

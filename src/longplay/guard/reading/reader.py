@@ -169,6 +169,8 @@ def _flat_mapping(mapping: Mapping) -> Mapping:
 
 def _badly_encoded(block: bytes) -> int:
     """Lines that are no UTF-8; they are read all the same, byte for byte."""
+    if block.isascii():
+        return 0
     try:
         block.decode()
     except UnicodeDecodeError:

@@ -1,4 +1,8 @@
-"""From bytes to numbers, compiled: hashes, decimal numbers, and the three ways logs write times."""
+"""From bytes to numbers, compiled: hashes, decimal numbers, and the three ways logs write times.
+
+Bytes are reached by places without a sign: for others the compiled code would ask at each byte
+whether it is counted from the end.
+"""
 
 from __future__ import annotations
 
@@ -24,14 +28,25 @@ MOST_DIGITS = 18
 
 
 @compiled
+def word_of(data: Bytes, start: int, count: int) -> np.uint64:
+    """The first eight of so many bytes, or all of them, as a number (the first is the lowest)."""
+    word = np.uint64(0)
+    if count < 8:
+        for at in range(count):
+            word |= np.uint64(data[np.uint64(start + at)]) << np.uint64(8 * at)
+        return word
+    for at in range(8):  # of a fixed length: one step of the machine
+        word |= np.uint64(data[np.uint64(start + at)]) << np.uint64(8 * at)
+    return word
+
+
+@compiled
 def hash_of(data: Bytes, start: int, end: int, key: np.uint64) -> np.uint64:
     """64 bits that depend on every byte and on the key (multiply and fold, eight bytes a step)."""
     value = key ^ (np.uint64(end - start) * np.uint64(0x9E3779B97F4A7C15))
     at = start
     while at < end:
-        word = np.uint64(0)
-        for shift in range(min(8, end - at)):
-            word |= np.uint64(data[at + shift]) << np.uint64(8 * shift)
+        word = word_of(data, at, end - at)
         value = (value ^ word) * np.uint64(0xFF51AFD7ED558CCD)
         value ^= value >> np.uint64(32)
         at += 8
@@ -48,7 +63,7 @@ def digits(data: Bytes, start: int, end: int) -> int:
         return -1
     value = 0
     for at in range(start, end):
-        digit = numba.int64(data[at]) - 48
+        digit = numba.int64(data[np.uint64(at)]) - 48
         if digit < 0 or digit > 9:
             return -1
         value = value * 10 + digit
@@ -59,7 +74,7 @@ def digits(data: Bytes, start: int, end: int) -> int:
 def number_of(data: Bytes, start: int, end: int) -> int:
     """A number without its fraction; -1 for one below zero and for what is none."""
     for at in range(start, end):
-        if data[at] == 46:  # "."
+        if data[np.uint64(at)] == 46:  # "."
             return digits(data, start, at)
     return digits(data, start, end)
 
@@ -68,7 +83,7 @@ def number_of(data: Bytes, start: int, end: int) -> int:
 def ending_number(data: Bytes, start: int, end: int) -> int:
     """The number that an id ends with, or -1: `track-00812` gives 812."""
     at = end
-    while at > start and 48 <= data[at - 1] <= 57:
+    while at > start and 48 <= data[np.uint64(at - 1)] <= 57:
         at -= 1
     return digits(data, at, end)
 
