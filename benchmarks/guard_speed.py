@@ -1,16 +1,22 @@
 """The guard's cost: events a second of a scan, CPU an event, bytes an account, and live.
 
-python -m benchmarks.guard_speed [--count 10000000]
+    python -m benchmarks.guard_speed [--count 10000000]
+    python -m benchmarks.guard_speed --accounts 100000000   what so many accounts take
+
+The log of the latter is written into a pipe while it is read, and lies nowhere whole.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import multiprocessing
+import os
 import resource
 import tempfile
 import time
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -78,10 +84,85 @@ def write_log(path: Path, lines: int) -> None:
             )
 
 
+def strangers(accounts: int) -> None:
+    """A scan of a log in which each of so many accounts takes one track: memory, and disk."""
+    most: list[int] = []
+
+    def look(at: int, of: int, what: str) -> None:
+        if at == 1 and what.startswith("lots"):
+            most.append(spilled(folder))
+
+    with tempfile.TemporaryDirectory() as name:
+        folder, pipe = Path(name), Path(name, "pipe")
+        os.mkfifo(pipe)
+        writer = multiprocessing.get_context("spawn").Process(
+            target=write_strangers, args=(pipe, accounts)
+        )
+        writer.start()
+        began = time.perf_counter()
+        found = scan([pipe], Options(folder=folder), look)
+        wall = time.perf_counter() - began
+        writer.join()
+    told = {
+        "events": found.counts.events,
+        "accounts": found.accounts,
+        "wall_s": round(wall, 1),
+        "peak_gb": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6, 2),
+        "spilled_gb": round(max(most) / 1e9, 2),
+        "listed": len(found.verdicts),
+    }
+    print(json.dumps(told))
+
+
+def spilled(folder: Path) -> int:
+    """Bytes of the temporary files of a scan, those without a name among them."""
+    named = sum(one.stat().st_size for one in folder.rglob("*") if one.is_file())
+    unnamed = 0
+    for one in Path("/proc/self/fd").iterdir():
+        target = str(one.readlink()) if one.is_symlink() else ""
+        if target.startswith(str(folder)) and target.endswith("(deleted)"):
+            unnamed += one.stat().st_size
+    return named + unnamed
+
+
+LINE = b'{"time":1728000000,"account":"user-000000000","track":"tr000000000","listened_s":180}\n'
+WRITTEN = 100_000
+"""Lines that are written at once."""
+
+A_SECOND = 100
+
+
+def write_strangers(path: Path, accounts: int) -> None:
+    """Lines of one width, made column by column: an account each, whose track is drawn by
+    popularity."""
+    dice = np.random.default_rng(5)
+    with path.open("wb") as out:
+        for first in range(0, accounts, WRITTEN):
+            numbers = np.arange(first, min(first + WRITTEN, accounts))
+            ranks = np.exp(dice.random(len(numbers)) * np.log(256e6)).astype(np.int64)
+            rows = np.tile(np.frombuffer(LINE, np.uint8), (len(numbers), 1))
+            _write_digits(rows, LINE.index(b"1728"), 10, START + numbers // A_SECOND)
+            _write_digits(rows, LINE.index(b"user-") + 5, 9, numbers)
+            _write_digits(rows, LINE.index(b"tr0") + 2, 9, ranks)
+            out.write(rows.tobytes())
+
+
+def _write_digits(rows: Any, first: int, width: int, numbers: Any) -> None:
+    for place in range(first + width - 1, first - 1, -1):
+        rows[:, place] = 48 + numbers % 10
+        numbers = numbers // 10
+
+
 def main() -> None:
-    parser = argparse.ArgumentParser()
+    """Print the figures."""
+    parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--count", type=int, default=10_000_000)
-    speed(parser.parse_args().count)
+    parser.add_argument("--accounts", type=int)
+    asked = parser.parse_args()
+    if asked.accounts:
+        strangers(asked.accounts)
+    else:
+        speed(asked.count)
 
 
 if __name__ == "__main__":

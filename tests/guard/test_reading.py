@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import gzip
 import json
+import os
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -96,6 +99,17 @@ def test_a_line_that_is_no_event_is_counted_and_costs_itself_only(
     found, _, counts = events(tmp_path, line() + wrong + b"\n" + line(track="t2"))
     assert len(found) == 2
     assert (counts.lines, counts.no_event) == (3, 1)
+
+
+@pytest.mark.parametrize("pack", [bytes, gzip.compress])
+def test_a_pipe_is_read_as_a_file_is(tmp_path: Path, pack: Callable[[bytes], bytes]) -> None:
+    log = b"".join(line(track=f"t{at}") for at in range(20_000))
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    with ThreadPoolExecutor() as pool:
+        pool.submit(pipe.write_bytes, pack(log))
+        found = [one.events for one in read(pipe, {}, Counts(), key=7)]
+    assert sum(map(len, found)) == 20_000
 
 
 def test_escapes_nesting_and_unknown_fields_change_nothing(tmp_path: Path) -> None:

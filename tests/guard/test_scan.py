@@ -12,10 +12,12 @@ from typer.testing import CliRunner
 
 from longplay.cli.commands import app
 from longplay.errors import InputError
+from longplay.guard import crowd as sketching
 from longplay.guard import scan as scanning
 from longplay.guard import spill
 from longplay.guard.baseline import Baseline, drift, load, save_text
-from longplay.guard.scan import Options, Scanned
+from longplay.guard.reading.reader import Counts, read
+from longplay.guard.scan import Kept, Options, Scanned
 from longplay.guard.verdict import Judged, Verdict
 from tests.guard.made import MONDAY, Row, copier, listener, row, write
 
@@ -131,6 +133,30 @@ def test_what_does_not_fit_into_memory_gives_the_same_verdicts(
     monkeypatch.setattr(spill, "DEALT", 700)
     pieces = scanned(tmp_path, rows)
     assert pieces.verdicts == whole.verdicts
+
+
+def kept(log: Path) -> Kept:
+    with spill.Spill() as held:
+        sketch = sketching.empty(1 << 16)
+        for one in read(log, {}, Counts()):
+            sketching.count_in(sketch, one.events)
+            held.add(one.events)
+        return scanning.judged(held, sketch, Baseline(), SMALL)
+
+
+def test_of_too_many_candidates_those_are_kept_that_look_most_like_copying(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rows = [
+        one for at in range(12) for one in copier(f"c{at}", shuffled(80 + 10 * at, at), gap=200)
+    ]
+    log = write(tmp_path / "log", rows)
+    everybody = kept(log).candidates
+    assert len(everybody) == 12
+    monkeypatch.setattr(scanning, "CANDIDATES", 3)
+    monkeypatch.setattr(spill, "LOT", 1)
+    few = kept(log).candidates
+    assert sorted(few.odds) == sorted(everybody.odds)[-3:]
 
 
 def test_time_that_runs_backwards_stands_still(tmp_path: Path) -> None:

@@ -6,8 +6,9 @@ import math
 from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import asdict, replace
+from io import BufferedReader
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, BinaryIO
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -110,7 +111,7 @@ def export(
     since = None if days is None else clock.now() - timedelta(days=days)
     with opened(archive) as it, ExitStack() as stack:
         own = handing.opened(it.folder / log.FILE, it.folder / log.LOCK)
-        these: Sequence[Path | BinaryIO] = logs or stack.enter_context(own)
+        these: Sequence[Path | BufferedReader] = logs or stack.enter_context(own)
         found = handing.hand_out(these, file, record.pseudonyms(it.folder), since)
     left = found.no_event + found.damage.too_long
     if as_json:

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from longplay.catalogue.compiled import compiled, inlined
+from longplay.catalogue.compiled import compiled, inlined, whole
 from longplay.guard.state import is_taken
 
 CELLS = 1 << 24
@@ -65,7 +65,7 @@ def others_of(sketch: Sketch, events: Any) -> npt.NDArray[np.int64]:
     """For each event how many accounts take its track, beside the one that does."""
     found = np.empty(len(events), np.int64)
     for at in range(len(events)):
-        one = np.int64(sketch[0, place(sketch, 0, events[at].track)] & np.uint32(0xFFFF))
-        two = np.int64(sketch[1, place(sketch, 1, events[at].track)] & np.uint32(0xFFFF))
+        one = whole(sketch[0, place(sketch, 0, events[at].track)] & np.uint32(0xFFFF))
+        two = whole(sketch[1, place(sketch, 1, events[at].track)] & np.uint32(0xFFFF))
         found[at] = max(min(one, two) - 1, 0)
     return found

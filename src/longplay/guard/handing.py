@@ -8,8 +8,9 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import lru_cache
+from io import BufferedReader
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 import orjson
 
@@ -39,13 +40,13 @@ class Handed:
 
 
 @contextmanager
-def opened(log: Path, lock: Path) -> Iterator[list[BinaryIO]]:
+def opened(log: Path, lock: Path) -> Iterator[list[BufferedReader]]:
     """A log and those that it was before, the oldest first. All are opened in one turn of those who
     hold `lock`: each is here once, whatever it is called when it is read. Raises InputError."""
     with ExitStack() as stack:
         try:
             with turns(lock):
-                files: list[BinaryIO] = [
+                files: list[BufferedReader] = [
                     stack.enter_context(one.open("rb")) for one in _logs_of(log)
                 ]
         except OSError as error:
@@ -63,7 +64,7 @@ def _logs_of(log: Path) -> list[Path]:
 
 
 def hand_out(
-    logs: Sequence[Path | BinaryIO],
+    logs: Sequence[Path | BufferedReader],
     file: Path,
     called: Callable[[str], str],
     since: datetime | None = None,
@@ -88,7 +89,7 @@ def hand_out(
     return counts
 
 
-def _rows(log: Path | BinaryIO, counts: Handed) -> Iterator[dict[str, Any]]:
+def _rows(log: Path | BufferedReader, counts: Handed) -> Iterator[dict[str, Any]]:
     for block in blocks(log, counts.damage):
         for line in block.split(b"\n"):
             if not line.strip():

@@ -116,8 +116,8 @@ class Accounts:
         """Add accounts that are met for the first time, at these times."""
         before, more = len(self), len(hashes)
         for name in ROWS:
-            both = np.concatenate([getattr(self, name), _rows(name, more)])
-            setattr(self, name, both)
+            rows = _rows(name, more)
+            setattr(self, name, np.concatenate([getattr(self, name), rows]) if before else rows)
         self.hashes[before:] = hashes
         self.odds[before:] = PRIOR
         self.decided[before:] = self.candidate[before:] = self.places[before:] = NEVER

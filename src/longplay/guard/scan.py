@@ -3,8 +3,9 @@ account."""
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -179,6 +180,8 @@ def judged(
                 listed[:] = True
             shown.append(accounts.only(np.flatnonzero(listed)))
             candidates.append(accounts.only(np.flatnonzero(accounts.candidate >= 0)))
+            if sum(map(len, candidates)) > 2 * CANDIDATES:
+                candidates = [_best(joined(candidates))]
             drawn.append(accounts.only(np.arange(min(share, len(accounts)))))
             if progress:
                 progress(at + 1, len(lots), "lots of the accounts")
@@ -193,9 +196,13 @@ def _in_turn(
     vector: npt.NDArray[np.float64],
 ) -> Iterator[Accounts]:
     """Lots judged in threads, and handed out in order; few at a time, as each takes memory."""
-    for first in range(0, len(lots), 2 * THREADS):
-        some = lots[first : first + 2 * THREADS]
-        yield from pool.map(lambda lot: _judge_lot(spill, lot, sketch, vector), some)
+    waiting: deque[Future[Accounts]] = deque()
+    for lot in lots:
+        waiting.append(pool.submit(_judge_lot, spill, lot, sketch, vector))
+        if len(waiting) > THREADS:
+            yield waiting.popleft().result()
+    while waiting:
+        yield waiting.popleft().result()
 
 
 def _hashes(names: Names, accounts: Accounts, wanted: frozenset[str]) -> Hashes:

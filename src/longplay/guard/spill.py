@@ -6,7 +6,6 @@ is judged part by part, with the states of one part's accounts in memory.
 
 from __future__ import annotations
 
-import json
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -176,19 +175,16 @@ class Names:
         self._file.close()
 
     def add(self, names: dict[int, bytes]) -> None:
-        """Note names; a name may come again."""
-        lines = [
-            f"{account:016x} {json.dumps(name.decode('utf-8', 'replace'))}\n"
-            for account, name in names.items()
-        ]
-        self._file.write("".join(lines).encode())
+        """Note names; a name may come again. None has a line feed in it."""
+        self._file.writelines(b"%016x %s\n" % pair for pair in names.items())
 
     def find(self, accounts: set[int]) -> dict[int, str]:
         """The names of these accounts."""
+        wanted = {b"%016x" % account: account for account in accounts}
         found: dict[int, str] = {}
         self._file.seek(0)
         for line in self._file:
-            account = int(line[:16], 16)
-            if account in accounts:
-                found[account] = json.loads(line[17:])
+            account = wanted.get(line[:16])
+            if account is not None:
+                found[account] = line[17:-1].decode("utf-8", "replace")
         return found

@@ -5,8 +5,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from io import BufferedReader
 from pathlib import Path
-from typing import BinaryIO
 
 import pyarrow as pa
 
@@ -30,10 +30,11 @@ class Damage:
     broken_off: int = 0
 
 
-def blocks(log: Path | BinaryIO, damage: Damage) -> Iterator[bytes]:
-    """Whole lines of a log (or of one that is open, at its beginning), about BLOCK_BYTES at a time.
-    Lines longer than LONGEST_LINE are dropped and counted, and so is what follows a place where a
-    compressed log is damaged. Raises InputError for a log that cannot be opened."""
+def blocks(log: Path | BufferedReader, damage: Damage) -> Iterator[bytes]:
+    """Whole lines of a log (or of one that is open, at its beginning; either may be a pipe), about
+    BLOCK_BYTES at a time. Lines longer than LONGEST_LINE are dropped and counted, and so is what
+    follows a place where a compressed log is damaged. Raises InputError for a log that cannot be
+    opened."""
     rest = b""
     dropping = False
     for chunk in _chunks(log, damage):
@@ -53,17 +54,12 @@ def blocks(log: Path | BinaryIO, damage: Damage) -> Iterator[bytes]:
         yield rest + b"\n"
 
 
-def _chunks(log: Path | BinaryIO, damage: Damage) -> Iterator[bytes]:
+def _chunks(log: Path | BufferedReader, damage: Damage) -> Iterator[bytes]:
     try:
-        if isinstance(log, Path):
-            with log.open("rb") as file:
-                magic = file.read(4)
-        else:
-            magic = log.read(4)
-            log.seek(0)
+        file = log.open("rb") if isinstance(log, Path) else log
+        magic = file.peek(4)
         compression = next((name for sign, name in MAGIC.items() if magic.startswith(sign)), None)
-        source = str(log) if isinstance(log, Path) else log
-        stream = pa.input_stream(source, compression=compression)
+        stream = pa.input_stream(file, compression=compression) if compression else file
     except OSError as error:
         words = (error.strerror or "cannot be read").lower()
         where = str(log) if isinstance(log, Path) else log.name
