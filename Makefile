@@ -42,10 +42,10 @@ lint: $(VENV)/.ready
 	$(BIN)/lint-imports
 
 test: lint schemas
-	$(BIN)/pytest -m "not long" -n 2 --dist loadfile $(TESTS)
+	$(BIN)/pytest -m "not long" -n 2 --dist loadfile --no-loadscope-reorder --max-worker-restart 1 $(TESTS)
 
 test-long: $(VENV)/.ready node-clients crowdsec
-	$(BIN)/pytest -m long $(TESTS)
+	$(BIN)/pytest -m long -o faulthandler_timeout=3600 $(TESTS)
 
 bench: $(VENV)/.ready
 	for script in plan release release_command verify capture capture_scaling http_capture catalogue relevance access access_library identify guard_live; do $(BIN)/python -m benchmarks.$$script || exit 1; done

@@ -26,6 +26,7 @@ from longplay.audio.fingerprint import (
 from longplay.audio.resample import FINGERPRINT_RATE
 from longplay.errors import InputError
 from longplay.settings import Limits
+from tests.audio import real_files
 from tests.audio.media_made import made, tone
 
 SILENT_ITEM = 627_964_279
@@ -61,7 +62,7 @@ def fpcalc(program: str, path: Path, *options: str) -> str:
 
 
 @pytest.mark.real
-@pytest.mark.parametrize("number", range(75))
+@pytest.mark.parametrize("number", real_files.NUMBERS)
 def test_fpcalc_gives_the_same_bits(number: int, data: Path, program: Callable[[str], str]) -> None:
     files = sorted(path for path in (data / "audio").iterdir() if path.suffix != ".tsv")
     if number >= len(files):

@@ -20,6 +20,7 @@ from longplay.audio.peaks import REACH, ROW, Kernel, PeakMeter
 from longplay.audio.resample import Stretch
 from longplay.model import Loudness
 from longplay.settings import Limits
+from tests.audio import real_files
 
 STEREO = ("FL", "FR")
 RATE = 48_000
@@ -312,7 +313,7 @@ def by_ffmpeg(path: Path) -> dict[str, float]:
 
 
 @pytest.mark.real
-@pytest.mark.parametrize("number", range(75))
+@pytest.mark.parametrize("number", real_files.NUMBERS)
 def test_ffmpeg_measures_the_same(number: int, data: Path) -> None:
     files = sorted(path for path in (data / "audio").iterdir() if path.suffix != ".tsv")
     if number >= len(files):

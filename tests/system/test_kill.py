@@ -83,7 +83,7 @@ def disturbed(
         if done == kills:
             break
     assert done == kills
-    run_until(longplay, words, None)
+    assert not run_until(longplay, words, None)
 
 
 def check(longplay: Longplay, tmp_path: Path, songs: Path, kills: int, seed: int) -> None:
@@ -92,7 +92,7 @@ def check(longplay: Longplay, tmp_path: Path, songs: Path, kills: int, seed: int
     keep = ["keep", songs]
     cut = ["release", "cut"]
     for words in (keep, cut):
-        run_until(calm, words, None)
+        assert not run_until(calm, words, None)
     disturbed(longplay, keep, kills, longest=4, seed=seed)
     disturbed(longplay, cut, kills, longest=1.2, seed=seed + 1)
     assert differences(state(calm.archive), state(longplay.archive)) == {}

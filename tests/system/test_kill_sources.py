@@ -112,7 +112,7 @@ def test_what_came_before_a_kill_does_not_come_again(
     calm = Longplay(tmp_path / "calm")
     for one in (calm, longplay):
         prepare(one, sheet)
-    run_until(calm, ["capture"], None)
+    assert not run_until(calm, ["capture"], None)
     sent: list[int] = []
     host.faults = [slowly(sent)] * 10_000  # type: ignore[list-item]
     host.asked.clear()

@@ -91,40 +91,44 @@ def test_a_claim_reaches_a_mirror_at_work_and_its_reversal_too(tmp_path: Path) -
     with subprocess.Popen(
         mirror.arguments(*words), stdout=subprocess.PIPE, text=True, env=mirror.environment()
     ) as running:
-        wait_for_objects(mirror, SONGS - 1)
-        with served(mirror, "127.0.0.1", port):
-            there = doors(here, line, name)
-            assert [status(door) for door in there] == [200] * 4
-            claim = origin.longplay.json(
-                "claim", "add", "--who", "A. Holder", "--contact", "a@example.org",
-                "--ground", "mine", "--recording", line["recording"],
-            )["claim"]  # fmt: skip
-            assert running.poll() is None, "the mirror should still be waiting"
-            origin.longplay.run("claim", "uphold", claim)
-            assert [status(door) for door in doors(origin.address, line, name)] == [451] * 4
-            end = time.monotonic() + SECONDS
-            while stored(mirror.archive, line["root"]):
-                assert time.monotonic() < end
-                time.sleep(0.05)
-            assert all(status(door) in (404, 451) for door in there)
-            aside.rename(place)
-            again = cut(origin)
-            assert line["root"] not in {one["root"] for one in origin.manifest()}
-            found = json.loads(running.communicate(timeout=SECONDS)[0])
-            assert running.returncode == 0
-            assert (found["objects"], found["tombstones"], found["deleted"]) == (SONGS - 1, 1, 1)
-            assert b"A. Holder" not in (mirror.archive / "releases" / "feed.json").read_bytes()
-            # What is the same in the next edition did not travel again.
-            unique = sum(one["size"] for one in (line, *others))
-            assert found["downloaded"] < 1.5 * unique, (found["downloaded"], unique)
-            print(f"travelled {found['downloaded']:,} bytes for {unique:,} bytes of objects")
-            assert audio(again)["objects"] == SONGS - 1
-            assert all(status(door) in (404, 451) for door in there)
-            origin.longplay.run("claim", "restore", claim, "--reason", "settled")
-            cut(origin)
-            back = follow(mirror, origin.feed)
-            assert (back["objects"], back["tombstones"], back["verified"]) == (SONGS, 0, 1)
-            assert back["downloaded"] <= 2 * line["size"] + 2**18
-            assert [status(door) for door in there[:3]] == [200] * 3
+        try:
+            wait_for_objects(mirror, SONGS - 1)
+            with served(mirror, "127.0.0.1", port):
+                there = doors(here, line, name)
+                assert [status(door) for door in there] == [200] * 4
+                claim = origin.longplay.json(
+                    "claim", "add", "--who", "A. Holder", "--contact", "a@example.org",
+                    "--ground", "mine", "--recording", line["recording"],
+                )["claim"]  # fmt: skip
+                assert running.poll() is None, "the mirror should still be waiting"
+                origin.longplay.run("claim", "uphold", claim)
+                assert [status(door) for door in doors(origin.address, line, name)] == [451] * 4
+                end = time.monotonic() + SECONDS
+                while stored(mirror.archive, line["root"]):
+                    assert time.monotonic() < end
+                    time.sleep(0.05)
+                assert all(status(door) in (404, 451) for door in there)
+                aside.rename(place)
+                again = cut(origin)
+                assert line["root"] not in {one["root"] for one in origin.manifest()}
+                found = json.loads(running.communicate(timeout=SECONDS)[0])
+                assert running.returncode == 0
+                counts = found["objects"], found["tombstones"], found["deleted"]
+                assert counts == (SONGS - 1, 1, 1)
+                assert b"A. Holder" not in (mirror.archive / "releases" / "feed.json").read_bytes()
+                # What is the same in the next edition did not travel again.
+                unique = sum(one["size"] for one in (line, *others))
+                assert found["downloaded"] < 1.5 * unique, (found["downloaded"], unique)
+                print(f"travelled {found['downloaded']:,} bytes for {unique:,} bytes of objects")
+                assert audio(again)["objects"] == SONGS - 1
+                assert all(status(door) in (404, 451) for door in there)
+                origin.longplay.run("claim", "restore", claim, "--reason", "settled")
+                cut(origin)
+                back = follow(mirror, origin.feed)
+                assert (back["objects"], back["tombstones"], back["verified"]) == (SONGS, 0, 1)
+                assert back["downloaded"] <= 2 * line["size"] + 2**18
+                assert [status(door) for door in there[:3]] == [200] * 3
+        finally:
+            running.kill()
     assert check(mirror) == SONGS
     origin.stop()

@@ -37,16 +37,19 @@ def test_what_comes_to_rest_in_a_watched_folder_is_taken_in(
         text=True,
         env=longplay.environment(),
     ) as watching:
-        until(lambda: held(longplay) == 1)
-        song(folder / "b.flac", "flac", pitch=400, title="B", artists=("Ann",))
-        until(lambda: held(longplay) == 2)
-        folder.rename(tmp_path / "away")  # a disk that disappears, and comes back
-        time.sleep(2.5)
-        (tmp_path / "away").rename(folder)
-        song(folder / "c.flac", "flac", pitch=500, title="C", artists=("Ann",))
-        until(lambda: held(longplay) == 3)
-        watching.send_signal(signal.SIGTERM)
-        _, err = watching.communicate(timeout=60)
+        try:
+            until(lambda: held(longplay) == 1)
+            song(folder / "b.flac", "flac", pitch=400, title="B", artists=("Ann",))
+            until(lambda: held(longplay) == 2)
+            folder.rename(tmp_path / "away")  # a disk that disappears, and comes back
+            time.sleep(2.5)
+            (tmp_path / "away").rename(folder)
+            song(folder / "c.flac", "flac", pitch=500, title="C", artists=("Ann",))
+            until(lambda: held(longplay) == 3)
+            watching.send_signal(signal.SIGTERM)
+            _, err = watching.communicate(timeout=60)
+        finally:
+            watching.kill()
     assert watching.returncode == 130
     assert "Traceback" not in err
     assert longplay.json("status")["quarantined"] == 0

@@ -21,12 +21,21 @@ INTERRUPTED = 130
 """Exit status after Ctrl-C or SIGTERM, as shells have it."""
 
 
+_heard: list[int] = []
+"""Ctrl-C or SIGTERM, once it came: libraries make other errors of what it raises in their calls."""
+
+
 def run() -> None:
     """Run the command that the arguments name, and exit."""
-    signal.signal(signal.SIGTERM, _interrupt)
+    for number in (signal.SIGTERM, signal.SIGINT):
+        if signal.getsignal(number) is not signal.SIG_IGN:
+            signal.signal(number, _interrupt)
     # Columns of a million objects are no garbage; looking through them again and again is dear.
     gc.set_threshold(GARBAGE_THRESHOLD)
-    status = _watched(sys.argv[1:])
+    try:
+        status = _watched(sys.argv[1:])
+    except KeyboardInterrupt:  # before the command began, or when it was done
+        status = _stopped()
     try:
         sys.stdout.flush()
     except BrokenPipeError:
@@ -68,28 +77,40 @@ def _status(arguments: list[str]) -> int:
     from longplay.cli.commands import app
 
     try:
-        return int(app(arguments, standalone_mode=False, prog_name="longplay") or 0)
-    except LongplayError as error:
-        return _tell(error)
-    except typer.TyperException as error:
-        context = getattr(error, "ctx", None)
-        command = context.command_path if context else "longplay"
-        words = getattr(error, "format_message", None)
-        message = words() if words else str(error)
-        return _tell(UsageError(message, hint=f"see `{command} --help`"))
+        status = int(app(arguments, standalone_mode=False, prog_name="longplay") or 0)
+        # Typer makes this status of the exception, and says nothing.
+        return _stopped() if status == INTERRUPTED else status
     except (KeyboardInterrupt, typer.Abort):
-        output.err.print("stopped; the same command goes on from here")
-        return INTERRUPTED
-    except BrokenPipeError:
-        return 0
-    except OSError as error:
-        return _tell(_from_system(error))
+        return _stopped()
     except Exception as error:
-        if os.environ.get("LONGPLAY_TRACEBACK"):
-            raise
-        words = f"{type(error).__name__}: {error}".splitlines()[0]
-        hint = "this is a defect of Longplay; LONGPLAY_TRACEBACK=1 shows where"
-        return _tell(LongplayError(words, hint=hint))
+        return _stopped() if _heard else _failed(error)
+
+
+def _stopped() -> int:
+    output.err.print("stopped; the same command goes on from here")
+    return INTERRUPTED
+
+
+def _failed(error: Exception) -> int:
+    """Say in one line what went wrong; the exit status."""
+    match error:
+        case LongplayError():
+            return _tell(error)
+        case typer.TyperException():
+            context = getattr(error, "ctx", None)
+            command = context.command_path if context else "longplay"
+            words = getattr(error, "format_message", None)
+            message = words() if words else str(error)
+            return _tell(UsageError(message, hint=f"see `{command} --help`"))
+        case BrokenPipeError():
+            return 0
+        case OSError():
+            return _tell(_from_system(error))
+    if os.environ.get("LONGPLAY_TRACEBACK"):
+        raise error
+    words = f"{type(error).__name__}: {error}".splitlines()[0]
+    hint = "this is a defect of Longplay; LONGPLAY_TRACEBACK=1 shows where"
+    return _tell(LongplayError(words, hint=hint))
 
 
 def _tell(error: LongplayError) -> int:
@@ -115,5 +136,6 @@ def _from_system(error: OSError) -> LongplayError:
     )
 
 
-def _interrupt(_number: int, _frame: FrameType | None) -> None:
+def _interrupt(number: int, _frame: FrameType | None) -> None:
+    _heard.append(number)
     raise KeyboardInterrupt

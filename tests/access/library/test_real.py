@@ -14,6 +14,7 @@ from tests.system.conftest import Longplay
 
 
 @pytest.mark.real
+@pytest.mark.long
 def test_all_real_recordings_that_are_held_are_found(data: Path, tmp_path: Path) -> None:
     longplay = Longplay(tmp_path / "archive")
     longplay.run("keep", data / "audio")

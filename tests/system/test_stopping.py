@@ -1,0 +1,46 @@
+"""Ctrl-C or SIGTERM while a library has the word: the command stops, and says so."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+from tests.system.conftest import Longplay
+
+STOPPED = """
+import os, signal, sys
+MOMENT = sys.argv.pop()
+from longplay.cli.main import run
+from longplay.workflows import verifying
+
+def verify(*given, **named):
+    try:
+        os.kill(os.getpid(), signal.SIGINT if MOMENT == "Ctrl-C" else signal.SIGTERM)
+    except KeyboardInterrupt:
+        if MOMENT == "in a query":  # as DuckDB says it now and then
+            raise RuntimeError("Query interrupted") from None
+        raise
+
+verifying.verify = verify
+if MOMENT == "before it begins":
+    from longplay import telemetry
+    telemetry.start = lambda _: os.kill(os.getpid(), signal.SIGTERM)
+run()
+"""
+
+
+@pytest.mark.parametrize("moment", ["Ctrl-C", "SIGTERM", "in a query", "before it begins"])
+def test_it_stops_and_says_so(longplay: Longplay, moment: str) -> None:
+    longplay.run("init", longplay.archive)
+    stopped = subprocess.run(
+        ["env", "--default-signal=INT", sys.executable, "-c", STOPPED, "verify", moment],
+        env=longplay.environment(),
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
+    assert stopped.returncode == 130, stopped
+    assert stopped.stderr == "stopped; the same command goes on from here\n"
