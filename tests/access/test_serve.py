@@ -36,7 +36,7 @@ def test_served_until_told_to_stop(served: Served, workers: int) -> None:
             {"location": "/*", "tdm-reservation": 0}
         ]
         process.send_signal(signal.SIGTERM)
-        _, said = process.communicate(timeout=20)
+        _, said = process.communicate(timeout=120)
     finally:
         process.kill()
         process.wait()

@@ -79,7 +79,7 @@ def test_failures_side_by_side_count_once(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(fetchers, "FIRST_PAUSE", 1000.0)
-    together = threading.Barrier(8, timeout=10)
+    together = threading.Barrier(8, timeout=60)
 
     class Failing(Giving):
         @contextmanager
@@ -94,10 +94,10 @@ def test_failures_side_by_side_count_once(
     )
     with fetching(archive, source) as (made, brought, came):
         made.add(dues(tmp_path, names))
-        assert all(came.acquire(timeout=10) for _ in names)
+        assert all(came.acquire(timeout=60) for _ in names)
         assert max(one.pause for one in brought) <= 2000.0
         made.add(dues(tmp_path, [b"late"])[:1])
-        assert came.acquire(timeout=10)
+        assert came.acquire(timeout=60)
     assert not brought[-1].tried
     assert brought[-1].pause <= 1000.0  # not doubled by each of the eight
 
@@ -121,10 +121,10 @@ def test_a_ledger_that_is_away_for_a_moment_kills_no_fetcher(
     source = Giving({name: name for name in NAMES})
     with fetching(archive, source) as (made, brought, came):
         made.add(dues(tmp_path, NAMES))
-        assert all(came.acquire(timeout=10) for _ in range(fetchers.AHEAD))
+        assert all(came.acquire(timeout=60) for _ in range(fetchers.AHEAD))
         for _ in range(fetchers.AHEAD):
             made.decoded()
-        assert all(came.acquire(timeout=10) for _ in range(len(NAMES) - fetchers.AHEAD))
+        assert all(came.acquire(timeout=60) for _ in range(len(NAMES) - fetchers.AHEAD))
     assert all(one.fetched is not None for one in brought)
     assert asked["hold"] >= 3
 
@@ -136,7 +136,7 @@ def test_a_file_that_is_no_more_does_not_speak_against_its_host(
     source = Giving({b"9": b"here"})
     with fetching(archive, source) as (made, brought, came):
         made.add(dues(tmp_path, [b"%d" % number for number in range(10)]))
-        assert all(came.acquire(timeout=10) for _ in range(10))
+        assert all(came.acquire(timeout=60) for _ in range(10))
     assert sum(fetchers.is_final(one.error) for one in brought if one.error) == 9
     assert [one.due.order.path for one in brought if one.fetched] == [b"9"]
 
@@ -163,9 +163,9 @@ def test_sources_that_share_no_host_do_not_share_misfortune(
             replace(one, order=replace(one.order, source="bad")) for one in dues(tmp_path, NAMES)
         ]
         made.add(failing)
-        assert all(came.acquire(timeout=10) for _ in NAMES)
+        assert all(came.acquire(timeout=60) for _ in NAMES)
         last = Due(replace(order(tmp_path, b"good", 99), source="good"), Listed())
         made.add([last])
-        assert came.acquire(timeout=10)
+        assert came.acquire(timeout=60)
     assert brought[-1].fetched is not None
     assert len(bad.asked) < len(NAMES)
