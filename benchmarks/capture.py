@@ -127,7 +127,7 @@ def clocked(spent: dict[str, float], parts: dict[str, tuple[Any, str]]) -> Itera
 
 def shares(files: list[Path]) -> tuple[dict[str, float], float]:
     """CPU seconds of one process over the files, by function, and the seconds of sound."""
-    from longplay.audio import describe, fingerprint, loudness, peaks, resample
+    from longplay.audio import describe, fingerprint, landmarks, loudness, peaks, resample
     from longplay.audio.tags import read_tags
     from longplay.settings import Limits
     from longplay.torrent.merkle import ObjectHasher
@@ -136,6 +136,7 @@ def shares(files: list[Path]) -> tuple[dict[str, float], float]:
     parts: dict[str, tuple[Any, str]] = {
         "mixing, resampling": (resample, "_take"),
         "fingerprint": (fingerprint.Fingerprinter, "feed"),
+        "landmarks": (landmarks.Lander, "feed"),
         "loudness": (loudness._Weighting, "feed"),
         "true peak": (peaks.PeakMeter, "feed"),
         "integrity": (describe, "examine"),

@@ -2,19 +2,23 @@
 
 What: `longplay capture` of a folder of audio that is imported and planned already, through the
 command line into a fresh archive, beside a bare loop: two processes that read each file and call
-the same functions (hashes, decoding with loudness, true peak and fingerprint, integrity, tags) with
-no archive, no isolation and nothing written. Then the same capture with one worker, on a Dask
-cluster of one worker process with two children, and into a real S3 server (Swift, if it is
+the same functions (hashes, decoding with loudness, true peak, fingerprint and landmarks, integrity,
+tags) with no archive, no isolation and nothing written. Then the same capture with one worker, on a
+Dask cluster of one worker process with two children, and into a real S3 server (Swift, if it is
 installed). Runs take turns; the median counts. Memory is the peak of each process, as the kernel
-tells it.
+tells it. At last the CPU time of one process over the same functions, by function.
 
-    python -m benchmarks.capture_scaling [--audio FOLDER] [--repeat 3]
+A command has a start and an end, which a long run has once: `--files` takes so many, the same real
+ones again and again with other tags, so that their objects differ.
+
+    python -m benchmarks.capture_scaling [--audio FOLDER] [--files N] [--repeat 3] [--ways WORD,…]
 """
 
 from __future__ import annotations
 
 import argparse
 import io
+import itertools
 import json
 import multiprocessing
 import os
@@ -30,12 +34,19 @@ from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import pyarrow.parquet as pq
 from tests import swift
 from tests.dask_cluster import dask_cluster
 
+from benchmarks.capture import shares
 from benchmarks.data import AUDIO
+from benchmarks.many_files import RETAGGED, retag
 
-OURS = "capture, two workers"
+BARE, OURS, ONE = "bare loop, two processes", "capture, two workers", "capture, one worker"
+DASK, S3 = "capture, Dask", "capture, S3 (Swift)"
+
+MEASURED = 75
+"""Files whose functions are told apart."""
 
 
 @dataclass(slots=True)
@@ -55,16 +66,21 @@ def bare(name: str) -> None:
     """All that is computed of one file, and nothing kept of it."""
     from longplay.audio.describe import describe
     from longplay.audio.tags import read_tags
+    from longplay.errors import MediaError
     from longplay.settings import Limits
     from longplay.torrent.merkle import ObjectHasher
 
+    def hash_(data: bytes) -> None:
+        hasher = ObjectHasher(256 * 1024)
+        hasher.update(data)
+        hasher.finish()
+
     data = Path(name).read_bytes()
-    hasher = ObjectHasher(256 * 1024)
-    hasher.update(data)
-    hasher.finish()
-    with suppress(Exception):
+    hash_(data)
+    with suppress(MediaError):
         describe(io.BytesIO(data), len(data), Limits())
-        read_tags(io.BytesIO(data), len(data), name, Limits())
+        for picture in read_tags(io.BytesIO(data), len(data), name, Limits()).pictures:
+            hash_(picture.data)
 
 
 def bare_loop(files: list[Path]) -> None:
@@ -94,14 +110,26 @@ def prepared(folder: Path, audio: Path) -> Path:
     return archive
 
 
-def captured(template: Path, *, workers: int, **settings: str) -> Callable[[Path], None]:
-    """Captures a copy of the template; `engine`, `objects` and environment as given."""
+def planned(archive: Path, audio: Path) -> list[Path]:
+    """The files that a capture takes, in its order: of a recording in several encodings that is
+    not all of them."""
+    (plan,) = (archive / "plans").glob("*.parquet")
+    return [audio / os.fsdecode(path) for path in pq.read_table(plan)["path"].to_pylist()]
+
+
+def captured(
+    template: Path, files: int, *, workers: int, **settings: str
+) -> Callable[[Path], None]:
+    """Captures a copy of the template, which plans so many files; `engine`, `objects` and
+    environment as given."""
     environment = {key: value for key, value in settings.items() if key.isupper()}
     keys = {key: value for key, value in settings.items() if key.islower()}
 
     def work(folder: Path) -> None:
         archive = folder / "archive"
-        longplay("capture", "--workers", workers, archive=archive, **environment)
+        done = longplay("capture", "--workers", workers, archive=archive, **environment)
+        if (done["offered"], done["failed"], done["already_held"]) != (files, 0, 0):
+            sys.exit(f"the capture did not take {files} files: {done}")
 
     def prepare(folder: Path) -> None:
         archive = folder / "archive"
@@ -162,52 +190,84 @@ def run(ways: dict[str, Way], repeat: int, extra: list[int]) -> None:
 
 def show(ways: dict[str, Way], files: int) -> None:
     ours = ways[OURS].wall
-    print(f"{'':28}{'wall s':>8}{'ms a file':>11}{'beside ours':>13}   peak memory")
+    print(f"{files} files\n{'':28}{'wall s':>8}{'ms a file':>11}{'beside ours':>13}   peak memory")
     for name, way in ways.items():
         peaks = ", ".join(f"{who} {size / 1e6:.0f} MB" for who, size in sorted(way.peaks.items()))
         print(f"{name:28}{way.wall:8.1f}{1000 * way.wall / files:11.0f}{way.wall / ours:12.2f}x"
               f"   {peaks}")  # fmt: skip
-    bare_wall = ways["bare loop, two processes"].wall
-    print(f"speed of the whole beside the bare loop: {bare_wall / ours:.3f} (goal 0.9)")
-    one = ways["capture, one worker"].wall
-    print(f"two workers beside one: {one / ours:.2f} times as fast")
-    if "capture, Dask" in ways:
-        over = ways["capture, Dask"].wall / ours - 1
+    if BARE in ways:
+        bare_wall = ways[BARE].wall
+        print(f"speed of the whole beside the bare loop: {bare_wall / ours:.3f} (goal 0.9)")
+    if ONE in ways:
+        print(f"two workers beside one: {ways[ONE].wall / ours:.2f} times as fast")
+    if DASK in ways:
+        over = ways[DASK].wall / ours - 1
         print(f"Dask costs {100 * over:+.1f} % of a file (goal: under 5 %)")
-    if "capture, S3 (Swift)" in ways:
-        print(f"S3 beside local: {ways['capture, S3 (Swift)'].wall / ours:.2f} times the time")
+
+
+def copy(folder: Path, audio: Path, count: int) -> None:
+    """Copy the files of a folder, or `count` that all differ: the same in turn, with other tags
+    each time."""
+    real = sorted(path for path in audio.iterdir() if path.is_file() and path.suffix != ".tsv")
+    chosen = real[: count or None]
+    again = itertools.cycle([path for path in real if path.suffix in RETAGGED])
+    chosen += itertools.islice(again, max(0, count - len(real)))
+    for number, path in enumerate(chosen):
+        place = folder / f"{number // len(real):04}" / path.name
+        place.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(path, place)
+        if number >= len(real):
+            retag(place, f"Piece {number}", f"Album {number // len(real)}")
+
+
+def show_shares(files: list[Path]) -> None:
+    """What each function has of the CPU time of one process."""
+    spent, _ = shares(files)
+    total = sum(spent.values())
+    print(f"\nCPU of one process over {len(files)} of the files: {total:.1f} s")
+    for name, seconds in sorted(spent.items(), key=lambda item: -item[1]):
+        print(f"  {name:20} {100 * seconds / total:5.1f} %")
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--audio", type=Path, default=AUDIO)
+    parser.add_argument("--files", type=int, default=0, help="how many; all that there are")
     parser.add_argument("--repeat", type=int, default=3)
+    parser.add_argument("--ways", default="bare,two,one,dask,s3,shares", help="some of these")
     options = parser.parse_args()
-    audio = options.audio.resolve()
-    files = sorted(path for path in audio.iterdir() if path.is_file() and path.suffix != ".tsv")
+    wanted = {"two", *options.ways.split(",")}
     os.environ["OPENBLAS_NUM_THREADS"] = "1"  # as in a worker
     with tempfile.TemporaryDirectory(prefix="longplay-bench-") as name, ExitStack() as stack:
         folder = Path(name)
-        template = prepared(folder, audio)
-        ways = {
-            "bare loop, two processes": Way(lambda _: bare_loop(files)),
-            OURS: Way(captured(template, workers=2)),
-            "capture, one worker": Way(captured(template, workers=1)),
-        }
-        cluster = stack.enter_context(dask_cluster(folder / "dask", workers=1))
-        ways["capture, Dask"] = Way(captured(template, workers=2, engine=cluster.address))
-        extra = [worker.pid for worker in cluster.workers]
-        if all(shutil.which(program) for program in swift.PROGRAMS):
+        copy(folder / "audio", options.audio.resolve(), options.files)
+        template = prepared(folder, folder / "audio")
+        files = planned(template, folder / "audio")
+        count = len(files)
+        ways = {}
+        if "bare" in wanted:
+            ways[BARE] = Way(lambda _: bare_loop(files))
+        ways[OURS] = Way(captured(template, count, workers=2))
+        if "one" in wanted:
+            ways[ONE] = Way(captured(template, count, workers=1))
+        extra = []
+        if "dask" in wanted:
+            cluster = stack.enter_context(dask_cluster(folder / "dask", workers=1))
+            ways[DASK] = Way(captured(template, count, workers=2, engine=cluster.address))
+            extra = [worker.pid for worker in cluster.workers]
+        if "s3" in wanted and not all(shutil.which(program) for program in swift.PROGRAMS):
+            print("Swift is not installed: no S3 to compare with")
+        elif "s3" in wanted:
             server = stack.enter_context(swift.running())
             server.make_bucket("bench")
             bucket = captured(
-                template, workers=2, objects="s3://bench/archive", **server.environment()
+                template, count, workers=2, objects="s3://bench/archive", **server.environment()
             )
-            ways["capture, S3 (Swift)"] = Way(bucket)
-        else:
-            print("Swift is not installed: no S3 to compare with")
+            ways[S3] = Way(bucket)
         run(ways, options.repeat, extra)
-        show(ways, len(files))
+        show(ways, count)
+        if "shares" in wanted:
+            show_shares(files[:MEASURED])
 
 
 if __name__ == "__main__":

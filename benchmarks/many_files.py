@@ -48,7 +48,10 @@ def make(folder: Path, count: int, audio: Path = AUDIO, seed: int = 1) -> None:
         place = folder / f"Artist {number % 37}" / f"Album {number % 111}"
         place.mkdir(parents=True, exist_ok=True)
         if number % 10 < 3:
-            _retag(chance.choice(small), place / f"{number:05}", title, number)
+            source = chance.choice(small)
+            copy = (place / f"{number:05}").with_suffix(source.suffix)
+            shutil.copyfile(source, copy)
+            retag(copy, title, f"Album {number % 111}")
             continue
         samples, rate = chance.choice(sounds)
         codec = chance.choice(list(SUFFIXES))
@@ -75,15 +78,13 @@ def _sound(path: Path) -> tuple[NDArray[np.float32], int] | None:
     return None
 
 
-def _retag(source: Path, out: Path, title: str, number: int) -> None:
-    place = out.with_suffix(source.suffix)
-    shutil.copyfile(source, place)
-    file = mutagen.File(place, easy=True)
-    if file.tags is None:
-        file.add_tags()
-    file["title"] = [title]
-    file["album"] = [f"Album {number % 111}"]
-    file.save()
+def retag(file: Path, title: str, album: str) -> None:
+    """Give a file another title and album."""
+    opened = mutagen.File(file, easy=True)
+    if opened.tags is None:
+        opened.add_tags()
+    opened["title"], opened["album"] = [title], [album]
+    opened.save()
 
 
 def main() -> None:

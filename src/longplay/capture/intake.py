@@ -1,7 +1,7 @@
 """What a worker does with one file: read it once, and tell everything the archive must know.
 
-Runs confined (`longplay.engine`). It writes what it read to a synced spool file, and touches
-neither ledger nor evidence: the pipeline commits what it tells.
+Runs confined (`longplay.engine`). It writes what it read to a spool file, which is synced while the
+file is decoded, and touches neither ledger nor evidence: the pipeline commits what it tells.
 """
 
 from __future__ import annotations
@@ -10,10 +10,11 @@ import io
 import os
 import stat
 from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, Self
 
 from longplay.audio.describe import describe
 from longplay.audio.tags import kind_of, read_tags, suffix_of
@@ -31,13 +32,48 @@ FETCHED_MODE = 0o644
 def take(order: Order) -> Taken:
     """Read, hash, decode and describe one file. Raises InputError when it cannot be read, or
     changed while it was; what is readable but cannot be kept comes back with a `refusal`."""
-    with (_fetched if order.fetched else _spooled)(order) as (taken, source):
+    with _Syncer() as syncer:
+        return _take(order, syncer)
+
+
+class _Syncer:
+    """Syncs spool files beside the work on them: a disk takes its time, and needs no processor. All
+    are synced when the context ends; raises OSError for one that cannot be."""
+
+    def __init__(self) -> None:
+        self._threads = ThreadPoolExecutor(1, thread_name_prefix="syncer")
+        self._under_way: list[Future[None]] = []
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: object, *_: object) -> None:
+        self._threads.shutdown(wait=True)
+        if kind is None:
+            for one in self._under_way:
+                one.result()
+
+    def begin(self, written: BinaryIO) -> None:
+        """Sync a file that is written, and may be closed meanwhile."""
+        written.flush()
+        self._under_way.append(self._threads.submit(_sync, os.dup(written.fileno())))
+
+
+def _sync(descriptor: int) -> None:
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _take(order: Order, syncer: _Syncer) -> Taken:
+    with _fetched(order) if order.fetched else _spooled(order, syncer) as (taken, source):
         if order.kind is Kind.AUDIO and taken.main.kind != Kind.AUDIO:
             return replace(taken, refusal="is no sound")
         if taken.main.kind != Kind.AUDIO or not order.listen:
             return taken
         try:
-            return _listen(order, taken, source)
+            return _listen(order, syncer, taken, source)
         except MediaError as error:
             for stray in taken.main.spool.parent.glob(f"{Path(order.spool).name}-*"):
                 if stray != taken.main.spool:
@@ -45,14 +81,17 @@ def take(order: Order) -> Taken:
             return replace(taken, refusal=error.message)
 
 
-def _listen(order: Order, taken: Taken, source: BinaryIO) -> Taken:
+def _listen(order: Order, syncer: _Syncer, taken: Taken, source: BinaryIO) -> Taken:
     limits = order.settings.limits
     sound = describe(source, taken.source_size, limits)
     if sound.integrity.verdict == Verdict.UNPLAYABLE:
         return replace(taken, refusal="; ".join(sound.integrity.findings) or "cannot be played")
     tags = read_tags(source, taken.source_size, escape(order.path), limits)
     pictures = tuple(
-        (_part(order, f"p{number}", io.BytesIO(picture.data), len(picture.data)), picture.role)
+        (
+            _part(order, syncer, f"p{number}", io.BytesIO(picture.data), len(picture.data)),
+            picture.role,
+        )
         for number, picture in enumerate(tags.pictures)
     )
     taken = replace(taken, sound=sound, pictures=pictures)
@@ -60,10 +99,10 @@ def _listen(order: Order, taken: Taken, source: BinaryIO) -> Taken:
         suffix = suffix_of(Kind.AUDIO, sound.stream.container, sound.stream.codec)
         return replace(taken, main=replace(taken.main, suffix=suffix))
     source.seek(0)
-    return _transcoded(order, taken, source)
+    return _transcoded(order, syncer, taken, source)
 
 
-def _transcoded(order: Order, taken: Taken, source: BinaryIO) -> Taken:
+def _transcoded(order: Order, syncer: _Syncer, taken: Taken, source: BinaryIO) -> Taken:
     """Keep an Opus copy in place of the original."""
     limits = order.settings.limits
     encoded = Path(f"{order.spool}-opus.part")
@@ -73,7 +112,7 @@ def _transcoded(order: Order, taken: Taken, source: BinaryIO) -> Taken:
         to_opus(source, out, bit_rate=order.settings.policy.opus_bit_rate, tags=tags)
     with encoded.open("rb") as copy:
         size = encoded.stat().st_size
-        part = _part(order, "copy", copy, size)
+        part = _part(order, syncer, "copy", copy, size)
         copy.seek(0)
         sound = describe(copy, size, limits)
     encoded.unlink()
@@ -82,7 +121,7 @@ def _transcoded(order: Order, taken: Taken, source: BinaryIO) -> Taken:
 
 
 @contextmanager
-def _spooled(order: Order) -> Iterator[tuple[Taken, BinaryIO]]:
+def _spooled(order: Order, syncer: _Syncer) -> Iterator[tuple[Taken, BinaryIO]]:
     """Copy the source to the spool while hashing it; yield it for decoding, read only once."""
     path = inside(Path(order.folder), order.path)
     where = escape(order.path)
@@ -96,7 +135,7 @@ def _spooled(order: Order) -> Iterator[tuple[Taken, BinaryIO]]:
             raise InputError("is not a regular file", where=where)
         small = before.st_size <= order.settings.limits.memory_file_mb * 2**20
         held = io.BytesIO(_read_all(source, before.st_size)) if small else None
-        part = _part(order, "main", held or source, before.st_size, order.path)
+        part = _part(order, syncer, "main", held or source, before.st_size, order.path)
         after = os.fstat(descriptor)
     if (after.st_size, after.st_mtime_ns) != (before.st_size, before.st_mtime_ns):
         raise InputError("changed while it was read", where=where, hint="capture it again")
@@ -135,9 +174,14 @@ def _read_all(source: io.RawIOBase | io.FileIO, size: int) -> bytes:
 
 
 def _part(
-    order: Order, name: str, source: BinaryIO | io.RawIOBase, size: int, path: bytes = b""
+    order: Order,
+    syncer: _Syncer,
+    name: str,
+    source: BinaryIO | io.RawIOBase,
+    size: int,
+    path: bytes = b"",
 ) -> Part:
-    """Hash `source` while writing it to a synced spool file."""
+    """Hash `source` while writing it to a spool file, which is synced from then on."""
     spool = Path(f"{order.spool}-{name}.part")
     hasher = ObjectHasher(order.settings.piece_length(size))
     head, count = b"", 0
@@ -149,8 +193,7 @@ def _part(
                 break
             hasher.update(chunk)
             out.write(chunk)
-        out.flush()
-        os.fsync(out.fileno())
+        syncer.begin(out)
     if count != size:
         raise InputError(
             "changed while it was read", where=escape(order.path), hint="capture it again"
