@@ -5,8 +5,10 @@ command line into a fresh archive, beside a bare loop: two processes that read e
 the same functions (hashes, decoding with loudness, true peak, fingerprint and landmarks, integrity,
 tags) with no archive, no isolation and nothing written. Then the same capture with one worker, on a
 Dask cluster of one worker process with two children, and into a real S3 server (Swift, if it is
-installed). Runs take turns; the median counts. Memory is the peak of each process, as the kernel
-tells it. At last the CPU time of one process over the same functions, by function.
+installed). Runs take turns; the median counts. CPU is that of all our processes, the cluster's
+worker among them, which on a busy machine tells more than the clock; memory the peak of each
+process, as the kernel tells it. At last the CPU time of one process over the same functions, by
+function.
 
 A command has a start and an end, which a long run has once: `--files` takes so many, the same real
 ones again and again with other tags, so that their objects differ.
@@ -22,6 +24,7 @@ import itertools
 import json
 import multiprocessing
 import os
+import resource
 import shutil
 import statistics
 import subprocess
@@ -55,11 +58,16 @@ class Way:
 
     work: Callable[[Path], None]
     walls: list[float] = field(default_factory=list)
+    spent: list[float] = field(default_factory=list)
     peaks: dict[str, int] = field(default_factory=dict)
 
     @property
     def wall(self) -> float:
         return statistics.median(self.walls)
+
+    @property
+    def cpu(self) -> float:
+        return statistics.median(self.spent)
 
 
 def bare(name: str) -> None:
@@ -176,33 +184,47 @@ def descendants(pid: int) -> list[int]:
     return found
 
 
+def cpu_seconds(workers: list[int]) -> float:
+    """CPU of the processes that ended below this one, and of running workers with theirs."""
+    total = sum(resource.getrusage(resource.RUSAGE_CHILDREN)[:2])
+    for pid in (found for worker in workers for found in [worker, *descendants(worker)]):
+        with suppress(OSError):
+            words = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+            total += sum(map(int, words[11:15])) / os.sysconf("SC_CLK_TCK")
+    return total
+
+
 def run(ways: dict[str, Way], repeat: int, extra: list[int]) -> None:
     for _ in range(repeat):
         for name, way in ways.items():
             with tempfile.TemporaryDirectory(prefix="longplay-bench-") as folder:
                 getattr(way.work, "prepare", lambda _: None)(Path(folder))
                 with watched(way.peaks, extra):
-                    started = time.perf_counter()
+                    started, before = time.perf_counter(), cpu_seconds(extra)
                     way.work(Path(folder))
                     way.walls.append(time.perf_counter() - started)
-            print(f"  {name}: {way.walls[-1]:.1f} s", file=sys.stderr)
+                    way.spent.append(cpu_seconds(extra) - before)
+            told = f"{way.walls[-1]:.1f} s, CPU {way.spent[-1]:.1f} s"
+            print(f"  {name}: {told}", file=sys.stderr)
 
 
 def show(ways: dict[str, Way], files: int) -> None:
     ours = ways[OURS].wall
-    print(f"{files} files\n{'':28}{'wall s':>8}{'ms a file':>11}{'beside ours':>13}   peak memory")
+    columns = f"{'wall s':>8}{'CPU s':>8}{'ms a file':>11}{'beside ours':>13}   peak memory"
+    print(f"{files} files\n{'':28}{columns}")
     for name, way in ways.items():
         peaks = ", ".join(f"{who} {size / 1e6:.0f} MB" for who, size in sorted(way.peaks.items()))
-        print(f"{name:28}{way.wall:8.1f}{1000 * way.wall / files:11.0f}{way.wall / ours:12.2f}x"
-              f"   {peaks}")  # fmt: skip
+        a_file, beside = 1000 * way.wall / files, way.wall / ours
+        figures = f"{way.wall:8.1f}{way.cpu:8.1f}{a_file:11.0f}{beside:12.2f}x"
+        print(f"{name:28}{figures}   {peaks}")
     if BARE in ways:
-        bare_wall = ways[BARE].wall
-        print(f"speed of the whole beside the bare loop: {bare_wall / ours:.3f} (goal 0.9)")
+        whole, cpu = ways[BARE].wall / ours, ways[BARE].cpu / ways[OURS].cpu
+        print(f"speed of the whole beside the bare loop: {whole:.3f} (goal 0.9); by CPU {cpu:.3f}")
     if ONE in ways:
         print(f"two workers beside one: {ways[ONE].wall / ours:.2f} times as fast")
     if DASK in ways:
-        over = ways[DASK].wall / ours - 1
-        print(f"Dask costs {100 * over:+.1f} % of a file (goal: under 5 %)")
+        over, cpu = ways[DASK].wall / ours - 1, ways[DASK].cpu / ways[OURS].cpu - 1
+        print(f"Dask costs {100 * over:+.1f} % of a file (goal: under 5 %); CPU {100 * cpu:+.1f} %")
 
 
 def copy(folder: Path, audio: Path, count: int) -> None:

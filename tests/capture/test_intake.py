@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
+import time
 from pathlib import Path
 
 import numpy as np
@@ -72,6 +74,33 @@ def test_embedded_pictures_become_parts(tmp_path: Path) -> None:
     assert part.spool.read_bytes() == PNG
     assert (part.kind, part.suffix) == (Kind.IMAGE, ".png")
     assert "front" in role
+
+
+def test_what_a_worker_tells_of_is_synced(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    synced, sync = set(), os.fsync
+
+    def slowly(descriptor: int) -> None:
+        time.sleep(0.3)
+        sync(descriptor)
+        synced.add(os.fstat(descriptor).st_ino)
+
+    monkeypatch.setattr(os, "fsync", slowly)
+    tone(tmp_path / "m" / "a.flac", pictures=(Picture("image/png", "front cover", "", PNG),))
+    taken = take(order(tmp_path / "m", b"a.flac"))
+    [(picture, _)] = taken.pictures
+    assert {part.spool.stat().st_ino for part in (taken.main, picture)} <= synced
+
+
+def test_what_cannot_be_synced_is_not_taken(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(_: int) -> None:
+        raise OSError(errno.EIO, "the disk is broken")
+
+    monkeypatch.setattr(os, "fsync", fail)
+    tone(tmp_path / "m" / "a.flac")
+    with pytest.raises(OSError, match="the disk is broken"):
+        take(order(tmp_path / "m", b"a.flac"))
 
 
 def test_what_is_no_sound_is_refused_with_its_bytes_at_hand(tmp_path: Path) -> None:
