@@ -48,7 +48,7 @@ test-long: $(VENV)/.ready node-clients crowdsec
 	$(BIN)/pytest -m long -o faulthandler_timeout=3600 $(TESTS)
 
 bench: $(VENV)/.ready
-	for script in plan release release_command verify capture capture_scaling http_capture catalogue relevance access access_library identify guard_live; do $(BIN)/python -m benchmarks.$$script || exit 1; done
+	for script in plan release release_command verify capture capture_scaling http_capture catalogue relevance access access_library identify guard_speed guard_live; do $(BIN)/python -m benchmarks.$$script || exit 1; done
 
 # What the tests marked `real` talk to. Needs root and Debian's package archive. A machine
 # that has npm from elsewhere keeps it: Debian's own stands in conflict with such a Node.
