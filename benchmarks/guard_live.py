@@ -397,7 +397,7 @@ def with_guard(
             "decided_from_the_days_before": sorted(early),
         },
     )
-    state = load_state(archive / record.FOLDER / guarding.STATE, Baseline(), 200_000).accounts
+    state = load_state(archive / record.FOLDER / record.STATE, Baseline(), 200_000).accounts
     size = sum(getattr(state, name).nbytes for name in Accounts.__slots__)
     yield (
         "guard",

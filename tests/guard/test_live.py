@@ -188,6 +188,17 @@ def test_whom_the_guard_has_begun_anew_with_is_named_no_longer(
     assert not now(tmp_path).cleared
 
 
+def test_whom_no_guard_remembers_is_not_named_for_it(tmp_path: Path, ledger: Ledger) -> None:
+    (tmp_path / record.FOLDER).mkdir(exist_ok=True)
+    policy.act_on(tmp_path, ledger, ["account:8"], Act.HOLD, "operator", "odd")
+    policy.erase(tmp_path, ledger, "account:8")
+    assert "account:8" not in record.path_of(tmp_path).read_text()
+    with running.opened(tmp_path, SLOW, ledger):
+        policy.act_on(tmp_path, ledger, ["account:9"], Act.HOLD, "operator", "odd")
+        policy.release(tmp_path, ledger, ["account:9"], "operator", "known")
+        assert now(tmp_path).cleared == {"account:9": 4}
+
+
 def test_who_is_released_after_a_backup_was_restored_begins_anew(
     tmp_path: Path, ledger: Ledger
 ) -> None:

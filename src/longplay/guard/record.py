@@ -32,6 +32,9 @@ from longplay.ledger.tables import log as log_table
 
 FOLDER, FILE, SALT = "guard", "decisions.json", "salt"
 
+STATE = "state.npz"
+"""What the guard remembers; it is there from when it begins."""
+
 TAKEN = "taken"
 """The folder of what capped accounts had, a folder a day: a file each, of eight bytes a track."""
 
@@ -227,6 +230,8 @@ def changing(folder: Path, ledger: Ledger) -> Iterator[Record]:
         _begin_anew_if_restored(record, folder, ledger)
         before = record.changes, len(record.cleared)
         yield record
+        if not (path.parent / STATE).exists():
+            record.cleared.clear()  # nothing is remembered that could be begun anew
         if (record.changes, len(record.cleared)) != before:
             write_durably(path, _text(record))
         if record.unlogged:

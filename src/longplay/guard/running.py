@@ -36,7 +36,7 @@ from longplay.settings import Guarding
 LOG = "access.log.jsonl"
 """The file that web workers write, in the archive's folder."""
 
-STATE, LOCK, PICTURE = "state.npz", "run.lock", "picture.json"
+LOCK, PICTURE = "run.lock", "picture.json"
 
 SAVE_SECONDS = 60.0
 """How much is read again after a kill."""
@@ -86,7 +86,7 @@ class Guard:
         self._folder = folder
         self._settings = settings
         self._ledger = ledger
-        self._state_path = folder / record.FOLDER / STATE
+        self._state_path = folder / record.FOLDER / record.STATE
         known = load_baseline(Path(settings.baseline)) if settings.baseline else Baseline()
         self.watching: Watching = load_state(self._state_path, known, settings.accounts)
         self._others = others or Others()
@@ -101,6 +101,8 @@ class Guard:
         self._saved = self._grouped = self._pictured = clock.monotonic()
         self._tidied = -math.inf
         self._known: object = None
+        if not self._state_path.exists():  # from now on whom a person releases is told to us
+            self.watching.save(self._state_path)
 
     def step(self) -> Step:
         """Read what is new, and decide what follows from it."""
