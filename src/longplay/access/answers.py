@@ -95,23 +95,30 @@ class Content:
     always: list[Header] = field(init=False, repr=False, compare=False)
     """Headers of every answer about it."""
     with_bytes: list[Header] = field(init=False, repr=False, compare=False)
-    """Those, and the kind of bytes that come with it."""
+    """Those, the kind of bytes that come with it, and what every answer carries."""
+    place: str | None = field(init=False, repr=False, compare=False)
+    """Where the file lies, if it is one."""
 
     def __post_init__(self) -> None:
         quoted = b'"%s"' % self.tag.encode()
         always = [(b"accept-ranges", b"bytes"), (b"etag", quoted), *raw_mining(self.reserved)]
         kind = (b"content-type", self.media_type.encode())
+        place = str(self.source) if isinstance(self.source, Path) else None
         object.__setattr__(self, "quoted", quoted)
         object.__setattr__(self, "always", always)
-        object.__setattr__(self, "with_bytes", [*always, kind])
+        object.__setattr__(self, "with_bytes", [*always, kind, *RAW_HEADERS])
+        object.__setattr__(self, "place", place)
 
 
 class Bare(Response):
-    """An answer with headers as they stand, for `bare` and for FastAPI alike."""
+    """An answer with headers as they stand, for `bare` and for FastAPI alike; `carried` says that
+    those which every answer carries are among them."""
 
-    def __init__(self, status: int, headers: list[Header], body: bytes = b"") -> None:
+    def __init__(
+        self, status: int, headers: list[Header], body: bytes = b"", *, carried: bool = False
+    ) -> None:
         self.status_code = status
-        self.raw_headers = [*headers, *RAW_HEADERS]
+        self.raw_headers = headers if carried else [*headers, *RAW_HEADERS]
         self.body = body
         self.background = None
 
@@ -120,16 +127,16 @@ class Part(Bare):
     """A part of some content, read while it is sent."""
 
     def __init__(
-        self, status: int, headers: list[Header], content: Content, span: tuple[int, int]
+        self, status: int, headers: list[Header], content: Content, first: int, last: int
     ) -> None:
-        super().__init__(status, headers)
-        self._content, self._first = content, span[0]
-        self._at, self._left = span[0], span[1] - span[0] + 1
+        super().__init__(status, headers, carried=True)
+        self._content, self._first = content, first
+        self._at, self._left = first, last - first + 1
         self._file: Descriptor | None = None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Send it. What is wrong with the first bytes is an answer of its own."""
-        first = min(self._left, SMALL if isinstance(self._content.source, Path) else FAR_CHUNK)
+        first = min(self._left, FAR_CHUNK if self._content.place is None else SMALL)
         try:
             data = await self._next(first)
         except OSError:
@@ -180,14 +187,16 @@ class Part(Bare):
             self._content.sent(self._first, count, self._content.size)
 
     async def _next(self, length: int) -> bytes:
-        source = self._content.source
-        if isinstance(source, Path):
-            if self._file is None:
-                self._file = descriptors.kept.open(source)
-            data = self._file.read_at_once(self._at, length)
+        source, place = self._content.source, self._content.place
+        if place is not None:
+            file = self._file
+            if file is None:
+                file = self._file = descriptors.kept.open(place)
+            data = file.read_at_once(self._at, length)
             if data is None:
-                data = await in_thread(self._file.read, self._at, length)
+                data = await in_thread(file.read, self._at, length)
         else:
+            assert callable(source)
             data = await in_thread(source, self._at, min(FAR_CHUNK, length))
         self._at += len(data)
         self._left -= len(data)
@@ -248,8 +257,8 @@ def answer(asked: Conditions, content: Content) -> Response:
         headers.append((b"content-range", b"bytes %d-%d/%d" % (first, last, size)))
     headers.append((b"content-length", b"%d" % (last - first + 1)))
     if asked.method == "HEAD" or not size:
-        return Bare(status, headers)
-    return Part(status, headers, content, (first, last))
+        return Bare(status, headers, carried=True)
+    return Part(status, headers, content, first, last)
 
 
 def _handed_over(content: Content, span: Span) -> Response:

@@ -9,7 +9,6 @@ import os
 import threading
 from collections import OrderedDict
 from collections.abc import Callable
-from pathlib import Path
 
 MOST = 512
 """Files kept open: half of what a process may have by default."""
@@ -73,19 +72,18 @@ class Descriptors:
         self._lock = threading.Lock()
         self._kept: OrderedDict[str, Descriptor] = OrderedDict()
 
-    def open(self, path: Path | str) -> Descriptor:
+    def open(self, path: str) -> Descriptor:
         """The file that lies at `path` now. Raises OSError."""
-        name = str(path)
-        identity = _identity(os.stat(name))  # noqa: PTH116 - twice as fast, and asked every time
+        identity = _identity(os.stat(path))  # noqa: PTH116 - twice as fast, and asked every time
         with self._lock:
-            known = self._kept.get(name)
+            known = self._kept.get(path)
             if known is not None and known.identity == identity:
-                self._kept.move_to_end(name)
+                self._kept.move_to_end(path)
                 return known
-        opened = Descriptor(name)
+        opened = Descriptor(path)
         with self._lock:
-            self._kept[name] = opened
-            self._kept.move_to_end(name)
+            self._kept[path] = opened
+            self._kept.move_to_end(path)
             while len(self._kept) > self._most:
                 self._kept.popitem(last=False)
         return opened
