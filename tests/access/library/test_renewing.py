@@ -15,6 +15,7 @@ from longplay.access.library.view import View
 from longplay.archive import open_archive
 from longplay.errors import LockedError
 from longplay.files import writer_lock
+from longplay.ledger import queries
 from longplay.rights.claims import Step
 from longplay.workflows import claims, withdrawing
 from longplay.workflows.claims import Request
@@ -71,6 +72,20 @@ def test_what_is_withdrawn_vanishes_before_anything_is_built(
     assert view.counts.tracks == before.counts.tracks - 1
     assert view.counts.albums == before.counts.albums - 1
     assert shelf.view(GUEST).version == guest.version  # who never heard it
+
+
+@pytest.mark.parametrize("damage", [Path.unlink, lambda path: path.write_bytes(b"PAR1 rotten")])
+def test_lost_evidence_of_sounds_costs_measurements_alone(
+    shelf: Shelf, damage: Callable[[Path], object]
+) -> None:
+    archive = shelf.here.archive
+    with archive.ledger.read() as connection:
+        names = queries.evidence_names(connection, "sounds")
+    for name in names:
+        damage(archive.evidence / name)
+    tracks = shelf.view().search("", tracks=(500, 0)).tracks
+    assert {"Help!", "Mix 1", "Only Members"} <= {track.title for track in tracks}
+    assert all(track.replay_gain is None for track in tracks)
 
 
 def test_an_album_keeps_what_is_not_withdrawn_of_it(

@@ -11,12 +11,15 @@ import json
 import os
 import secrets
 import sqlite3
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import duckdb
+import pyarrow as pa
+import pyarrow.parquet as pq
 
-from longplay import clock
+from longplay import clock, logs
 from longplay.access.library import gathering, held, layout, writing
 from longplay.archive import Archive
 from longplay.catalogue.layout import current_number
@@ -100,6 +103,31 @@ def build(archive: Archive) -> Built:
         return built
 
 
+def _readable(archive: Archive, names: Sequence[str]) -> list[Path]:
+    """Those of some evidence files that are there and can be read. Of what a lost one describes
+    loudness and bit rates are not known: that is no reason to have no library. Raises StoreError
+    when their store cannot be reached."""
+    there = archive.evidence_files.names()
+    lost = [(name, "is missing") for name in names if name not in there]
+    found = []
+    for path in archive.evidence_files.fetch([name for name in names if name in there]):
+        try:
+            pq.read_schema(path)
+        except (OSError, pa.ArrowException) as error:
+            lost.append((path.name, f"is damaged: {error}"))
+        else:
+            found.append(path)
+    for name, why in lost:
+        logs.event(
+            "the library goes without evidence",
+            logs.WARNING,
+            where=str(archive.evidence / name),
+            why=why,
+            hint="run `longplay verify --repair`, or bring it back from a copy",
+        )
+    return found
+
+
 def _write(archive: Archive, path: Path, state: State) -> None:
     snapshot = open_number(archive.catalogue, state.snapshot)
     facts = {"head": str(state.head), "snapshot": str(state.snapshot)}
@@ -107,7 +135,7 @@ def _write(archive: Archive, path: Path, state: State) -> None:
         with archive.ledger.read() as connection:
             holdings = held.read(connection)
             names = queries.evidence_names(connection, "sounds")
-        sounds = archive.evidence_files.fetch(names)
+        sounds = _readable(archive, names)
         try:
             with snapshot.connect() as connection:
                 connection.execute(f"SET memory_limit = '{MEMORY}'")
