@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
@@ -20,6 +21,7 @@ from longplay.model import ObjectKey, Tags
 from longplay.vault import evidence
 from longplay.workflows import capturing, identifying, indexing, keeping
 from tests.identify.made import mono, quiet, tune
+from tests.killed import killed
 
 RATE = 22_050
 
@@ -47,14 +49,17 @@ def archive(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Archive
         yield it
 
 
-def contents(archive: Archive) -> dict[ObjectKey, tuple[list[int], list[tuple[int, int]]]]:
-    """Landmarks and (hash, place) of every object in the index."""
-    folder = indexing.folder_of(archive)
+def contents(
+    archive: Archive, *, whole: bool = False
+) -> dict[ObjectKey, tuple[list[int], list[tuple[int, int]]]]:
+    """Landmarks, items and (hash, place) of every object in the index."""
+    folder = indexing.folder_of(archive, whole=whole)
     found: dict[ObjectKey, tuple[list[int], list[tuple[int, int]]]] = {}
     for one in index.open_shards(folder, index.load(folder)):
         for number in range(len(one)):
             assert one.key(number) not in found
-            found[one.key(number)] = (one.marks_of(number).tolist(), [])
+            kept = one.marks_of(number).tolist() + one.print_of(number).tolist()
+            found[one.key(number)] = (kept, [])
         for posting in one.all_postings().tolist():
             place = posting & ((1 << one.place_bits) - 1)
             number = one.object_at(place)
@@ -87,6 +92,38 @@ def test_a_large_capture_is_indexed_at_its_end(
         assert index.load(indexing.folder_of(it)).objects == 2
         indexing.absorb(it)
         assert len(contents(it)) == 3
+
+
+def test_an_index_of_whole_tracks_loses_and_doubles_nothing_when_killed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Killed before each so many of its steps on the disk, while shards are written and merged."""
+    monkeypatch.setattr(indexing, "SHARD_OBJECTS", 1)
+    keep(tmp_path, range(5))
+    folder = tmp_path / "archive" / "identify" / "whole"
+
+    def update() -> None:
+        with open_archive(tmp_path / "archive") as it:
+            indexing.update(it, workers=1, progress=quiet, whole=True)
+
+    def there() -> dict[ObjectKey, tuple[list[int], list[tuple[int, int]]]]:
+        with open_archive(tmp_path / "archive") as it:
+            return contents(it, whole=True)
+
+    update()
+    expected, shards = there(), index.load(folder).shards
+    assert (len(expected), len(shards)) == (5, 2)  # four of them were merged
+    moments = 0
+    while killed(update, 13 * moments, within=str(folder)):
+        half = there()
+        assert half == {one: expected[one] for one in half}
+        update()
+        assert there() == expected
+        named = {one.name for one in index.load(folder).shards}
+        assert {path.name for path in folder.glob("*.shard*")} == named
+        shutil.rmtree(folder)
+        moments += 1
+    assert moments > 4
 
 
 def test_an_index_of_an_older_version_is_asked_and_renewed(

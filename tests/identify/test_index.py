@@ -203,12 +203,12 @@ def test_a_torn_shard_is_never_opened(tmp_path: Path, cut: int) -> None:
 
 def test_rot_is_found(tmp_path: Path) -> None:
     manifest = built(tmp_path, range(2))
-    assert list(index.whole(tmp_path, manifest)) == []
+    assert list(index.rotten(tmp_path, manifest.shards)) == []
     path = tmp_path / manifest.shards[1].name
     data = bytearray(path.read_bytes())
     data[-30] ^= 1
     path.write_bytes(data)
-    assert list(index.whole(tmp_path, manifest)) == [path.name]
+    assert list(index.rotten(tmp_path, manifest.shards)) == [path.name]
 
 
 @pytest.mark.parametrize(

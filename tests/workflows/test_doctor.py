@@ -14,9 +14,12 @@ import sqlalchemy as sa
 
 from longplay import clock
 from longplay.archive import key_folder, open_archive
+from longplay.identify import index
+from longplay.identify.index import Manifest
 from longplay.ledger import log, tables
 from longplay.workflows import doctor, examining
 from longplay.workflows.examining import Finding
+from tests.identify.made import printed
 from tests.workflows.conftest import quiet
 
 
@@ -133,6 +136,24 @@ def spoil_the_settings(folder: Path) -> None:
     (folder / "longplay.toml").write_text("version = one\n")
 
 
+def indexed(folder: Path) -> Path:
+    """The one shard of an index that is made in a folder."""
+    folder.mkdir(parents=True)
+    (one,) = index.add(folder, Manifest(), [printed(1, 8)], "test").shards
+    return folder / one.name
+
+
+def turn_a_bit_of_the_index(folder: Path) -> None:
+    path = indexed(folder / "identify")
+    data = bytearray(path.read_bytes())
+    data[-30] ^= 1
+    path.write_bytes(data)
+
+
+def lose_a_shard(folder: Path) -> None:
+    indexed(folder / "identify" / "whole").unlink()
+
+
 ILLNESSES: dict[Callable[[Path], None], tuple[str, str, str]] = {
     lose_an_object: ("store", "is not there", "verify --repair"),
     cut_an_object: ("store", "has another length", "verify --repair"),
@@ -148,6 +169,12 @@ ILLNESSES: dict[Callable[[Path], None], tuple[str, str, str]] = {
     misname_the_ledger: ("ledger", "is no address", "postgresql://host/database"),
     lose_a_replica: ("replicas", "the replica far is not there", "plug its disk in"),
     lose_the_catalogue: ("catalogue", "missing or damaged", "import its source again"),
+    turn_a_bit_of_the_index: (
+        "index",
+        "other bytes than were written",
+        "longplay fingerprint update --anew",
+    ),
+    lose_a_shard: ("index", "is missing", "longplay fingerprint update --whole --anew"),
     spoil_the_settings: ("settings", "Invalid value", "correct that line"),
 }
 

@@ -10,7 +10,6 @@ second spectrogram.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import cast
 
 import numpy as np
 import scipy.fft
@@ -53,6 +52,10 @@ SKIP = 127
 BATCH = 256
 """Frames that are transformed at once: what is made of them fits the processor's cache."""
 
+ROWS = NEAR_FRAMES + BLOCK + NEAR_FRAMES + BATCH
+"""Frames that are in sight at most: those before a block, all but the last of it, those after it,
+and what is transformed next."""
+
 FLOOR = 1e-3
 FLOOR_LOG = float(np.log(FLOOR)) + 1.0
 LOUDNESS_WEIGHT = 0.5
@@ -75,7 +78,9 @@ class Lander:
     def __init__(self, most: int = ASKED) -> None:
         self._most = most
         self._samples = np.empty(0, np.int16)
-        self._rows = np.empty((0, BINS), np.float32)
+        self._room = np.empty((ROWS, BINS), np.float32)
+        self._used = 0  # rows of it, from the first on
+        self._windowed = np.empty((BATCH, FRAME), np.float32)
         self._base = 0  # frame of the first row
         self._done = 0  # frames whose landmarks are found
         self._found: list[tuple[NDArray[np.int32], NDArray[np.float32], NDArray[np.int32]]] = []
@@ -92,15 +97,16 @@ class Lander:
         samples = np.concatenate([self._samples, mono])
         count = max(0, (len(samples) - FRAME) // HOP + 1)
         for at in range(0, count, BATCH):
-            spectrum = _spectrum(samples[at * HOP :], min(BATCH, count - at))
-            self._rows = np.concatenate([self._rows, spectrum])
-            seen = self._base + len(self._rows) - NEAR_FRAMES
+            fresh = self._room[self._used : self._used + min(BATCH, count - at)]
+            _spectrum(samples[at * HOP :], self._windowed[: len(fresh)], fresh)
+            self._used += len(fresh)
+            seen = self._base + self._used - NEAR_FRAMES
             self._pick(seen // BLOCK * BLOCK)
         self._samples = samples[count * HOP :]
 
     def result(self) -> Landmarks:
         """The landmarks of all that was fed; nothing can be fed any more."""
-        self._pick(self._base + len(self._rows))
+        self._pick(self._base + self._used)
         none = (np.empty(0, np.int32), np.empty(0, np.float32), np.empty(0, np.int32))
         frame, place, rank = (np.concatenate(one) for one in zip(none, *self._found, strict=True))
         return Landmarks(frame, place, rank)
@@ -109,14 +115,14 @@ class Lander:
         """Find the landmarks of all frames before `end`; a few rows before it stay in sight."""
         if end <= self._done:
             return
-        frame, place, rank = _peaks(
-            self._rows, self._done - self._base, end - self._base, self._most
-        )
+        rows = self._room[: self._used]
+        frame, place, rank = _peaks(rows, self._done - self._base, end - self._base, self._most)
         self._found.append((frame + np.int32(self._base), place, rank))
         self._done = end
         base = max(self._base, end - NEAR_FRAMES)
-        self._rows = self._rows[base - self._base :].copy()
-        self._base = base
+        rest = rows[base - self._base :].copy()
+        self._room[: len(rest)] = rest
+        self._used, self._base = len(rest), base
 
 
 def landmarks(mono: NDArray[np.int16]) -> Landmarks:
@@ -129,15 +135,18 @@ def landmarks(mono: NDArray[np.int16]) -> Landmarks:
 _WINDOW = (np.hanning(FRAME + 1)[:FRAME] / np.iinfo(np.int16).max).astype(np.float32)
 
 
-def _spectrum(samples: NDArray[np.int16], count: int) -> NDArray[np.float32]:
-    """The logarithm of the magnitude in `count` frames."""
-    used = samples[: (count - 1) * HOP + FRAME].astype(np.float32)
-    frames = sliding_window_view(used, FRAME)[::HOP]
-    spectrum = scipy.fft.rfft(frames * _WINDOW, axis=1, overwrite_x=True)[:, :BINS]
-    power = np.square(spectrum.real)
-    power += np.square(spectrum.imag)
-    power += np.float32(FLOOR)
-    return cast(NDArray[np.float32], np.log(power, out=power))
+def _spectrum(
+    samples: NDArray[np.int16], windowed: NDArray[np.float32], out: NDArray[np.float32]
+) -> None:
+    """Write the logarithm of the magnitude in as many frames as `out` has rows; `windowed` has room
+    for those frames."""
+    used = samples[: (len(out) - 1) * HOP + FRAME].astype(np.float32)
+    np.multiply(sliding_window_view(used, FRAME)[::HOP], _WINDOW, out=windowed)
+    spectrum = scipy.fft.rfft(windowed, axis=1, overwrite_x=True)[:, :BINS]
+    np.square(spectrum.real, out=out)
+    out += np.square(spectrum.imag)
+    out += np.float32(FLOOR)
+    np.log(out, out=out)
 
 
 def _peaks(
@@ -165,11 +174,13 @@ def _peaks(
 def _around(
     here: NDArray[np.float32], at: NDArray[np.intp], place: NDArray[np.intp]
 ) -> NDArray[np.float64]:
-    """The mean of the bins on both sides of some places, as far as there are bins."""
-    wide = np.pad(here, ((0, 0), (SMEAR, SMEAR)))
-    near = sliding_window_view(wide, 2 * SMEAR + 1, axis=1)[at, place]
-    count = np.minimum(place + SMEAR + 1, BINS) - np.maximum(place - SMEAR, 0)
-    mean: NDArray[np.float64] = near.sum(axis=1, dtype=np.float64) / count
+    """The mean of the bins on both sides of some places, as far as there are bins. Rows lie one
+    after another, so a sum goes from the first bin of a place to the last of it."""
+    low, high = np.maximum(place - SMEAR, 0), np.minimum(place + SMEAR + 1, BINS)
+    ends = np.stack([low, high], axis=1) + (at * BINS)[:, None]
+    line = np.append(here, np.float32(0))  # the last place may end where the last row does
+    sums = np.add.reduceat(line, ends.ravel(), dtype=np.float64)[::2]
+    mean: NDArray[np.float64] = sums / (high - low)
     return mean
 
 
@@ -184,22 +195,26 @@ def _ranks(block: NDArray[np.intp], score: NDArray[np.float32]) -> NDArray[np.in
 
 
 def _highest(rows: NDArray[np.float32], start: int, end: int) -> NDArray[np.float32]:
-    """For each place from row `start` to `end`, the highest value near it."""
+    """For each place from row `start` to `end`, the highest value near it. Rows are laid out as one
+    line with NEAR_BINS of nothing between them, so that to move by a bin or a frame is to move
+    along it."""
+    width = BINS + NEAR_BINS
     first, last = start - NEAR_FRAMES, end + NEAR_FRAMES
-    near = rows[max(first, 0) : last]
-    beyond = (max(0, -first), max(0, last - len(rows)))
-    wide = np.pad(near, (beyond, (NEAR_BINS, NEAR_BINS)), constant_values=-np.inf)
-    tall = _running(wide, 2 * NEAR_FRAMES + 1)
-    return _running(tall.T, 2 * NEAR_BINS + 1).T
+    line = np.full((last - first) * width + 2 * NEAR_BINS, -np.inf, np.float32)
+    grid = line[NEAR_BINS:-NEAR_BINS].reshape(-1, width)
+    inside = slice(max(first, 0), min(last, len(rows)))
+    grid[inside.start - first : inside.stop - first, :BINS] = rows[inside]
+    tall = _running(line, 2 * NEAR_FRAMES + 1, width)
+    return _running(tall, 2 * NEAR_BINS + 1, 1).reshape(-1, width)[:, :BINS]
 
 
-def _running(values: NDArray[np.float32], count: int) -> NDArray[np.float32]:
-    """The highest of each `count` rows that follow each other: of one, of two, of four, …"""
+def _running(values: NDArray[np.float32], count: int, step: int) -> NDArray[np.float32]:
+    """The highest of each `count` values that lie `step` apart: of one, of two, of four, …"""
     done = 1
     while done < count:
-        step = min(done, count - done)
-        values = np.maximum(values[:-step], values[step:])
-        done += step
+        more = min(done, count - done)
+        values = np.maximum(values[: len(values) - more * step], values[more * step :])
+        done += more
     return values
 
 

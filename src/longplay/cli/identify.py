@@ -13,6 +13,10 @@ from longplay.cli.options import ArchiveOption, JsonOption, WorkersOption, opene
 if TYPE_CHECKING:
     from longplay.workflows.identifying import Index, Listened, Match
 
+ClusterOption = Annotated[
+    bool, typer.Option("--cluster", help="Ask the index on the Dask cluster of the settings.")
+]
+
 SHOWN = 50
 """Matches of an audit that are told on a terminal; reports and `--json` have all."""
 
@@ -25,16 +29,21 @@ def identify(
         bool,
         typer.Option("--whole", help="Only files that are whole tracks, by their own small index."),
     ] = False,
+    on_cluster: ClusterOption = False,
     workers: WorkersOption = None,
     archive: ArchiveOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Say which archived recordings are in some files, and where."""
-    from longplay.workflows import identifying
+    from longplay.workflows import identifying, spreading
 
-    with opened(archive) as it, output.progress("identify") as update:
+    with (
+        opened(archive) as it,
+        spreading.cluster_of(it, on_cluster) as cluster,
+        output.progress("identify") as update,
+    ):
         index, found = identifying.identify(
-            it, files, workers=workers, whole=whole, progress=update
+            it, files, workers=workers, whole=whole, cluster=cluster, progress=update
         )
         _warn(index)
         results = list(found)
@@ -70,22 +79,27 @@ def audit(
         bool,
         typer.Option("--thorough", help="Ask every second in full, which takes many times longer."),
     ] = False,
+    on_cluster: ClusterOption = False,
     workers: WorkersOption = None,
     archive: ArchiveOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Say which archived recordings are in a corpus. Nothing of it is kept."""
     from longplay.engine import default_workers
-    from longplay.workflows import audit_report, auditing, testing_index
+    from longplay.workflows import audit_report, auditing, spreading, testing_index
 
     if report is not None:
         audit_report.check(report)
     if manifest_only:
         _manifest(corpus, report, archive, as_json)
         return
-    with opened(archive) as it, output.progress("audit") as update:
+    with (
+        opened(archive) as it,
+        spreading.cluster_of(it, on_cluster) as cluster,
+        output.progress("audit") as update,
+    ):
         index, done = auditing.audit(
-            it, corpus, workers=workers, thorough=thorough, progress=update
+            it, corpus, workers=workers, thorough=thorough, cluster=cluster, progress=update
         )
         _warn(index)
         tested = None

@@ -20,9 +20,18 @@ whole number of 64 bits."""
 CODE_BITS = 80
 """Bits that a number of 64 bits takes at most on average within its bucket, count included."""
 
+END = 2**63 - 1
+"""Above every key."""
+
+DE_BRUIJN = 0x03F79D71B4CB0A89
+"""Six bits in a row of this number are others at each of 64 places."""
+
+_BIT_NUMBERS = np.zeros(64, np.int8)
+_BIT_NUMBERS[[(DE_BRUIJN << bit) % 2**64 >> 58 for bit in range(64)]] = range(64)
+
 
 @compiled
-def _low_bits(width: int, count: int) -> int:
+def low_bits(width: int, count: int) -> int:
     """Bits of each step that are written as they are: about the logarithm of the mean step."""
     bits = 0
     step = (whole(1) << width) // count
@@ -68,7 +77,7 @@ def encode(
         at = _put(data, at, 0, bits)
         at = _put(data, at, 1, 1)
         at = _put(data, at, count - (whole(1) << bits), bits)
-        low = _low_bits(width, count)
+        low = low_bits(width, count)
         before = whole(bucket + origin) << width
         for one in range(first, key):
             step = keys[one] - before
@@ -92,18 +101,83 @@ def _bits_at(words: NDArray[np.uint64], at: int) -> np.uint64:
 
 
 @compiled
+def _lowest(seen: np.uint64) -> int:
+    """The number of the lowest bit that is set (C. Leiserson, H. Prokop, K. Randall, "Using de
+    Bruijn Sequences to Index a 1 in a Computer Word", 1998)."""
+    alone = seen & (~seen + np.uint64(1))
+    return whole(_BIT_NUMBERS[(alone * np.uint64(DE_BRUIJN)) >> np.uint64(58)])
+
+
+@compiled
 def _zeros(words: NDArray[np.uint64], at: int, end: int) -> int:
     """How many zero bits follow from bit `at`; -1 where none ends them before `end`."""
     count = 0
     while at + count < end:
         seen = _bits_at(words, at + count)
         if seen != 0:
-            while not seen & np.uint64(1):
-                seen >>= np.uint64(1)
-                count += 1
-            return count
+            return count + _lowest(seen)
         count += 64
     return -1
+
+
+@compiled
+def begin_bucket(
+    words: NDArray[np.uint64], starts: NDArray[np.uint32], bucket: int
+) -> tuple[int, int, int]:
+    """How many keys a bucket has, at which bit the first of them begins, and before which the last
+    ends. -1 keys where the bytes are not what `encode` writes."""
+    begin, end = whole(starts[bucket]), whole(starts[bucket + 1])
+    if begin == end:
+        return 0, 0, 0
+    if begin > end or end > len(words) * 8 - PADDING:
+        return -1, 0, 0
+    at, last = begin << 3, end << 3
+    bits = _zeros(words, at, last)
+    if bits < 0 or bits > 32:
+        return -1, 0, 0
+    at += bits + 1
+    count = (whole(1) << bits) + whole(_bits_at(words, at) & np.uint64((1 << bits) - 1))
+    if count > last - begin * 8:
+        return -1, 0, 0
+    return count, at + bits, last
+
+
+@compiled
+def read_on(
+    words: NDArray[np.uint64],
+    at: int,
+    last: int,
+    low: int,
+    key: int,
+    until: int,
+    out: NDArray[np.int64],
+) -> tuple[int, int, int]:
+    """Write the keys that follow one from bit `at` on, steps of which have `low` low bits, into
+    `out`, until it is full or one is above `until`: how many, at which bit the next begins, the
+    last key. -1 where the bytes are not what `encode` writes."""
+    mask = np.uint64((whole(1) << low) - 1)
+    count = 0
+    while count < len(out) and key <= until:
+        seen = _bits_at(words, at)
+        high = _lowest(seen)
+        if seen != 0 and high + low < 63:  # both parts of a step are in sight, as nearly always
+            step = (whole(high) << low) + whole((seen >> np.uint64(high + 1)) & mask)
+            at += high + 1
+        else:
+            high = _zeros(words, at, last)
+            if high < 0:
+                return -1, at, key
+            at += high + 1
+            if at > last:
+                return -1, at, key
+            step = (whole(high) << low) + whole(_bits_at(words, at) & mask)
+        at += low
+        if at > last:
+            return -1, at, key
+        key += step
+        out[count] = key
+        count += 1
+    return count, at, key
 
 
 @compiled
@@ -116,34 +190,15 @@ def decode_bucket(
 ) -> int:
     """Write the keys of a bucket into `out`; how many. -1 where they do not fit, or the bytes are
     not what `encode` writes."""
-    begin, end = whole(starts[bucket]), whole(starts[bucket + 1])
-    if begin == end:
-        return 0
-    if begin > end or end > len(words) * 8 - PADDING:
+    count, at, last = begin_bucket(words, starts, bucket)
+    if count <= 0:
+        return count
+    if count > len(out):
         return -1
-    at, last = begin << 3, end << 3
-    bits = _zeros(words, at, last)
-    if bits < 0 or bits > 32:
-        return -1
-    at += bits + 1
-    count = (whole(1) << bits) + whole(_bits_at(words, at) & np.uint64((1 << bits) - 1))
-    at += bits
-    if count > len(out) or count > last - begin * 8:
-        return -1
-    low = _low_bits(width, count)
-    mask = np.uint64((whole(1) << low) - 1)
-    key = whole(bucket) << width
-    for one in range(count):
-        high = _zeros(words, at, last)
-        if high < 0:
-            return -1
-        at += high + 1
-        if at > last:
-            return -1
-        key += (whole(high) << low) + whole(_bits_at(words, at) & mask)
-        at += low
-        out[one] = key
-    return count if at <= last and key >> width == bucket else -1
+    first = whole(bucket) << width
+    low = low_bits(width, count)
+    found, at, key = read_on(words, at, last, low, first, END, out[:count])
+    return count if found == count and key >> width == bucket else -1
 
 
 @compiled

@@ -95,6 +95,8 @@ def hashed(
     """The hashes among items, of which `dense` lie from one of a recording's to the next; and the
     frames at which they begin. One of `of` items is one; of equal items that follow each other the
     first counts."""
+    if not len(items):
+        return np.empty(0, np.uint32), np.empty(0, np.int32)
     fresh = np.ones(len(items), bool)
     fresh[1:] = items[1:] != items[:-1]
     mixed = (items.astype(np.uint64) + np.uint64(1)) * np.uint64(MIXER)

@@ -178,9 +178,9 @@ def tidy(folder: Path, manifest: Manifest) -> None:
     sweep(folder, {MANIFEST, LOCK, *(one.name for one in manifest.shards)})
 
 
-def whole(folder: Path, manifest: Manifest) -> Iterator[str]:
-    """The names of shards whose bytes are not those that were written."""
-    for one in manifest.shards:
+def rotten(folder: Path, shards: Iterable[Written]) -> Iterator[str]:
+    """The names of those shards whose bytes are not those that were written; all are read."""
+    for one in shards:
         try:
             with (folder / one.name).open("rb") as source:
                 found = hashlib.file_digest(source, "sha256").hexdigest()

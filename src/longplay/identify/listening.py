@@ -13,6 +13,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
+import numpy as np
+from numpy.typing import NDArray
+
 from longplay.audio.decode import decode, decoder_name
 from longplay.audio.fingerprint import DensePrinter, Fingerprinter
 from longplay.audio.landmarks import ASKED, INDEXED, Lander, Landmarks
@@ -93,18 +96,16 @@ def _hear(source: BinaryIO, size: int, sound: Sound) -> Heard:
     lander = Lander(INDEXED if sound.indexed else ASKED)
     whole = sound.indexed or sound.chromaprint
     printer = Fingerprinter()
-    dense: DensePrinter | None = None if whole else DensePrinter()
+    dense = _Dense(sound.printed_s)
     samples = 0
 
     def hear(stretch: Stretch) -> None:
-        nonlocal samples, dense
+        nonlocal samples
         samples += len(stretch.mono)
         lander.feed(stretch.mono)
         if whole:
             printer.feed(stretch.mono)
-        if samples > sound.printed_s * FINGERPRINT_RATE:
-            dense = None
-        if dense:
+        else:
             dense.feed(stretch.mono)
 
     decode(source, size, sound.limits, hear, mono_only=True)
@@ -114,5 +115,34 @@ def _hear(source: BinaryIO, size: int, sound: Sound) -> Heard:
         landmarks=lander.result(),
         decoder=decoder_name(),
         chromaprint=printer.result().astype("<u4").tobytes() if whole else b"",
-        items=dense.result().tobytes() if dense else b"",
+        items=dense.result().tobytes(),
     )
+
+
+class _Dense:
+    """The items of a question that lasts so many seconds at most, and none of a longer one. Where
+    there is such a limit, its sound waits to be fingerprinted until it has ended."""
+
+    def __init__(self, most_s: float) -> None:
+        self._most = most_s * FINGERPRINT_RATE
+        self._printer = DensePrinter()
+        self._waiting: list[NDArray[np.int16]] = []
+        self._count = 0
+
+    def feed(self, mono: NDArray[np.int16]) -> None:
+        """Take the next samples."""
+        self._count += len(mono)
+        if self._count > self._most:
+            self._waiting.clear()
+        elif math.isinf(self._most):
+            self._printer.feed(mono)
+        else:
+            self._waiting.append(mono)
+
+    def result(self) -> NDArray[np.uint32]:
+        """The items of all that was fed."""
+        for mono in self._waiting:
+            self._printer.feed(mono)
+        if self._count > self._most:
+            return np.empty(0, np.uint32)
+        return self._printer.result()

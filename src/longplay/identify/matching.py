@@ -142,10 +142,12 @@ class Passage:
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """What is asked: landmarks, and the items of a fingerprint, which may be missing."""
+    """What is asked: landmarks, and the items of a fingerprint, which may be missing; `among` how
+    many objects it is one of, also where only some of their shards are asked."""
 
     found: Landmarks
     items: Items
+    among: int
 
 
 Window = tuple[int, int, int]
@@ -183,16 +185,17 @@ def identify(
     *,
     items: Items = NO_ITEMS,
     quick: bool = False,
+    among: int | None = None,
 ) -> list[Passage]:
     """The passages of a file of so many frames that are in the index, in order of time. Its
     fingerprint, `items` as `dense_fingerprint` gives them, finds what landmarks do not in noise and
     reverberation. `quick` is many times faster and misses some of what was changed much:
-    docs/identify.md."""
-    question = Question(found, items)
+    docs/identify.md. Where the shards are a part of the index, all of it has `among` objects."""
+    question = Question(found, items, sum(map(len, shards)) if among is None else among)
     windows = _windows(found, frames)
     look, stride, steps = (_look_over, PROBE_STRIDE, GLANCE) if quick else (
         _look_closely, RESPEED_STRIDE, STEPS)  # fmt: skip
-    passages = _passages(shards, look(shards, question, windows, AS_IT_IS), AS_IT_IS)
+    passages = _passages(shards, question, look(shards, question, windows, AS_IT_IS), AS_IT_IS)
     silent = [one for one in windows if not _covered(one, passages)]
     # The middle window of each run of silent ones stands for its neighbours.
     for window in silent[len(silent) // 2 % stride :: stride]:
@@ -200,8 +203,9 @@ def identify(
             continue
         hearing = _otherwise(shards, question, window, steps)
         if hearing is not None:
-            passages += _passages(shards, look(shards, question, windows, hearing), hearing)
-    return _chosen(passages)
+            said = look(shards, question, windows, hearing)
+            passages += _passages(shards, question, said, hearing)
+    return chosen(passages)
 
 
 def _windows(found: Landmarks, frames: int) -> list[Window]:
@@ -227,7 +231,7 @@ def _otherwise(
         for one in _asked(shards, question, window, hearing, steps)[:1]
     ]
     evidence, best = max(heard, default=(0.0, 0))
-    known = confidence(evidence, sum(map(len, shards))) >= CLEAR
+    known = confidence(evidence, question.among) >= CLEAR
     return OTHERWISE[best] if known else None
 
 
@@ -304,9 +308,12 @@ def _asked(
     ]  # fmt: skip
 
 
-def _passages(shards: Sequence[Shard], said: Said, hearing: Hearing) -> list[Passage]:
+def _passages(
+    shards: Sequence[Shard], question: Question, said: Said, hearing: Hearing
+) -> list[Passage]:
     """What is claimed by what the windows say together."""
-    passages = [_passage(shards, line, hearing) for line in _chained(said, hearing)]
+    lines = _chained(said, hearing)
+    passages = [_passage(shards, line, hearing, question.among) for line in lines]
     return [one for one in passages if one.confidence >= CLEAR]
 
 
@@ -408,16 +415,19 @@ def _in_line(one: Step, other: Step, hearing: Hearing) -> bool:
 def _weight(chain: Sequence[Step]) -> float:
     """The evidence of a chain. Windows overlap: each counts by the share of its frames that no
     stronger one has, so that no second counts twice."""
-    total, counted = 0.0, np.empty(0, np.int64)
+    start = min(one.first for one in chain)
+    counted = np.zeros(max(one.last for one in chain) + 1 - start, np.bool_)
+    total = 0.0
     for one in sorted(chain, key=lambda one: -one.evidence):
-        frames = np.arange(one.first, one.last + 1)
-        fresh = np.setdiff1d(frames, counted, assume_unique=True)
-        total += one.evidence * len(fresh) / len(frames)
-        counted = np.union1d(counted, fresh)
+        mine = counted[one.first - start : one.last + 1 - start]
+        total += one.evidence * np.count_nonzero(~mine) / len(mine)
+        mine[:] = True
     return total
 
 
-def _passage(shards: Sequence[Shard], chain: Sequence[Step], hearing: Hearing) -> Passage:
+def _passage(
+    shards: Sequence[Shard], chain: Sequence[Step], hearing: Hearing, among: int
+) -> Passage:
     first = min(one.first for one in chain)
     last = max(one.last for one in chain)
     start = chain[0]
@@ -429,20 +439,20 @@ def _passage(shards: Sequence[Shard], chain: Sequence[Step], hearing: Hearing) -
         end_s=round(last / FRAMES_PER_SECOND, 2),
         offset_s=round(max(0.0, there) / FRAMES_PER_SECOND, 2),
         score=round(score, 1),
-        confidence=round(confidence(score, sum(map(len, shards))), 4),
+        confidence=round(confidence(score, among), 4),
         hearing=hearing,
     )
 
 
-def _chosen(passages: Sequence[Passage]) -> list[Passage]:
+def chosen(passages: Sequence[Passage]) -> list[Passage]:
     """The strongest passages, none of which lies mostly in the seconds of a stronger one."""
-    chosen: list[Passage] = []
+    found: list[Passage] = []
     for one in sorted(passages, key=lambda one: -one.score):
         length = max(one.end_s - one.start_s, 1e-6)
         taken = sum(
             max(0.0, min(one.end_s, other.end_s) - max(one.start_s, other.start_s))
-            for other in chosen
+            for other in found
         )
         if taken < length / 2:
-            chosen.append(one)
-    return sorted(chosen, key=lambda one: one.start_s)
+            found.append(one)
+    return sorted(found, key=lambda one: one.start_s)

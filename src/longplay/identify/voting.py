@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from longplay.catalogue.compiled import compiled, whole
-from longplay.identify.coding import decode_bucket
+from longplay.identify.coding import begin_bucket, low_bits, read_on
 from longplay.identify.shard import UNIT, Shard
 
 SLACK = 2
@@ -31,8 +31,7 @@ def ask(
     has goes unasked in a full shard."""
     if not len(hashes) or not shard.postings:
         return np.empty(0, np.int64)
-    order = np.argsort(hashes, kind="stable")
-    hashes, times = hashes[order], times[order]
+    hashes, times = _sorted(hashes, times)
     cost = _costs(shard.directory, shard.width, shard.place_bits, hashes)
     if cost.sum() > most_bytes:
         rarest = np.argsort(cost, kind="stable")
@@ -44,6 +43,14 @@ def ask(
     )
     bits = max(12, min(24, len(places).bit_length() + 2))
     return _vote(places, hashes, asked, bits, least, candidates)
+
+
+def _sorted(
+    hashes: NDArray[np.uint32], times: NDArray[np.int32]
+) -> tuple[NDArray[np.uint32], NDArray[np.int32]]:
+    """Both in order of hashes, then of times: as one number each they are sorted much faster."""
+    both = np.sort(hashes.astype(np.uint64) << np.uint64(32) | times.astype(np.uint64))
+    return (both >> np.uint64(32)).astype(np.uint32), both.astype(np.uint32).astype(np.int32)
 
 
 @compiled
@@ -72,30 +79,38 @@ def _gather(
 ) -> tuple[NDArray[np.int64], NDArray[np.int32]]:
     """Where the question would begin by each posting of its hashes (which are sorted), and the
     number of the hash that said so."""
-    buffer = np.empty(room, np.int64)
+    keys = np.empty(room, np.int64)  # of the bucket that is open, read as far as was needed
+    opened, count, at, last = whole(-1), whole(0), whole(0), whole(0)
+    first, end, key = whole(0), whole(0), whole(0)
     places = np.empty(4096, np.int64)
     asked = np.empty(4096, np.int32)
     total = 0
     mask = (whole(1) << place_bits) - 1
-    held, count = whole(-1), whole(0)
     for number in range(len(hashes)):
         low = whole(hashes[number]) << place_bits
         high = low | mask
-        bucket, last = low >> width, high >> width
-        while bucket <= last:
-            if bucket != held:
-                count = decode_bucket(words, directory, bucket, width, buffer)
-                held = bucket
-            if total + count > len(places):
-                more = np.empty(len(places) + count, np.int64)
-                places = np.concatenate((places, more))
-                asked = np.concatenate((asked, np.empty(len(more), np.int32)))
-            for at in range(count):
-                if low <= buffer[at] <= high:
-                    places[total] = ((buffer[at] & mask) * UNIT - times[number]) // UNIT
-                    asked[total] = number
-                    total += 1
-            bucket += 1
+        for bucket in range(low >> width, (high >> width) + 1):
+            if bucket != opened:
+                count, at, last = begin_bucket(words, directory, bucket)
+                count = min(count, room)
+                opened, first, end, key = bucket, whole(0), whole(0), bucket << width
+            if end < count and key <= high:
+                deep = low_bits(width, count)
+                more, at, key = read_on(words, at, last, deep, key, high, keys[end:count])
+                if more < 0:  # it has rotted: what was read of it counts
+                    count, more = end, whole(0)
+                end += more
+            while first < end and keys[first] < low:
+                first += 1
+            one = first
+            while one < end and keys[one] <= high:
+                if total == len(places):
+                    places = np.concatenate((places, np.empty(total, np.int64)))
+                    asked = np.concatenate((asked, np.empty(total, np.int32)))
+                places[total] = ((keys[one] & mask) * UNIT - times[number]) // UNIT
+                asked[total] = number
+                total += 1
+                one += 1
     return places[:total], asked[:total]
 
 

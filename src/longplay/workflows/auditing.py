@@ -19,12 +19,12 @@ from typing import Any
 
 from longplay import engine
 from longplay.archive import Archive
+from longplay.engine.cluster import Cluster
 from longplay.errors import InputError
 from longplay.files import writer_lock
 from longplay.identify import matching
 from longplay.identify.listening import Heard
 from longplay.identify.matching import Passage
-from longplay.identify.prints import items_of
 from longplay.workflows import hearing, identifying, indexing
 from longplay.workflows.hearing import Entry, Way
 from longplay.workflows.identifying import Index, Match
@@ -68,11 +68,14 @@ def audit(
     *,
     workers: int | None = None,
     thorough: bool = False,
+    cluster: Cluster | None = None,
     progress: Progress,
 ) -> tuple[Index, Audit]:
-    """Audit a folder, a list, or shards; `thorough` as `identify` asks single files. Raises
-    InputError, StoreError, LockedError."""
+    """Audit a folder, a list, or shards; `thorough` as `identify` asks single files. The corpus is
+    heard here; a cluster's workers ask the index. Raises InputError, StoreError, LockedError,
+    EngineError."""
     opened = identifying.open_index(archive, workers=workers, progress=progress)
+    opened.cluster = cluster
     absolute = where.absolute()
     how = f"{absolute}\0{opened.version}\0{thorough}"
     name = hashlib.sha256(how.encode(errors="surrogateescape"))
@@ -167,13 +170,7 @@ class _Asking:
                 self._note(*one)
 
     def _match(self, heard: Heard) -> list[Passage]:
-        return matching.identify(
-            self._opened.shards,
-            heard.landmarks,
-            heard.frames,
-            items=items_of(heard.items),
-            quick=not self._thorough,
-        )
+        return self._opened.passages(heard, quick=not self._thorough)
 
     def _note(self, entry: Entry, found: Future[list[Passage]] | None) -> None:
         line: Line = {"entry": entry.name}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import platform
+import random
 import tempfile
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
@@ -17,6 +18,8 @@ from longplay.archive import Archive
 from longplay.catalogue.snapshot import open_current
 from longplay.errors import LongplayError, StoreError
 from longplay.files import TEMPORARY, free, nearest
+from longplay.identify import index
+from longplay.identify.opening import remake
 from longplay.ledger import activity, log, queries, tables, tally
 from longplay.ledger.columns import by_root
 from longplay.ledger.leases import FREE
@@ -24,13 +27,16 @@ from longplay.model import ObjectKey
 from longplay.torrent.merkle import ObjectHasher
 from longplay.vault import uploads
 from longplay.vault.s3store import S3Store
-from longplay.workflows import verifying
+from longplay.workflows import indexing, verifying
 
 SAMPLE_OBJECTS = 100
 """Objects looked for in the store."""
 
 SAMPLE_BYTES = 64 * 2**20
 """Of these, so many bytes are read and hashed."""
+
+SHARD_BYTES = 2**29
+"""Of the fingerprint indexes, so many bytes are read and hashed: a third of a second."""
 
 PIECE = 1 << 18
 """Length of the pieces that are hashed beside, of which nothing is used."""
@@ -316,12 +322,31 @@ def _replicas(archive: Archive) -> Iterator[Finding]:
         yield Finding("replicas", error.message, name, error.hint)
 
 
+def _index(archive: Archive) -> Iterator[Finding]:
+    """Both fingerprint indexes have the shards that they name, some of them byte by byte."""
+    for whole in (False, True):
+        folder = indexing.folder_of(archive, whole=whole)
+        manifest = index.load(folder)
+        index.open_shards(folder, manifest)
+        room = SHARD_BYTES
+        some = []
+        for one in random.sample(manifest.shards, len(manifest.shards)):
+            if one.bytes <= room:
+                some.append(one)
+                room -= one.bytes
+        for name in index.rotten(folder, some):
+            path = folder / name
+            remedy = f"make the index anew with `{remake(path)}`"
+            yield Finding("index", "has other bytes than were written", str(path), remedy)
+
+
 CHECKS: dict[str, Check] = {
     "log": _log,
     "totals": _totals,
     "catalogue": _catalogue,
     "store": _store,
     "evidence": _evidence,
+    "index": _index,
     "disk": _disk,
     "work": _work,
     "leftovers": _leftovers,

@@ -13,6 +13,7 @@ from longplay import engine
 from longplay.archive import Archive
 from longplay.catalogue import describe, ids
 from longplay.catalogue.snapshot import open_current
+from longplay.engine.cluster import Cluster
 from longplay.errors import LockedError, StoreError
 from longplay.identify import index, matching, whole_tracks
 from longplay.identify.listening import Heard, Sound, listen
@@ -21,7 +22,7 @@ from longplay.identify.prints import items_of
 from longplay.identify.shard import Shard
 from longplay.ledger import queries
 from longplay.model import ObjectKey
-from longplay.workflows import indexing, judging, shares, withdrawing
+from longplay.workflows import indexing, judging, shares, spreading, withdrawing
 
 AT_ONCE = 500
 """Objects that are decoded for the index before it is asked; with more, it is asked as it is, and
@@ -65,7 +66,8 @@ class Listened:
 @dataclass(slots=True)
 class Index:
     """The opened index, and names for what it finds. `lacking` objects are not in it; `older` ones
-    are without their fingerprints, as an older version indexed them, until an update."""
+    are without their fingerprints, as an older version indexed them, until an update. It is asked
+    on the `cluster`, if there is one."""
 
     shards: Sequence[Shard]
     version: str
@@ -74,6 +76,18 @@ class Index:
     older: int
     names: Names
     whole: bool = False
+    cluster: Cluster | None = None
+
+    def passages(self, heard: Heard, *, quick: bool = False) -> list[Passage]:
+        """What the index knows of what was heard; on the cluster, where there is one."""
+        if self.whole:
+            return whole_tracks.look_up(self.shards, items_of(heard.items))
+        if self.cluster is not None:
+            return spreading.identify(self.cluster, self.shards, heard, quick=quick)
+        items = items_of(heard.items)
+        return matching.identify(
+            self.shards, heard.landmarks, heard.frames, items=items, quick=quick
+        )
 
 
 @dataclass(slots=True)
@@ -217,14 +231,16 @@ def identify(
     *,
     workers: int | None = None,
     whole: bool = False,
+    cluster: Cluster | None = None,
     progress: Progress,
 ) -> tuple[Index, Iterator[Listened]]:
     """Look for archived recordings in files, or for files that are whole recordings; what is found
-    of each, in the order of the files."""
+    of each, in the order of the files. A cluster's workers ask the index for clips."""
     if whole:
         opened = open_whole(archive)
     else:
         opened = open_index(archive, workers=workers, progress=progress)
+        opened.cluster = cluster
     limits = archive.settings.limits
     sounds = [Sound(str(number), path, limits) for number, path in enumerate(files)]
     return opened, _in_order(opened, archive, sounds, files, workers, progress)
@@ -268,9 +284,4 @@ def found_in(opened: Index, name: str, heard: Heard | engine.Failure) -> Listene
     if isinstance(heard, engine.Failure):
         reason = heard.reason.removeprefix(f"{name}: ")
         return Listened(name, 0.0, (), reason)
-    items = items_of(heard.items)
-    if opened.whole:
-        passages = whole_tracks.look_up(opened.shards, items)
-    else:
-        passages = matching.identify(opened.shards, heard.landmarks, heard.frames, items=items)
-    return Listened(name, heard.seconds, opened.names.matches(passages))
+    return Listened(name, heard.seconds, opened.names.matches(opened.passages(heard)))
