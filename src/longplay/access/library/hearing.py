@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import datetime
 from functools import cached_property
 from typing import Any
@@ -230,10 +230,19 @@ def rows(opened: Opened, table: str, columns: str, numbers: Iterable[int]) -> li
     wanted = list(numbers)
     if not wanted:
         return []
-    query = f"SELECT n, {columns} FROM {table} WHERE n IN (SELECT value FROM json_each(?))"
+    which, asked = among("n", wanted)
+    query = f"SELECT n, {columns} FROM {table} WHERE {which}"
     with opened.connection() as connection:
-        found = {row[0]: row[1:] for row in connection.execute(query, (orjson.dumps(wanted),))}
+        found = {row[0]: row[1:] for row in connection.execute(query, (asked,))}
     return [found[one] for one in wanted if one in found]
+
+
+def among(column: str, values: Sequence[int | str]) -> tuple[str, int | str | bytes]:
+    """A condition that a column has one of these values, and what it is asked with. One value, as
+    most calls have, is found in half the time without a list around it."""
+    if len(values) == 1:
+        return f"{column} = ?", values[0]
+    return f"{column} IN (SELECT value FROM json_each(?))", orjson.dumps(values)
 
 
 def withdrawn_tracks(opened: Opened, roots: Iterable[bytes]) -> Numbers:

@@ -139,7 +139,7 @@ def _whole(name: str, text: str, least: int) -> int:
 def read(query: bytes, form: bytes = b"") -> Asked:
     """The parameters in a query and a form. Raises CallError for more than a call may have."""
     values: dict[str, list[str]] = {}
-    for part in (query, form):
+    for part in filter(None, (query, form)):
         try:
             pairs = parse_qsl(
                 part.decode("latin-1"),
