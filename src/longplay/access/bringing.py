@@ -5,7 +5,7 @@ Each says what it did not find: nothing is lost in silence.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import PurePath
@@ -95,12 +95,12 @@ def liked(here: Context, listener: Listener, things: Iterable[Liked]) -> Brought
     return Brought(named, named - len(missing), tuple(missing[:MOST_MISSING]))
 
 
-def export(here: Context, listener: Listener) -> dict[str, Any]:
-    """All that is kept of a listener, with the names of the tracks in its playlists."""
+def export(here: Context, listener: Listener) -> Iterator[str]:
+    """All that is kept of a listener, with the names of the tracks in its playlists, as the pieces
+    of one JSON document."""
     assert listener.account is not None
-    owned = playlists.all_of(here.people, listener.account)
-    known = names(here.library(listener), (one for each in owned for one in each.entries))
-    return belongings.export(here.people, listener.account, known)
+    view = here.library(listener)
+    return belongings.export(here.people, listener.account, lambda one: names(view, one.entries))
 
 
 def names(view: View, entries: Iterable[str]) -> dict[str, Wanted]:

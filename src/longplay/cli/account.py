@@ -288,7 +288,7 @@ def export(
     from longplay.access import bringing
 
     with _here(archive) as here:
-        output.document(bringing.export(here, _listener(here, name)))
+        output.pieces(bringing.export(here, _listener(here, name)))
 
 
 @app.command()

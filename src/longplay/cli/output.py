@@ -49,6 +49,13 @@ def documents(values: Iterable[Any]) -> None:
     sys.stdout.write("[]\n" if before == "[" else "\n]\n")
 
 
+def pieces(texts: Iterable[str]) -> None:
+    """Print one JSON document that comes in pieces."""
+    for text in texts:
+        sys.stdout.write(text.translate(ESCAPES))
+    sys.stdout.write("\n")
+
+
 def line(text: str = "") -> None:
     """Print a line for people, or several; without what a terminal obeys."""
     out.print(text.translate(LINES), markup=False)

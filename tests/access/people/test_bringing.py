@@ -106,8 +106,7 @@ def test_what_was_liked_elsewhere_is_liked_here(here: Context, ann: Listener) ->
 
 def test_what_is_taken_along_can_be_brought_again(here: Context, ann: Listener) -> None:
     done = bringing.file(here, ann, M3U.encode(), "x.m3u")
-    taken = bringing.export(here, ann)
-    (playlist,) = taken["playlists"]
+    (playlist,) = json.loads("".join(bringing.export(here, ann)))["playlists"]
     assert playlist["playlist"]["track"][0]["title"] == "Piece 3"
     bob = accounts.listener_of(accounts.add(here.people, "Bob", "member").account)
     again = bringing.file(here, bob, json.dumps(playlist).encode(), "x.jspf")

@@ -154,5 +154,5 @@ def test_a_damaged_page_is_told_in_one_line(people: People, ann: int) -> None:
         out.seek(2**18)  # behind the pages with the tables' definitions
         out.write(b"\xff" * (size - 2**18))
     with People(people.path, people.secrets) as again, pytest.raises(AccessError) as error:
-        playlists.all_of(again, ann)
+        list(playlists.all_of(again, ann))
     assert "malformed" in error.value.message

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 import pytest
 
+from longplay.access.library.view import View
 from longplay.access.listener import Listener
-from longplay.access.people import accounts, stars
+from longplay.access.people import accounts, playlists, stars
 from longplay.access.subsonic.failures import CallError, Code
 from longplay.access.subsonic.parameters import read
 from longplay.access.subsonic.remembered import Known, Remembered
+from longplay.rights.claims import Step
+from longplay.workflows import claims
+from longplay.workflows.claims import Request
 from tests.access.conftest import Served
 
 
@@ -61,6 +66,45 @@ def test_a_star_is_seen_by_the_next_call(served: Served) -> None:
     assert "starred" in ask(served, "getAlbum", id=album, apiKey=key)["album"]
     stars.unstar(people, found, [album])
     assert "starred" not in ask(served, "getAlbum", id=album, apiKey=key)["album"]
+
+
+def test_lists_of_playlists_look_at_tracks_when_something_changed(
+    served: Served, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    people = served.web.app.state.context.people  # type: ignore[attr-defined]
+    key = accounts.add(people, "ann", "member").api_key
+    asked = ask(served, "search3", query="piece", apiKey=key)["searchResult3"]["song"]
+    songs = [(one["id"], one["duration"]) for one in asked]
+    looked: list[int] = []
+    total = View.total
+
+    def counted(view: View, identities: Iterable[str]) -> Any:
+        looked.append(1)
+        return total(view, identities)
+
+    def told() -> list[tuple[str, int, int]]:
+        found = ask(served, "getPlaylists", apiKey=key)["playlists"]["playlist"]
+        return [(one["name"], one["songCount"], one["duration"]) for one in found]
+
+    ann = accounts.find(people, "ann").id
+    twice = [songs[0][0], songs[1][0], songs[0][0], "tr0000000000000"]
+    first = playlists.create(people, ann, "First", twice)
+    playlists.create(people, ann, "Second", [songs[2][0]])
+    monkeypatch.setattr(View, "total", counted)
+    seconds = songs[0][1] * 2 + songs[1][1]
+    for _ in range(3):
+        assert told() == [("First", 3, seconds), ("Second", 1, songs[2][1])]
+    assert len(looked) == 2
+    playlists.append(people, ann, first.id, [songs[2][0]])
+    assert told() == [("First", 4, seconds + songs[2][1]), ("Second", 1, songs[2][1])]
+    assert len(looked) == 3
+    mine = next(one["recording"] for one in served.manifest() if one["title"] == asked[0]["title"])
+    claim = claims.add(
+        served.web.app.state.context.archive,  # type: ignore[attr-defined]
+        Request("A. Holder", "a@example.org", "mine", recordings=(mine,)),
+    )
+    claims.decide(served.web.app.state.context.archive, claim.id, Step.UPHOLD, "shown")  # type: ignore[attr-defined]
+    assert told()[0] == ("First", 2, songs[1][1] + songs[2][1])
 
 
 def test_callers_are_told_apart_by_every_proof_and_their_address() -> None:

@@ -10,7 +10,7 @@ import orjson
 
 from longplay.access.library.hearing import Hearing, rows
 from longplay.access.library.layout import ROLES
-from longplay.access.library.things import Album, Artist, ReplayGain, Track
+from longplay.access.library.things import Album, Artist, ReplayGain, Sum, Track
 from longplay.audio.tags import media_type_of
 from longplay.model import Kind
 
@@ -39,6 +39,15 @@ _ARTIST = "id, name, sort_name, {0}albums, {0}tracks, {0}cover, mbid, {0}roles"
 def tracks(heard: Hearing, numbers: Iterable[int]) -> list[Track]:
     """The tracks of these numbers, in that order."""
     return [_track(row) for row in rows(heard.opened, "track", _TRACK.format(_of(heard)), numbers)]
+
+
+def total(heard: Hearing, numbers: Sequence[int]) -> Sum:
+    """What tracks of these numbers come to, each as often as it is named."""
+    columns = f"duration_ms, {_of(heard)}cover"
+    once = list(dict.fromkeys(numbers))
+    known = dict(zip(once, rows(heard.opened, "track", columns, once), strict=True))
+    cover = next((known[one][1] for one in numbers if known[one][1]), None)
+    return Sum(len(numbers), sum(known[one][0] for one in numbers), _cover(cover))
 
 
 def albums(heard: Hearing, numbers: Iterable[int]) -> list[Album]:

@@ -93,6 +93,15 @@ class Track:
 
 
 @dataclass(frozen=True, slots=True)
+class Sum:
+    """How many tracks of a list may be heard, how long they play, and the first picture."""
+
+    tracks: int
+    duration_ms: int
+    cover: str | None
+
+
+@dataclass(frozen=True, slots=True)
 class Album:
     """An album, with how much of it the listener may hear, each track once. Files without an
     album are one with the others of their folder."""

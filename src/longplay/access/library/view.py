@@ -10,10 +10,9 @@ from itertools import chain, islice
 from typing import Literal
 
 import numpy as np
-import orjson
 
 from longplay.access.library import shown, texts
-from longplay.access.library.hearing import Hearing, rows
+from longplay.access.library.hearing import Hearing, among, rows
 from longplay.access.library.layout import ROLES
 from longplay.access.library.opened import Numbers
 from longplay.access.library.things import (
@@ -28,6 +27,7 @@ from longplay.access.library.things import (
     Role,
     Root,
     Span,
+    Sum,
     Track,
 )
 from longplay.catalogue import ids
@@ -112,6 +112,10 @@ class View:
     def tracks(self, identities: Iterable[str], count: int | None = None) -> list[Track]:
         """Tracks by their ids, in that order, or the first so many; unknown ones are left out."""
         return shown.tracks(self._heard, self._numbered("track", "tr", identities)[:count])
+
+    def total(self, identities: Iterable[str]) -> Sum:
+        """What tracks come to, by their ids; unknown ones are left out."""
+        return shown.total(self._heard, self._numbered("track", "tr", identities))
 
     def album(self, identity: str) -> Album | None:
         """An album by its id."""
@@ -317,9 +321,10 @@ class View:
         wanted = [_canonical(prefix, one) for one in identities]
         if not wanted:
             return []
-        query = f"SELECT id, n FROM {table} WHERE id IN (SELECT value FROM json_each(?))"
+        which, asked = among("id", wanted)
+        query = f"SELECT id, n FROM {table} WHERE {which}"
         with self._opened.connection() as connection:
-            known = dict(connection.execute(query, (orjson.dumps(wanted),)).fetchall())
+            known = dict(connection.execute(query, (asked,)).fetchall())
         numbers = [known[one] for one in wanted if one in known]
         return self._audible(table.removesuffix("_id"), numbers)
 

@@ -2,23 +2,42 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import json
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from itertools import chain
 from typing import Any
 
 from longplay import clock
 from longplay.access.people import accounts, bookmarks, playlist_files, plays, queues, stars
 from longplay.access.people.playlist_files import Wanted
-from longplay.access.people.playlists import all_of
+from longplay.access.people.playlists import Playlist, all_of
 from longplay.access.people.store import People
 
 FORMAT, VERSION = "longplay-account", 1
 
 
 def export(
-    people: People, account: int, known: Mapping[str, Wanted] | None = None
-) -> dict[str, Any]:
-    """Everything but secrets: passwords and keys are not kept in a form that could be given.
-    `known` has what is known of the tracks in playlists, by id."""
+    people: People, account: int, known: Callable[[Playlist], Mapping[str, Wanted]]
+) -> Iterator[str]:
+    """Everything but secrets, as the pieces of one JSON document: passwords and keys are not kept
+    in a form that could be given. `known` tells what is known of a playlist's tracks, by id; one
+    playlist is in memory at a time. Raises AccessError."""
+    first = json.dumps(_besides(people, account), ensure_ascii=False)
+    own = (playlist_files.as_jspf(one, known(one)) for one in all_of(people, account))
+    return chain([f"{first[:-1]}, "], _listed("playlists", own), ["}"])
+
+
+def _listed(name: str, values: Iterable[Any]) -> Iterator[str]:
+    yield f'"{name}": ['
+    before = ""
+    for value in values:
+        yield f"{before}\n{json.dumps(value, ensure_ascii=False)}"
+        before = ","
+    yield "]"
+
+
+def _besides(people: People, account: int) -> dict[str, Any]:
+    """All but the playlists."""
     found = accounts.by_id(people, account)
     queue = queues.read(people, account)
     return {
@@ -33,7 +52,6 @@ def export(
         },
         "api_keys": [_key(one) for one in accounts.keys(people, account)],
         "app_passwords": [_key(one) for one in accounts.app_passwords(people, account)],
-        "playlists": [playlist_files.as_jspf(one, known) for one in all_of(people, account)],
         "stars": [
             {"id": one, "time": time} for one, time in stars.starred(people, account).items()
         ],

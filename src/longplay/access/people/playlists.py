@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import secrets
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -98,13 +98,18 @@ def listing(
     return [_playlist(row) for row in rows]
 
 
-def all_of(people: People, account: int) -> list[Playlist]:
-    """Every playlist of an account's own, with its tracks."""
+def all_of(people: People, account: int) -> Iterator[Playlist]:
+    """Every playlist of an account's own, with its tracks, one after the other: each as it is when
+    its turn comes, and none that is deleted meanwhile."""
     with people.read() as connection:
-        rows = connection.execute(
-            f"{_SELECT} WHERE p.account = ? ORDER BY p.created, p.id", (account,)
-        ).fetchall()
-        return [_playlist(row, tuple(_entries(connection, row[0]))) for row in rows]
+        query = "SELECT id FROM playlist WHERE account = ? ORDER BY created, id"
+        identities = connection.execute(query, (account,)).fetchall()
+    for (identity,) in identities:
+        with people.read() as connection:
+            row = connection.execute(f"{_SELECT} WHERE p.id = ?", (identity,)).fetchone()
+            entries = tuple(_entries(connection, identity)) if row else ()
+        if row is not None:
+            yield _playlist(row, entries)
 
 
 def change(

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Request
-from fastapi.responses import JSONResponse, RedirectResponse, Response
+from fastapi.responses import RedirectResponse, Response, StreamingResponse
 
 from longplay.access import bringing, leaving, visitor
 from longplay.access.bringing import Brought
@@ -174,9 +174,10 @@ def revoke_app_password(number: Number, request: Request, _: Checked, found: Own
 @router.get("/account/export")
 def export(request: Request, found: Owner) -> Response:
     """All that is kept of one, as one JSON document."""
-    document = bringing.export(context(request), accounts.listener_of(found))
-    return JSONResponse(
-        document,
+    pieces = bringing.export(context(request), accounts.listener_of(found))
+    return StreamingResponse(
+        pieces,
+        media_type="application/json",
         headers={
             "Content-Disposition": 'attachment; filename="longplay-account.json"',
             "Cache-Control": "private, no-store",

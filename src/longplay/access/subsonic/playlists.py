@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 
-from longplay.access.library.things import Track
+from longplay.access.library.things import Sum
 from longplay.access.people import accounts, playlists
 from longplay.access.people.playlists import Playlist
 from longplay.access.subsonic import shapes, things
@@ -15,7 +16,7 @@ from longplay.access.subsonic.shapes import Shape
 from longplay.errors import AccessError
 
 
-def _shape(call: Call, playlist: Playlist, tracks: Sequence[Track]) -> Shape:
+def _shape(call: Call, playlist: Playlist, total: Sum) -> Shape:
     """A playlist, without its songs; what counts is what the listener may hear of it."""
     shape: Shape = {
         "id": playlist.id,
@@ -23,20 +24,30 @@ def _shape(call: Call, playlist: Playlist, tracks: Sequence[Track]) -> Shape:
         "comment": playlist.comment,
         "owner": playlist.owner,
         "public": playlist.public,
-        "songCount": len(tracks),
-        "duration": sum(track.duration_ms for track in tracks) // 1000,
+        "songCount": total.tracks,
+        "duration": total.duration_ms // 1000,
         "created": playlist.created,
         "changed": playlist.changed,
         "readonly": playlist.owner_id != call.account,
     }
-    cover = next((track.cover for track in tracks if track.cover), None)
-    return shape if cover is None else {**shape, "coverArt": cover}
+    return shape if total.cover is None else {**shape, "coverArt": total.cover}
 
 
 def _whole(call: Call, playlist: Playlist) -> Tree:
-    tracks = call.view.tracks(playlist.entries)
-    entries = [shapes.song(track, call.marks) for track in tracks]
-    return {"playlist": {**_shape(call, playlist, tracks), "entry": entries}}
+    entries = [shapes.song(track, call.marks) for track in call.view.tracks(playlist.entries)]
+    total = call.view.total(playlist.entries)
+    return {"playlist": {**_shape(call, playlist, total), "entry": entries}}
+
+
+def _listed(call: Call, account: int, playlist: Playlist) -> Shape:
+    """A playlist in a list: its tracks are looked at when it is another one, or the library. Raises
+    AccessError for one that was hidden or deleted in this moment."""
+
+    def find() -> Sum:
+        return call.view.total(playlists.read(call.people, account, playlist.id).entries)
+
+    key = playlist.id, playlist.changed, call.view.version
+    return _shape(call, playlist, call.moment.remembered.total(key, find))
 
 
 def get_playlists(call: Call) -> Tree:
@@ -48,11 +59,8 @@ def get_playlists(call: Call) -> Tree:
     told = []
     for one in playlists.listing(call.people, account):
         if owner is None or one.owner_id == account:
-            try:
-                whole = playlists.read(call.people, account, one.id)
-            except AccessError:  # hidden or deleted in this moment
-                continue
-            told.append(_shape(call, whole, call.view.tracks(whole.entries)))
+            with suppress(AccessError):
+                told.append(_listed(call, account, one))
     return {"playlists": {"playlist": told}}
 
 

@@ -15,6 +15,7 @@ from collections.abc import Callable, Hashable
 from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
+from longplay.access.library.things import Sum
 from longplay.access.listener import Listener
 from longplay.access.subsonic.parameters import Asked
 from longplay.access.subsonic.shapes import Marks
@@ -27,6 +28,9 @@ CALLERS = 10_000
 
 MARKED = 32
 """Accounts whose marks are remembered: some 200 bytes a mark, and there may be 100,000s."""
+
+SUMMED = 10_000
+"""Playlists of which it is remembered what they come to: some 300 bytes each."""
 
 PROOFS = ("apiKey", "u", "p", "t", "s")
 """Parameters that say who calls."""
@@ -73,6 +77,7 @@ class Remembered:
 
     _callers: _Kept[bytes, Known] = field(default_factory=lambda: _Kept(CALLERS))
     _marks: _Kept[int, Marks] = field(default_factory=lambda: _Kept(MARKED))
+    _totals: dict[tuple[str, str, str], Sum] = field(default_factory=dict)
     _key: bytes = field(default_factory=lambda: secrets.token_bytes(32))
 
     def caller(
@@ -82,6 +87,17 @@ class Remembered:
         said = repr((*map(asked.values.get, PROOFS), address)).encode(errors="replace")
         digest = hashlib.blake2b(said, digest_size=32, key=self._key).digest()
         return self._callers.get(changes, digest, find)
+
+    def total(self, playlist: tuple[str, str, str], find: Callable[[], Sum]) -> Sum:
+        """What a playlist comes to: by its id, when it was changed last, and the version of the
+        library in which that is asked."""
+        known = self._totals.get(playlist)
+        if known is None:
+            known = find()
+            if len(self._totals) >= SUMMED:
+                self._totals.clear()
+            self._totals[playlist] = known
+        return known
 
     def marks(self, changes: int | None, account: int, find: Callable[[], Marks]) -> Marks:
         """What an account has marked."""
