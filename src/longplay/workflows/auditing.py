@@ -7,10 +7,11 @@ journal goes when the audit is done. Formats and layouts: docs/identify.md
 from __future__ import annotations
 
 import hashlib
+import itertools
 import json
 import math
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field
@@ -24,13 +25,20 @@ from longplay.errors import InputError
 from longplay.files import writer_lock
 from longplay.identify import matching
 from longplay.identify.listening import Heard
-from longplay.identify.matching import Passage
+from longplay.identify.matching import Hearing, Passage
+from longplay.model import ObjectKey
 from longplay.workflows import hearing, identifying, indexing
 from longplay.workflows.hearing import Entry, Way
-from longplay.workflows.identifying import Index, Match
+from longplay.workflows.identifying import Index, Match, Names
 
 AUDITS = "audits"
 """Folder of the journals, within that of the index."""
+
+JOURNAL = 2
+"""Version of the journals' lines; those of another are not gone on with."""
+
+NAMED_AT_ONCE = 1000
+"""Entries whose recordings are looked up together: to open the catalogue takes longer than that."""
 
 Progress = Callable[[int, int, str], None]
 Line = dict[str, Any]
@@ -77,7 +85,7 @@ def audit(
     opened = identifying.open_index(archive, workers=workers, progress=progress)
     opened.cluster = cluster
     absolute = where.absolute()
-    how = f"{absolute}\0{opened.version}\0{thorough}"
+    how = f"{absolute}\0{opened.version}\0{thorough}\0{JOURNAL}"
     name = hashlib.sha256(how.encode(errors="surrogateescape"))
     folder = indexing.folder_of(archive) / AUDITS
     path = folder / f"{name.hexdigest()[:24]}.jsonl"
@@ -95,7 +103,7 @@ def audit(
                 path.unlink()
                 path.with_suffix(".lock").unlink()
             raise
-        done = _summed(absolute, journal.lines())
+        done = _summed(absolute, journal.lines(), opened.names)
         done.thorough = thorough
         done.resumed = journal.resumed
         path.unlink()
@@ -175,8 +183,7 @@ class _Asking:
     def _note(self, entry: Entry, found: Future[list[Passage]] | None) -> None:
         line: Line = {"entry": entry.name}
         if entry.heard and found:
-            matches = [asdict(one) for one in self._opened.names.matches(found.result())]
-            line |= {"seconds": entry.heard.seconds, "matches": matches}
+            line |= {"seconds": entry.heard.seconds, "passages": _written(found.result())}
         elif entry.why:
             line["why"] = entry.why
         else:
@@ -188,25 +195,45 @@ def _is_done(found: Future[list[Passage]] | None) -> bool:
     return found is None or found.done()
 
 
-def _summed(where: Path, lines: Iterable[Line]) -> Audit:
+def _written(passages: Iterable[Passage]) -> list[Line]:
+    """Passages as a journal has them."""
+    return [{**asdict(one), "object": [one.object.root.hex(), one.object.size]} for one in passages]
+
+
+def _read(line: Line) -> list[Passage]:
+    """The passages of a line of a journal."""
+    found = []
+    for one in line.get("passages", ()):
+        root, size = one["object"]
+        key = ObjectKey(bytes.fromhex(root), size)
+        found.append(Passage(**{**one, "object": key, "hearing": Hearing(**one["hearing"])}))
+    return found
+
+
+def _summed(where: Path, lines: Iterable[Line], names: Names) -> Audit:
     done = Audit(str(where))
-    for line in lines:
-        if line.get("part"):
-            continue
-        if line.get("ignored"):
-            done.ignored += 1
-            continue
-        done.files += 1
-        if "why" in line:
-            done.unreadable.append((line["entry"], line["why"]))
-            continue
-        done.seconds += line["seconds"]
-        done.matched_files += bool(line["matches"])
-        for one in line["matches"]:
-            lists = ("artists", "rights", "rights_holders")
-            match = Match(**{**one, **{name: tuple(one[name]) for name in lists}})
-            done.matches.append(Found(line["entry"], line["seconds"], match))
-            done.matched_s += match.end_s - match.start_s
+    waiting = iter(lines)
+    while some := list(itertools.islice(waiting, NAMED_AT_ONCE)):
+        names.look_up({one.object for line in some for one in _read(line)})
+        for line in some:
+            _add(done, line, names.matches(_read(line)))
     done.matches.sort(key=lambda one: (one.file, one.match.start_s))
     done.unreadable.sort()
     return done
+
+
+def _add(done: Audit, line: Line, matches: Sequence[Match]) -> None:
+    if line.get("part"):
+        return
+    if line.get("ignored"):
+        done.ignored += 1
+        return
+    done.files += 1
+    if "why" in line:
+        done.unreadable.append((line["entry"], line["why"]))
+        return
+    done.seconds += line["seconds"]
+    done.matched_files += bool(matches)
+    for match in matches:
+        done.matches.append(Found(line["entry"], line["seconds"], match))
+        done.matched_s += match.end_s - match.start_s

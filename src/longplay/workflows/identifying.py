@@ -102,7 +102,7 @@ class Names:
     def matches(self, passages: Iterable[Passage]) -> tuple[Match, ...]:
         """The passages of objects that are held, with what is known of them."""
         found = list(passages)
-        self._look_up({one.object for one in found} - self._known.keys())
+        self.look_up({one.object for one in found})
         return tuple(self._match(one) for one in found if one.object in self._rights)
 
     def _match(self, one: Passage) -> Match:
@@ -129,7 +129,9 @@ class Names:
             rights_holders=it.holders,
         )
 
-    def _look_up(self, keys: set[ObjectKey]) -> None:
+    def look_up(self, objects: set[ObjectKey]) -> None:
+        """Look up what some objects carry, as far as it is not known yet."""
+        keys = objects - self._known.keys()
         if self._reserved is None:
             self._reserved = withdrawing.reserved(self.archive)
         if not keys:
