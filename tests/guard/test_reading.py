@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 
 from longplay.errors import InputError, UsageError
 from longplay.guard.events import Events
+from longplay.guard.following import Follower
 from longplay.guard.reading import blocks
 from longplay.guard.reading.mapping import wanted
 from longplay.guard.reading.reader import Counts, read
@@ -221,6 +222,22 @@ def test_a_line_without_end_is_dropped_in_bounded_memory(
     )
     assert len(found) == 3
     assert counts.damage.too_long == 3
+
+
+@pytest.mark.parametrize("before", [0, 100, 600_000, blocks.BLOCK_BYTES - 1, blocks.BLOCK_BYTES])
+@pytest.mark.parametrize("more", [0, 1, 20, 500_000, blocks.LONGEST_LINE])
+def test_a_line_is_too_long_wherever_it_stands_for_a_scan_as_for_the_live_guard(
+    tmp_path: Path, before: int, more: int
+) -> None:
+    long = b"x" * (blocks.LONGEST_LINE + more) + b"\n"
+    beside = (b"a" * (before - 1) + b"\n" if before else b"", b"b\n")
+    path = tmp_path / "log"
+    path.write_bytes(long.join(beside))
+    scanned, live = blocks.Damage(), Follower(path)
+    expected = b"".join(beside) if more else long.join(beside)
+    assert b"".join(blocks.blocks(path, scanned)) == expected
+    assert b"".join(iter(live.read, b"")) == expected
+    assert scanned.too_long == live.damage.too_long == (1 if more else 0)
 
 
 def test_an_empty_log_has_no_events(tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ from longplay.errors import InputError
 
 BLOCK_BYTES = 1 << 20
 """Bytes of a log that are read at once, some 8,000 lines: so many stay in a core's cache until they
-are parsed."""
+are parsed. No more than LONGEST_LINE, so that a line within a block is never too long."""
 
 LONGEST_LINE = 1 << 20
 """Bytes of a line that is looked at; what is longer is no event (servers cap requests at 8 KiB)."""
@@ -38,16 +38,18 @@ def blocks(log: Path | BufferedReader, damage: Damage) -> Iterator[bytes]:
     rest = b""
     dropping = False
     for chunk in _chunks(log, damage):
-        first, end = 0, chunk.rfind(b"\n") + 1
-        if dropping:
-            if not end:
-                continue
-            first, dropping = chunk.find(b"\n") + 1, False
-        whole = b"".join((rest, memoryview(chunk)[first:end])) if end > first else b""
-        rest = chunk[end:] if end else rest + chunk
-        if len(rest) > LONGEST_LINE:
+        first, end = chunk.find(b"\n") + 1, chunk.rfind(b"\n") + 1
+        under_way = len(rest) + (first - 1 if first else len(chunk))
+        if not dropping and under_way > LONGEST_LINE:
             damage.too_long += 1
             rest, dropping = b"", True
+        if not dropping:
+            first = 0
+        elif not end:
+            continue
+        dropping = False
+        whole = b"".join((rest, memoryview(chunk)[first:end])) if end > first else b""
+        rest = chunk[end:] if end else rest + chunk
         if whole:
             yield whole
     if rest:
