@@ -13,6 +13,7 @@ STOPPED = """
 import os, signal, sys
 MOMENT = sys.argv.pop()
 from longplay.cli.main import run
+from longplay.errors import StoreError
 from longplay.workflows import verifying
 
 def verify(*given, **named):
@@ -21,6 +22,8 @@ def verify(*given, **named):
     except KeyboardInterrupt:
         if MOMENT == "in a query":  # as DuckDB says it now and then
             raise RuntimeError("Query interrupted") from None
+        if MOMENT == "and then an error":
+            raise StoreError("the disk is full", where="here") from None
         raise
 
 verifying.verify = verify
@@ -31,10 +34,9 @@ run()
 """
 
 
-@pytest.mark.parametrize("moment", ["Ctrl-C", "SIGTERM", "in a query", "before it begins"])
-def test_it_stops_and_says_so(longplay: Longplay, moment: str) -> None:
+def stopped(longplay: Longplay, moment: str) -> tuple[int, str]:
     longplay.run("init", longplay.archive)
-    stopped = subprocess.run(
+    done = subprocess.run(
         ["env", "--default-signal=INT", sys.executable, "-c", STOPPED, "verify", moment],
         env=longplay.environment(),
         capture_output=True,
@@ -42,5 +44,14 @@ def test_it_stops_and_says_so(longplay: Longplay, moment: str) -> None:
         timeout=300,
         check=False,
     )
-    assert stopped.returncode == 130, stopped
-    assert stopped.stderr == "stopped; the same command goes on from here\n"
+    return done.returncode, done.stderr
+
+
+@pytest.mark.parametrize("moment", ["Ctrl-C", "SIGTERM", "in a query", "before it begins"])
+def test_it_stops_and_says_so(longplay: Longplay, moment: str) -> None:
+    assert stopped(longplay, moment) == (130, "stopped; the same command goes on from here\n")
+
+
+def test_what_goes_wrong_in_the_last_steps_is_told(longplay: Longplay) -> None:
+    status, said = stopped(longplay, "and then an error")
+    assert (status, said.splitlines()) == (1, ["longplay: here: the disk is full"])

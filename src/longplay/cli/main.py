@@ -36,6 +36,8 @@ def run() -> None:
         status = _watched(sys.argv[1:])
     except KeyboardInterrupt:  # before the command began, or when it was done
         status = _stopped()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, signal.SIG_IGN)  # this is the end
     try:
         sys.stdout.flush()
     except BrokenPipeError:
@@ -82,6 +84,8 @@ def _status(arguments: list[str]) -> int:
         return _stopped() if status == INTERRUPTED else status
     except (KeyboardInterrupt, typer.Abort):
         return _stopped()
+    except (LongplayError, OSError) as error:
+        return _failed(error)  # also of what is put in order before the end
     except Exception as error:
         return _stopped() if _heard else _failed(error)
 
