@@ -14,6 +14,7 @@ import pytest
 from longplay.audio.encode import encode
 from longplay.capture.intake import take
 from longplay.capture.orders import Order, Taken
+from longplay.engine.confinement import OPEN_FILES
 from longplay.errors import InputError
 from longplay.model import Action, Kind, Picture, Tags, Verdict
 from longplay.settings import Limits, Settings
@@ -89,6 +90,26 @@ def test_what_a_worker_tells_of_is_synced(tmp_path: Path, monkeypatch: pytest.Mo
     taken = take(order(tmp_path / "m", b"a.flac"))
     [(picture, _)] = taken.pictures
     assert {part.spool.stat().st_ino for part in (taken.main, picture)} <= synced
+
+
+def test_many_pictures_on_a_slow_disk_leave_a_worker_descriptors(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    held, sync = [], os.fsync
+
+    def slowly(descriptor: int) -> None:
+        time.sleep(0.03)
+        held.append(len(os.listdir("/dev/fd")))  # noqa: PTH208 - pathlib has no shorter way
+        sync(descriptor)
+
+    pictures = tuple(Picture("image/png", "other", "", PNG + bytes([n])) for n in range(64))
+    tone(tmp_path / "m" / "a.flac", pictures=pictures)
+    before = len(os.listdir("/dev/fd"))  # noqa: PTH208
+    monkeypatch.setattr(os, "fsync", slowly)
+    taken = take(order(tmp_path / "m", b"a.flac"))
+    assert [part.spool.read_bytes() for part, _ in taken.pictures] == [p.data for p in pictures]
+    assert len(held) == 65
+    assert max(held) - before < OPEN_FILES // 2
 
 
 def test_what_cannot_be_synced_is_not_taken(

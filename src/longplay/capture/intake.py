@@ -9,6 +9,7 @@ from __future__ import annotations
 import io
 import os
 import stat
+from collections import deque
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
@@ -28,6 +29,10 @@ from longplay.torrent.merkle import ObjectHasher
 FETCHED_MODE = 0o644
 """Permissions of a file that came from a source that has none."""
 
+SYNCS_UNDER_WAY = 8
+"""Files that may wait for the disk at once. Each holds a descriptor, and a worker has few
+(`confinement.OPEN_FILES`), but a file may have as many pictures."""
+
 
 def take(order: Order) -> Taken:
     """Read, hash, decode and describe one file. Raises InputError when it cannot be read, or
@@ -42,7 +47,7 @@ class _Syncer:
 
     def __init__(self) -> None:
         self._threads = ThreadPoolExecutor(1, thread_name_prefix="syncer")
-        self._under_way: list[Future[None]] = []
+        self._under_way: deque[Future[None]] = deque()
 
     def __enter__(self) -> Self:
         return self
@@ -54,8 +59,11 @@ class _Syncer:
                 one.result()
 
     def begin(self, written: BinaryIO) -> None:
-        """Sync a file that is written, and may be closed meanwhile."""
+        """Sync a file that is written, and may be closed meanwhile. Waits for the first of those
+        before it when they are many; raises OSError when that cannot be synced."""
         written.flush()
+        if len(self._under_way) == SYNCS_UNDER_WAY:
+            self._under_way.popleft().result()
         self._under_way.append(self._threads.submit(_sync, os.dup(written.fileno())))
 
 
