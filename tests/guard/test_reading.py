@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import errno
+import fcntl
 import gzip
 import json
 import os
+import termios
+import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from io import BufferedReader, RawIOBase
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -102,15 +108,51 @@ def test_a_line_that_is_no_event_is_counted_and_costs_itself_only(
     assert (counts.lines, counts.no_event) == (3, 1)
 
 
-@pytest.mark.parametrize("pack", [bytes, gzip.compress])
-def test_a_pipe_is_read_as_a_file_is(tmp_path: Path, pack: Callable[[bytes], bytes]) -> None:
+def zstd(data: bytes) -> bytes:
+    packed: bytes = pa.compress(data, codec="zstd", asbytes=True)
+    return packed
+
+
+def write_piecemeal(pipe: Path, data: bytes, first: int) -> None:
+    """Write so many bytes, and the rest when they were read."""
+    with pipe.open("wb", buffering=0) as out:
+        out.write(data[:first])
+        while any(fcntl.ioctl(out, termios.FIONREAD, bytes(4))):
+            time.sleep(0.001)
+        at = first
+        while at < len(data):
+            at += out.write(data[at:])
+
+
+@pytest.mark.parametrize("first", [1, 2, 3, 10_000])
+@pytest.mark.parametrize("pack", [bytes, gzip.compress, zstd])
+def test_a_pipe_is_read_as_a_file_is(
+    tmp_path: Path, pack: Callable[[bytes], bytes], first: int
+) -> None:
     log = b"".join(line(track=f"t{at}") for at in range(20_000))
     pipe = tmp_path / "pipe"
     os.mkfifo(pipe)
     with ThreadPoolExecutor() as pool:
-        pool.submit(pipe.write_bytes, pack(log))
+        written = pool.submit(write_piecemeal, pipe, pack(log), first)
         found = [one.events for one in read(pipe, {}, Counts(), key=7)]
+        written.result()
     assert sum(map(len, found)) == 20_000
+
+
+def test_a_log_that_cannot_be_read_is_closed() -> None:
+    class Broken(RawIOBase):
+        name = "access.log"
+
+        def readable(self) -> bool:
+            return True
+
+        def readinto(self, _room: object) -> int:
+            raise OSError(errno.EIO, "Input/output error")
+
+    log = BufferedReader(Broken())
+    with pytest.raises(InputError, match=r"access\.log: input/output error"):
+        list(blocks.blocks(log, blocks.Damage()))
+    assert log.closed
 
 
 def test_escapes_nesting_and_unknown_fields_change_nothing(tmp_path: Path) -> None:

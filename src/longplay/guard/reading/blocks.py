@@ -4,6 +4,7 @@ unpacked."""
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import ExitStack
 from dataclasses import dataclass
 from io import BufferedReader
 from pathlib import Path
@@ -56,17 +57,38 @@ def blocks(log: Path | BufferedReader, damage: Damage) -> Iterator[bytes]:
         yield rest + b"\n"
 
 
+@dataclass(slots=True)
+class _FromItsBeginning:
+    """A log whose first bytes were looked at: pipes cannot be wound back."""
+
+    begun: bytes
+    file: BufferedReader
+
+    @property
+    def closed(self) -> bool:
+        return self.file.closed
+
+    def close(self) -> None:
+        self.file.close()
+
+    def read(self, size: int) -> bytes:
+        begun, self.begun = self.begun[:size], self.begun[size:]
+        return begun + self.file.read(size - len(begun))
+
+
 def _chunks(log: Path | BufferedReader, damage: Damage) -> Iterator[bytes]:
-    try:
-        file = log.open("rb") if isinstance(log, Path) else log
-        magic = file.peek(4)
-        compression = next((name for sign, name in MAGIC.items() if magic.startswith(sign)), None)
-        stream = pa.input_stream(file, compression=compression) if compression else file
-    except OSError as error:
-        words = (error.strerror or "cannot be read").lower()
-        where = str(log) if isinstance(log, Path) else log.name
-        raise InputError(words, where=where, hint="give the path of a log file") from error
-    with stream:
+    with ExitStack() as opened:
+        try:
+            file = opened.enter_context(log.open("rb") if isinstance(log, Path) else log)
+            magic = file.read(max(map(len, MAGIC)))  # waits for a pipe that says it piecemeal
+            names = (name for sign, name in MAGIC.items() if magic.startswith(sign))
+            compression = next(names, None)
+            whole = _FromItsBeginning(magic, file)
+            stream = pa.input_stream(whole, compression=compression) if compression else whole
+        except OSError as error:
+            words = (error.strerror or "cannot be read").lower()
+            where = str(log) if isinstance(log, Path) else log.name
+            raise InputError(words, where=where, hint="give the path of a log file") from error
         while True:
             try:
                 chunk = stream.read(BLOCK_BYTES)
