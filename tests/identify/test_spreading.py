@@ -12,9 +12,10 @@ import pytest
 from longplay.audio import landmarks
 from longplay.audio.fingerprint import dense_fingerprint
 from longplay.engine import Failure
-from longplay.errors import StoreError
+from longplay.errors import LongplayError, StoreError
 from longplay.identify import matching, shard
 from longplay.identify.listening import Heard
+from longplay.identify.matching import Passage
 from longplay.identify.shard import Shard
 from longplay.workflows import spreading
 from tests.dask_cluster import dask_cluster
@@ -27,11 +28,13 @@ __all__ = ["longplay"]
 
 TUNES = 6
 
+RATE_HEARD = 11_025
+
 
 class Workers:
     """A cluster of so many workers, as far as a question needs one; `fails` as a lost one does."""
 
-    def __init__(self, count: int, fails: bool = False) -> None:
+    def __init__(self, count: int, fails: Failure | None = None) -> None:
         self._count, self._fails = count, fails
         self.asked: list[spreading.Part] = []
 
@@ -43,7 +46,14 @@ class Workers:
     ) -> Iterator[tuple[Any, Any]]:
         while (part := next_task()) is not None:
             self.asked.append(part)
-            yield part, Failure("error", "no such folder") if self._fails else function(part)
+            yield part, self._fails or self._outcome(function, part)
+
+    @staticmethod
+    def _outcome(function: Callable[[Any], Any], part: Any) -> Any:
+        try:
+            return function(part)
+        except LongplayError as error:  # as `Cluster` has it
+            return Failure("error", str(error))
 
 
 @pytest.fixture(scope="module")
@@ -65,31 +75,80 @@ def mixed() -> Heard:
     return heard_of(np.concatenate([tune(1)[40_000:200_000], tune(77, 12), tune(4)[:180_000]]))
 
 
+def faster(known: float, moved: float, unknown: float) -> Heard:
+    """Seconds of a tune of the index, of another one that runs 5 % faster, and of none."""
+    sound = tune(4)
+    moved_ = np.interp(np.arange(int(moved * RATE_HEARD)) * 1.05, np.arange(len(sound)), sound)
+    parts = [tune(1)[: int(known * RATE_HEARD)], moved_.astype(np.float32), tune(77, unknown)]
+    return heard_of(np.concatenate(parts))
+
+
+def whole(shards: list[Shard], heard: Heard, quick: bool) -> list[Passage]:
+    items = np.frombuffer(heard.items, "<u4")
+    return matching.identify(shards, heard.landmarks, heard.frames, items=items, quick=quick)
+
+
 @pytest.mark.parametrize("count", [1, 2, 4, 100])
 @pytest.mark.parametrize("quick", [True, False])
 def test_parts_say_what_the_whole_says(shards: list[Shard], count: int, quick: bool) -> None:
     heard = mixed()
-    items = np.frombuffer(heard.items, "<u4")
-    whole = matching.identify(shards, heard.landmarks, heard.frames, items=items, quick=quick)
-    assert [one.object for one in whole] == [key(1), key(4)]
+    expected = whole(shards, heard, quick)
+    assert [one.object for one in expected] == [key(1), key(4)]
     cluster: Any = Workers(count)
-    assert spreading.identify(cluster, shards, heard, quick=quick) == whole
-    assert len(cluster.asked) == min(count, TUNES)
-    assert sorted(path for part in cluster.asked for path in part.paths) == sorted(
-        str(one.path) for one in shards
-    )
+    assert spreading.identify(cluster, shards, heard, quick=quick) == expected
+    for_each = min(count, TUNES)
+    for at in range(0, len(cluster.asked), for_each):
+        named = [one for part in cluster.asked[at : at + for_each] for one in part.shards]
+        assert sorted(named) == [(number, str(one.path)) for number, one in enumerate(shards)]
+
+
+@pytest.mark.parametrize("count", [2, 6])
+@pytest.mark.parametrize("lengths", [(25, 11, 0), (45, 14, 10)])
+def test_parts_ask_at_other_speeds_what_the_whole_asks(
+    shards: list[Shard], count: int, lengths: tuple[float, float, float]
+) -> None:
+    heard = faster(*lengths)
+    expected = whole(shards, heard, False)
+    assert key(1) in [one.object for one in expected]
+    cluster: Any = Workers(count)
+    assert spreading.identify(cluster, shards, heard, quick=False) == expected
 
 
 def test_a_part_that_nobody_could_ask_is_told(shards: list[Shard]) -> None:
-    cluster: Any = Workers(2, fails=True)
+    cluster: Any = Workers(2, fails=Failure("error", "no such folder"))
     with pytest.raises(StoreError, match="could not be asked by a worker: no such folder"):
         spreading.identify(cluster, shards, mixed(), quick=False)
+
+
+def test_crashed_workers_are_not_told_to_see_the_folder(shards: list[Shard]) -> None:
+    cluster: Any = Workers(2, fails=Failure("crash", "4 workers died of it"))
+    with pytest.raises(StoreError, match="4 workers died of it") as failed:
+        spreading.identify(cluster, shards, mixed(), quick=False)
+    assert "see what the workers wrote" in str(failed.value.hint)
+
+
+def test_shards_that_were_merged_meanwhile_are_asked_here(tmp_path: Path) -> None:
+    """Workers open a shard when they are first asked; it may be gone by then."""
+    names = [shard.write(tmp_path, [printed(number)], "test").name for number in range(TUNES)]
+    shards = [Shard(tmp_path / name) for name in names]
+    heard = mixed()
+    expected = whole(shards, heard, True)
+    for name in names[::2]:
+        (tmp_path / name).unlink()
+    cluster: Any = Workers(3)
+    assert spreading.identify(cluster, shards, heard, quick=True) == expected
+    assert [one.object for one in expected] == [key(1), key(4)]
 
 
 def test_a_cluster_has_to_be_named(longplay: Longplay, tmp_path: Path) -> None:
     clip = write(tmp_path / "clip.ogg", tune(1, 8, RATE), "vorbis")
     failed = longplay.run("identify", "--cluster", clip, expect=2)
     assert "no Dask cluster is named" in failed.err
+
+
+def test_whole_tracks_are_asked_here_alone(longplay: Longplay, tmp_path: Path) -> None:
+    failed = longplay.run("identify", "--whole", "--cluster", tmp_path / "clip.ogg", expect=2)
+    assert "omit --cluster or --whole" in failed.err
 
 
 @pytest.mark.long

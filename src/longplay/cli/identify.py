@@ -9,6 +9,7 @@ import typer
 
 from longplay.cli import output
 from longplay.cli.options import ArchiveOption, JsonOption, WorkersOption, opened
+from longplay.errors import UsageError
 
 if TYPE_CHECKING:
     from longplay.workflows.identifying import Index, Listened, Match
@@ -37,6 +38,10 @@ def identify(
     """Say which archived recordings are in some files, and where."""
     from longplay.workflows import identifying, spreading
 
+    if whole and on_cluster:
+        raise UsageError(
+            "--whole asks a small index, and asks it here", hint="omit --cluster or --whole"
+        )
     with (
         opened(archive) as it,
         spreading.cluster_of(it, on_cluster) as cluster,

@@ -16,8 +16,9 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -140,16 +141,6 @@ class Passage:
     hearing: Hearing = AS_IT_IS
 
 
-@dataclass(frozen=True, slots=True)
-class Question:
-    """What is asked: landmarks, and the items of a fingerprint, which may be missing; `among` how
-    many objects it is one of, also where only some of their shards are asked."""
-
-    found: Landmarks
-    items: Items
-    among: int
-
-
 Window = tuple[int, int, int]
 """Its number, its first frame, the frame before which it ends."""
 
@@ -172,6 +163,31 @@ Said = dict[int, list[Step]]
 """What windows say, by their number and in that order."""
 
 
+@dataclass(frozen=True, slots=True)
+class Clip:
+    """What shards are asked about at once, and how: landmarks of a window as it is heard, and the
+    items of its fingerprint, which may be missing."""
+
+    heard: Landmarks
+    items: Items
+    asking: Asking
+
+
+Answers = Callable[[Sequence[Clip]], list[list[Step]]]
+"""What all shards of an index say of clips, as `answers` tells it: wherever they are asked."""
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """What is asked: landmarks, and the items of a fingerprint, which may be missing; of whom, and
+    `among` how many objects it is one of."""
+
+    found: Landmarks
+    items: Items
+    answers: Answers
+    among: int
+
+
 def confidence(evidence: float, objects: int) -> float:
     """How likely a claim is right for which there is so much evidence, among so many objects."""
     excess = evidence - math.log10(max(1, objects)) - MIDDLE
@@ -185,25 +201,26 @@ def identify(
     *,
     items: Items = NO_ITEMS,
     quick: bool = False,
-    among: int | None = None,
+    asked: Answers | None = None,
 ) -> list[Passage]:
     """The passages of a file of so many frames that are in the index, in order of time. Its
     fingerprint, `items` as `dense_fingerprint` gives them, finds what landmarks do not in noise and
     reverberation. `quick` is many times faster and misses some of what was changed much:
-    docs/identify.md. Where the shards are a part of the index, all of it has `among` objects."""
-    question = Question(found, items, sum(map(len, shards)) if among is None else among)
+    docs/identify.md. With `asked`, somebody else asks these shards."""
+    answering = asked or partial(answers, list(enumerate(shards)))
+    question = Question(found, items, answering, sum(map(len, shards)))
     windows = _windows(found, frames)
     look, stride, steps = (_look_over, PROBE_STRIDE, GLANCE) if quick else (
         _look_closely, RESPEED_STRIDE, STEPS)  # fmt: skip
-    passages = _passages(shards, question, look(shards, question, windows, AS_IT_IS), AS_IT_IS)
+    passages = _passages(shards, question, look(question, windows, AS_IT_IS), AS_IT_IS)
     silent = [one for one in windows if not _covered(one, passages)]
     # The middle window of each run of silent ones stands for its neighbours.
     for window in silent[len(silent) // 2 % stride :: stride]:
         if _covered(window, passages):
             continue
-        hearing = _otherwise(shards, question, window, steps)
+        hearing = _otherwise(question, window, steps)
         if hearing is not None:
-            said = look(shards, question, windows, hearing)
+            said = look(question, windows, hearing)
             passages += _passages(shards, question, said, hearing)
     return chosen(passages)
 
@@ -221,38 +238,28 @@ def _covered(window: Window, passages: Iterable[Passage]) -> bool:
     return any(one.start_s <= middle <= one.end_s for one in passages)
 
 
-def _otherwise(
-    shards: Sequence[Shard], question: Question, window: Window, steps: Sequence[Asking]
-) -> Hearing | None:
+def _otherwise(question: Question, window: Window, steps: Sequence[Asking]) -> Hearing | None:
     """The speed and pitch at which a window is most likely known; None where it is at none."""
-    heard = [
-        (one.evidence, at)
-        for at, hearing in enumerate(OTHERWISE)
-        for one in _asked(shards, question, window, hearing, steps)[:1]
-    ]
+    said = _asked(question, [(window, hearing) for hearing in OTHERWISE], steps)
+    heard = [(one.evidence, at) for at, found in enumerate(said) for one in found[:1]]
     evidence, best = max(heard, default=(0.0, 0))
     known = confidence(evidence, question.among) >= CLEAR
     return OTHERWISE[best] if known else None
 
 
-def _look_closely(
-    shards: Sequence[Shard], question: Question, windows: Sequence[Window], hearing: Hearing
-) -> Said:
+def _look_closely(question: Question, windows: Sequence[Window], hearing: Hearing) -> Said:
     """What every window says, asked in full."""
-    return {
-        at: _asked(shards, question, window, hearing, STEPS) for at, window in enumerate(windows)
-    }
+    return dict(enumerate(_asked(question, [(one, hearing) for one in windows], STEPS)))
 
 
-def _look_over(
-    shards: Sequence[Shard], question: Question, windows: Sequence[Window], hearing: Hearing
-) -> Said:
+def _look_over(question: Question, windows: Sequence[Window], hearing: Hearing) -> Said:
     """What the windows say: every second one, which together are the whole file, at a glance; in
     full those near what a glance sees and is not certain of, and one now and then."""
     if len(windows) <= FEW:
-        return _look_closely(shards, question, windows, hearing)
+        return _look_closely(question, windows, hearing)
     glances = range(0, len(windows), 2)
-    said = {at: _asked(shards, question, windows[at], hearing, GLANCE) for at in glances}
+    glanced = _asked(question, [(windows[at], hearing) for at in glances], GLANCE)
+    said = dict(zip(glances, glanced, strict=True))
     clear = {at: steps[0] for at, steps in said.items() if steps and steps[0].evidence >= CERTAIN}
     waiting = _near(_hinted(said, hearing))
     if hearing == AS_IT_IS:
@@ -260,15 +267,21 @@ def _look_over(
         waiting += silent[len(silent) // 2 % (PROBE_STRIDE // 2) :: PROBE_STRIDE // 2]
     full: Said = {}
     while waiting:
-        at = waiting.pop()
-        before, after = clear.get(at - 1), clear.get(at + 1)
-        between = before and after and _in_line(before, after, hearing)
-        if at in full or at in clear or between or not 0 <= at < len(windows):
-            continue
-        full[at] = _asked(shards, question, windows[at], hearing, STEPS)
-        if full[at] and full[at][0].evidence >= HINT:
-            waiting += _near([at])
+        now = sorted({
+            at for at in waiting
+            if 0 <= at < len(windows) and at not in full and at not in clear
+            and not _between(clear, at, hearing)
+        })  # fmt: skip
+        asked = _asked(question, [(windows[at], hearing) for at in now], STEPS)
+        full |= zip(now, asked, strict=True)
+        waiting = _near(at for at in now if full[at] and full[at][0].evidence >= HINT)
     return dict(sorted((said | full).items()))
+
+
+def _between(clear: dict[int, Step], at: int, hearing: Hearing) -> bool:
+    """Whether a window lies between two that are clear and say the same."""
+    before, after = clear.get(at - 1), clear.get(at + 1)
+    return before is not None and after is not None and _in_line(before, after, hearing)
 
 
 def _hinted(said: Said, hearing: Hearing) -> list[int]:
@@ -282,14 +295,27 @@ def _near(windows: Iterable[int]) -> list[int]:
 
 
 def _asked(
-    shards: Sequence[Shard],
-    question: Question,
-    window: Window,
-    hearing: Hearing,
-    steps: Sequence[Asking],
-) -> list[Step]:
-    """What a window says, the file being heard in that way; the strongest first."""
-    number, first, end = window
+    question: Question, wanted: Sequence[tuple[Window, Hearing]], steps: Sequence[Asking]
+) -> list[list[Step]]:
+    """What each window says, the file being heard in that way; the strongest first."""
+    clips = [_cut(question, window, hearing, steps) for window, hearing in wanted]
+    return [
+        [
+            replace(one, window=number, at=first,
+                    first=first + round(one.first / hearing.speed),
+                    last=first + round(one.last / hearing.speed))
+            for one in found
+        ]
+        for ((number, first, _), hearing), found in zip(
+            wanted, _stepwise(question.answers, clips, steps), strict=True)
+    ]  # fmt: skip
+
+
+def _cut(
+    question: Question, window: Window, hearing: Hearing, steps: Sequence[Asking]
+) -> tuple[Landmarks, Items]:
+    """What a window has, the file being heard in that way."""
+    _, first, end = window
     found = question.found
     low, high = np.searchsorted(found.frame, (first, end))
     heard = Landmarks(
@@ -297,15 +323,8 @@ def _asked(
         (found.bin[low:high] / hearing.pitch).astype(np.float32),
         found.rank[low:high],
     )
-    items = NO_ITEMS
-    if hearing == AS_IT_IS and steps is STEPS:
-        items = confirming.within(question.items, first, end)
-    return [
-        replace(one, window=number, at=first,
-                first=first + round(one.first / hearing.speed),
-                last=first + round(one.last / hearing.speed))
-        for one in ask(shards, heard, steps, items)
-    ]  # fmt: skip
+    whole = hearing == AS_IT_IS and steps is STEPS
+    return heard, confirming.within(question.items, first, end) if whole else NO_ITEMS
 
 
 def _passages(
@@ -324,48 +343,63 @@ def ask(
     items: Items = NO_ITEMS,
 ) -> list[Step]:
     """What is likely to be what was heard, as it is: the strongest first."""
-    found: list[Step] = []
-    if not len(heard.frame):
-        return found
-    for step in (*steps[:-1], BLURRED) if len(items) else steps:
-        found = []
-        hashes, times = _hashes(heard, step, items)
-        for number, shard in enumerate(shards):
-            for place in _places(shard, hashes, times, step, heard, items):
-                found += _judged(shard, number, place, heard, items)
-        found.sort(key=lambda one: -one.evidence)
-        if found and found[0].evidence >= CERTAIN:
-            break
+    return _stepwise(partial(answers, list(enumerate(shards))), [(heard, items)], steps)[0]
+
+
+def _stepwise(
+    asked: Answers, heard: Sequence[tuple[Landmarks, Items]], steps: Sequence[Asking]
+) -> list[list[Step]]:
+    """What is likely to be each of what was heard: the strongest first. Each is asked step by step
+    until something is certain, all of them at once, since who is asked may be far away."""
+    found: list[list[Step]] = [[] for _ in heard]
+    waiting = [at for at, (marks, _) in enumerate(heard) if len(marks.frame)]
+    for number, step in enumerate(steps):
+        last = number == len(steps) - 1
+        clips = [
+            Clip(marks, items, BLURRED if last and len(items) else step)
+            for marks, items in (heard[at] for at in waiting)
+        ]
+        for at, said in zip(waiting, asked(clips), strict=True):
+            found[at] = sorted(said, key=lambda one: -one.evidence)
+        waiting = [at for at in waiting if not found[at] or found[at][0].evidence < CERTAIN]
     return found
 
 
-def _hashes(
-    heard: Landmarks, step: Asking, items: Items
-) -> tuple[NDArray[np.uint32], NDArray[np.int32]]:
+def answers(shards: Sequence[tuple[int, Shard]], clips: Sequence[Clip]) -> list[list[Step]]:
+    """What shards, with their numbers in the index, say of each clip; shard by shard."""
+    said: list[list[Step]] = []
+    for clip in clips:
+        hashes, times = _hashes(clip)
+        found: list[Step] = []
+        for number, shard in shards:
+            for place in _places(shard, hashes, times, clip):
+                found += _judged(shard, number, place, clip)
+        said.append(found)
+    return said
+
+
+def _hashes(clip: Clip) -> tuple[NDArray[np.uint32], NDArray[np.int32]]:
     """What a shard is asked for, and at which frames that begins."""
-    asked = heard.rank < step.rank
+    heard, how = clip.heard, clip.asking
+    asked = heard.rank < how.rank
     frame, place = heard.frame[asked], heard.bin[asked]
-    hashes, times = hashing.triples(frame, place, step.fan, step.fan, step.blurred)
-    more, at = confirming.hashed(items, DENSE)
+    hashes, times = hashing.triples(frame, place, how.fan, how.fan, how.blurred)
+    more, at = confirming.hashed(clip.items, DENSE)
     return np.concatenate([hashes, more]), np.concatenate([times, at])
 
 
 def _places(
-    shard: Shard,
-    hashes: NDArray[np.uint32],
-    times: NDArray[np.int32],
-    step: Asking,
-    heard: Landmarks,
-    items: Items,
+    shard: Shard, hashes: NDArray[np.uint32], times: NDArray[np.int32], clip: Clip
 ) -> list[int]:
     """The places of a shard that are judged."""
-    most = step.glimpsed or step.candidates
-    places = voting.ask(shard, hashes, times, most, step.most_bytes)
-    if step.glimpsed:
-        owners = np.array([_owner(shard, place, heard) for place in places.tolist()], np.int64)
+    how = clip.asking
+    most = how.glimpsed or how.candidates
+    places = voting.ask(shard, hashes, times, most, how.most_bytes)
+    if how.glimpsed:
+        owners = np.array([_owner(shard, place, clip.heard) for place in places.tolist()], np.int64)
         there = (places - shard.starts[owners]) * UNIT
         likest = confirming.likeliest(
-            items, shard.prints, shard.print_starts, owners, there, step.candidates
+            clip.items, shard.prints, shard.print_starts, owners, there, how.candidates
         )
         places = places[likest]
     return list(places.tolist())
@@ -375,7 +409,8 @@ def _owner(shard: Shard, place: int, heard: Landmarks) -> int:
     return shard.object_at(place + int(heard.frame[-1]) // UNIT // 2)
 
 
-def _judged(shard: Shard, number: int, place: int, heard: Landmarks, items: Items) -> list[Step]:
+def _judged(shard: Shard, number: int, place: int, clip: Clip) -> list[Step]:
+    heard, items = clip.heard, clip.items
     owner = _owner(shard, place, heard)
     there = (place - int(shard.starts[owner])) * UNIT
     found = align(heard.frame, heard.bin, shard.marks_of(owner), there)

@@ -1,8 +1,8 @@
 """A question asked on a Dask cluster: each worker asks some shards, and the answers are joined.
 
-Workers see the archive's folder under the path that it has here. A part of the index that knows
-nothing of a window asks it at other speeds, though another part may know it: that takes their time
-and changes nothing, since of the same seconds the strongest passage counts.
+Workers see the archive's folder under the path that it has here. They are asked about clips, step
+by step, and what follows from all of their answers is decided here: so a file is what it would be
+without them, however many they are.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 
 from longplay.archive import Archive
@@ -19,7 +19,7 @@ from longplay.engine.cluster import Cluster
 from longplay.errors import StoreError, UsageError
 from longplay.identify import matching
 from longplay.identify.listening import Heard
-from longplay.identify.matching import Passage
+from longplay.identify.matching import Clip, Passage, Step
 from longplay.identify.prints import items_of
 from longplay.identify.shard import Shard
 
@@ -29,12 +29,10 @@ KEPT_OPEN = 512
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """Some shards of an index that has `among` objects in all, and what they are asked."""
+    """Some shards of an index, each with its number there, and what they are asked."""
 
-    paths: tuple[str, ...]
-    among: int
-    heard: Heard
-    quick: bool
+    shards: tuple[tuple[int, str], ...]
+    clips: tuple[Clip, ...]
 
 
 @contextmanager
@@ -56,32 +54,48 @@ def identify(
     cluster: Cluster, shards: Sequence[Shard], heard: Heard, *, quick: bool
 ) -> list[Passage]:
     """As `matching.identify` with all shards. Raises EngineError, StoreError."""
-    count = max(1, min(len(shards), cluster.workers()))
-    among = sum(map(len, shards))
-    paths = [str(one.path.resolve()) for one in shards]
-    parts = iter([Part(tuple(paths[at::count]), among, heard, quick) for at in range(count)])
-    found: list[Passage] = []
-    for part, outcome in cluster.run(ask, lambda: next(parts, None)):
-        if isinstance(outcome, Failure):
-            raise StoreError(
-                f"could not be asked by a worker: {outcome.reason}",
-                where=part.paths[0],
-                hint="let every worker of the cluster see the archive's folder at this path",
-            )
-        found += outcome
-    return matching.chosen(found)
-
-
-def ask(part: Part) -> list[Passage]:
-    """What a part of the index knows of what was heard; runs on a worker. Raises StoreError."""
     return matching.identify(
-        [_opened(path) for path in part.paths],
-        part.heard.landmarks,
-        part.heard.frames,
-        items=items_of(part.heard.items),
-        quick=part.quick,
-        among=part.among,
+        shards,
+        heard.landmarks,
+        heard.frames,
+        items=items_of(heard.items),
+        quick=quick,
+        asked=partial(_answers, cluster, shards),
     )
+
+
+def _answers(cluster: Cluster, shards: Sequence[Shard], clips: Sequence[Clip]) -> list[list[Step]]:
+    """As `matching.answers` with all shards."""
+    found: list[list[Step]] = [[] for _ in clips]
+    if not clips or not shards:
+        return found
+    count = max(1, min(len(shards), cluster.workers()))
+    named = [(number, str(one.path.resolve())) for number, one in enumerate(shards)]
+    parts = iter([Part(tuple(named[at::count]), tuple(clips)) for at in range(count)])
+    for part, outcome in cluster.run(ask, lambda: next(parts, None)):
+        said = _here(part, shards, outcome) if isinstance(outcome, Failure) else outcome
+        for mine, more in zip(found, said, strict=True):
+            mine.extend(more)
+    return [sorted(one, key=lambda step: step.shard) for one in found]
+
+
+def _here(part: Part, shards: Sequence[Shard], failure: Failure) -> list[list[Step]]:
+    """What a part says that no worker could ask, since meanwhile the index has other shards: those
+    that are open here are still there. Raises StoreError for any other failure."""
+    if all(Path(path).is_file() for _, path in part.shards):
+        raise StoreError(
+            f"could not be asked by a worker: {failure.reason}",
+            where=part.shards[0][1],
+            hint="let every worker of the cluster see the archive's folder at this path"
+            if failure.kind == "error"
+            else "see what the workers wrote when they ended, or omit --cluster",
+        )
+    return matching.answers([(number, shards[number]) for number, _ in part.shards], part.clips)
+
+
+def ask(part: Part) -> list[list[Step]]:
+    """What a part of the index says of each clip; runs on a worker. Raises StoreError."""
+    return matching.answers([(number, _opened(path)) for number, path in part.shards], part.clips)
 
 
 @lru_cache(maxsize=KEPT_OPEN)
