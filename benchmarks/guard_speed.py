@@ -96,7 +96,7 @@ def strangers(accounts: int) -> None:
         folder, pipe = Path(name), Path(name, "pipe")
         os.mkfifo(pipe)
         writer = multiprocessing.get_context("spawn").Process(
-            target=write_strangers, args=(pipe, accounts)
+            target=write_strangers, args=(pipe, accounts), daemon=True
         )
         writer.start()
         began = time.perf_counter()

@@ -16,6 +16,7 @@ from longplay.guard import crowd as sketching
 from longplay.guard import scan as scanning
 from longplay.guard import spill
 from longplay.guard.baseline import Baseline, drift, load, save_text
+from longplay.guard.judging import Accounts, joined
 from longplay.guard.reading.reader import Counts, read
 from longplay.guard.scan import Kept, Options, Scanned
 from longplay.guard.verdict import Judged, Verdict
@@ -155,8 +156,18 @@ def test_of_too_many_candidates_those_are_kept_that_look_most_like_copying(
     assert len(everybody) == 12
     monkeypatch.setattr(scanning, "CANDIDATES", 3)
     monkeypatch.setattr(spill, "LOT", 1)
+    sizes: list[int] = []
+
+    def noting(parts: list[Accounts]) -> Accounts:
+        sizes.append(sum(map(len, parts)))
+        return joined(parts)
+
+    monkeypatch.setattr(scanning, "joined", noting)
     few = kept(log).candidates
     assert sorted(few.odds) == sorted(everybody.odds)[-3:]
+    *of_candidates, shown, drawn = sorted(sizes)
+    assert (shown, drawn) == (12, 12)
+    assert 3 < max(of_candidates) < 12  # they are bounded on the way, not at the end alone
 
 
 def test_time_that_runs_backwards_stands_still(tmp_path: Path) -> None:

@@ -68,7 +68,7 @@ NOTED_BYTES = COLUMNS * 8
 
 LATEST = 2**32 - 1
 
-UNTOLD = np.zeros(0, np.int64)
+NOT_COUNTED = np.zeros(0, np.int64)
 """How many others take each event's track, where that is not known."""
 
 
@@ -171,7 +171,7 @@ def take(accounts: Accounts, events: Events, crowd: Sketch | None, baseline: Vec
     rows[~there] = len(accounts) + np.arange(int((~there).sum()))
     accounts.grow(hashes[~there], events["time"][first[~there]])
     # All at once: so the processor waits for the sketch's cells together, not for each.
-    beside = UNTOLD if crowd is None else others_of(crowd, events)
+    beside = NOT_COUNTED if crowd is None else others_of(crowd, events)
     done = 0
     while done < len(events):
         done = _take_from(
