@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import random
 from collections.abc import Iterator
@@ -13,7 +14,7 @@ import pytest
 
 from longplay import clock
 from longplay.errors import ArchiveError, LockedError, UsageError
-from longplay.guard import crowd, lately, policy, record, running
+from longplay.guard import crowd, lately, policy, record, running, watching
 from longplay.guard.baseline import Baseline
 from longplay.guard.events import EVENT
 from longplay.guard.following import Follower, Place
@@ -197,6 +198,22 @@ def test_whom_no_guard_remembers_is_not_named_for_it(tmp_path: Path, ledger: Led
         policy.act_on(tmp_path, ledger, ["account:9"], Act.HOLD, "operator", "odd")
         policy.release(tmp_path, ledger, ["account:9"], "operator", "known")
         assert now(tmp_path).cleared == {"account:9": 4}
+
+
+def test_a_guard_that_cannot_save_what_it_remembers_does_not_begin(
+    tmp_path: Path, ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(_path: Path, _data: bytes) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as disk:
+        disk.setattr(watching, "write_durably", full)
+        wrong = r"state\.npz: what the guard remembers cannot be saved: no space left on device"
+        with pytest.raises(ArchiveError, match=wrong), running.opened(tmp_path, SLOW, ledger):
+            pass
+    write(tmp_path, traffic())
+    with running.opened(tmp_path, SLOW, ledger) as guard:  # its lock is free again
+        assert [one.who for one in guard.step().decided] == ["account:9"]
 
 
 def test_who_is_released_after_a_backup_was_restored_begins_anew(

@@ -17,7 +17,7 @@ from datetime import timedelta
 from pathlib import Path
 
 from longplay import clock, logs
-from longplay.errors import LongplayError
+from longplay.errors import ArchiveError, LongplayError
 from longplay.files import write_json, writer_lock
 from longplay.guard import record, stream
 from longplay.guard.baseline import Baseline
@@ -102,7 +102,20 @@ class Guard:
         self._tidied = -math.inf
         self._known: object = None
         if not self._state_path.exists():  # from now on whom a person releases is told to us
+            self._begin()
+
+    def _begin(self) -> None:
+        """Save before anything is judged. Who cannot would fail at the next save, a minute later:
+        better now, while whoever started it looks. Raises ArchiveError."""
+        try:
             self.watching.save(self._state_path)
+        except OSError as error:
+            words = (error.strerror or str(error)).lower()
+            raise ArchiveError(
+                f"what the guard remembers cannot be saved: {words}",
+                where=str(self._state_path),
+                hint="check the folder's permissions and the free space",
+            ) from error
 
     def step(self) -> Step:
         """Read what is new, and decide what follows from it."""
