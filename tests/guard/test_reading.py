@@ -306,6 +306,13 @@ def test_a_log_whose_fields_are_unknown_says_what_to_name(tmp_path: Path) -> Non
         events(tmp_path, b"time,account,track\n", "account=who")
 
 
+@pytest.mark.parametrize("junk", [b"\x00\r\x01a\rb\n", b"a" * 200_000 + b"\n"])
+def test_what_is_no_log_at_all_is_told_in_one_line(tmp_path: Path, junk: bytes) -> None:
+    with pytest.raises(InputError, match="is no access log") as it:
+        events(tmp_path, junk)
+    assert it.value.where == str(tmp_path / "log")
+
+
 def test_maps_are_judged_before_anything_is_read(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="'colour=x' maps no field"):
         wanted(None, ["colour=x"])

@@ -166,7 +166,14 @@ def _json(head: list[bytes], wishes: dict[str, str], where: str) -> Mapping:
 def _table(line: bytes, wishes: dict[str, str], where: str) -> Mapping:
     header = line.decode("utf-8-sig", "replace").strip()
     separator = max(",;\t", key=header.count)
-    columns = next(csv.reader([header], delimiter=separator), [])[:MOST_FIELDS]
+    try:
+        columns = next(csv.reader([header], delimiter=separator), [])[:MOST_FIELDS]
+    except csv.Error as error:
+        raise InputError(
+            "is no access log: lines of JSON, a web server's, or a table with a header",
+            where=where,
+            hint="name a log, plain or packed by gzip or zstd",
+        ) from error
     return _placed(Format.CSV, [name.strip() for name in columns], wishes, where, separator)
 
 
