@@ -231,15 +231,16 @@ def copy(folder: Path, audio: Path, count: int) -> None:
     """Copy the files of a folder, or `count` that all differ: the same in turn, with other tags
     each time."""
     real = sorted(path for path in audio.iterdir() if path.is_file() and path.suffix != ".tsv")
-    chosen = real[: count or None]
-    again = itertools.cycle([path for path in real if path.suffix in RETAGGED])
+    chosen = [(0, path) for path in real[: count or None]]
+    tagged = [path for path in real if path.suffix in RETAGGED]
+    again = ((turn, path) for turn in itertools.count(1) for path in tagged)
     chosen += itertools.islice(again, max(0, count - len(real)))
-    for number, path in enumerate(chosen):
-        place = folder / f"{number // len(real):04}" / path.name
+    for number, (turn, path) in enumerate(chosen):
+        place = folder / f"{turn:04}" / path.name
         place.parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(path, place)
-        if number >= len(real):
-            retag(place, f"Piece {number}", f"Album {number // len(real)}")
+        if turn:
+            retag(place, f"Piece {number}", f"Album {turn}")
 
 
 def show_shares(files: list[Path]) -> None:
