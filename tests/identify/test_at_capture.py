@@ -114,9 +114,11 @@ def test_an_index_of_whole_tracks_loses_and_doubles_nothing_when_killed(
     expected, shards = there(), index.load(folder).shards
     assert (len(expected), len(shards)) == (5, 2)  # four of them were merged
     moments = 0
+    kept = []
     while killed(update, 13 * moments, within=str(folder)):
         half = there()
         assert half == {one: expected[one] for one in half}
+        kept.append(len(half))
         update()
         assert there() == expected
         named = {one.name for one in index.load(folder).shards}
@@ -124,6 +126,10 @@ def test_an_index_of_whole_tracks_loses_and_doubles_nothing_when_killed(
         shutil.rmtree(folder)
         moments += 1
     assert moments > 4
+    there_was, *made = kept  # the first was killed over an index that had all
+    assert there_was == 5
+    assert made == sorted(made)  # who is killed later has no less
+    assert made[-1] == 5
 
 
 def test_an_index_of_an_older_version_is_asked_and_renewed(

@@ -92,12 +92,13 @@ def _gather(
         for bucket in range(low >> width, (high >> width) + 1):
             if bucket != opened:
                 count, at, last = begin_bucket(words, directory, bucket)
-                count = min(count, room)
+                if count > room:  # it has rotted, or the directory has
+                    count = whole(-1)
                 opened, first, end, key = bucket, whole(0), whole(0), bucket << width
             if end < count and key <= high:
                 deep = low_bits(width, count)
                 more, at, key = read_on(words, at, last, deep, key, high, keys[end:count])
-                if more < 0:  # it has rotted: what was read of it counts
+                if more < 0:  # it has rotted: what was read of it before counts
                     count, more = end, whole(0)
                 end += more
             while first < end and keys[first] < low:

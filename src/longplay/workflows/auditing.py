@@ -214,9 +214,10 @@ def _summed(where: Path, lines: Iterable[Line], names: Names) -> Audit:
     done = Audit(str(where))
     waiting = iter(lines)
     while some := list(itertools.islice(waiting, NAMED_AT_ONCE)):
-        names.look_up({one.object for line in some for one in _read(line)})
-        for line in some:
-            _add(done, line, names.matches(_read(line)))
+        read = [_read(line) for line in some]
+        names.look_up({one.object for passages in read for one in passages})
+        for line, passages in zip(some, read, strict=True):
+            _add(done, line, names.matches(passages))
     done.matches.sort(key=lambda one: (one.file, one.match.start_s))
     done.unreadable.sort()
     return done
