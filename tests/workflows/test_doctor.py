@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import closing
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 import sqlalchemy as sa
@@ -190,6 +191,25 @@ def test_each_illness_is_found(copied: Path, fall_ill: Callable[[Path], None]) -
     assert remedy in mine[0].remedy
     assert mine[0].where
     assert {one.check for one in found} == {check}
+
+
+@pytest.mark.parametrize("moment", ["open_shards", "rotten"])
+def test_shards_that_are_merged_meanwhile_are_not_called_bad(
+    copied: Path, monkeypatch: pytest.MonkeyPatch, moment: str
+) -> None:
+    folder = copied / "identify"
+    indexed(folder)
+    look = getattr(index, moment)
+
+    def merged_before(where: Path, named: Any) -> Any:
+        if where == folder:
+            index.publish(folder, Manifest())
+            index.tidy(folder, Manifest())
+        return look(where, named)
+
+    monkeypatch.setattr(index, moment, merged_before)
+    assert todo(copied) == []
+    assert not list(folder.glob("*.shard"))
 
 
 def test_a_ledger_that_cannot_be_checked_is_not_called_damaged(

@@ -36,7 +36,8 @@ SAMPLE_BYTES = 64 * 2**20
 """Of these, so many bytes are read and hashed."""
 
 SHARD_BYTES = 2**29
-"""Of the fingerprint indexes, so many bytes are read and hashed: a third of a second."""
+"""Of each fingerprint index, so many bytes are read and hashed, a third of a second: never a shard
+that has more, as full ones have."""
 
 PIECE = 1 << 18
 """Length of the pieces that are hashed beside, of which nothing is used."""
@@ -326,8 +327,7 @@ def _index(archive: Archive) -> Iterator[Finding]:
     """Both fingerprint indexes have the shards that they name, some of them byte by byte."""
     for whole in (False, True):
         folder = indexing.folder_of(archive, whole=whole)
-        manifest = index.load(folder)
-        index.open_shards(folder, manifest)
+        manifest = _whole(folder)
         room = SHARD_BYTES
         some = []
         for one in random.sample(manifest.shards, len(manifest.shards)):
@@ -335,9 +335,24 @@ def _index(archive: Archive) -> Iterator[Finding]:
                 some.append(one)
                 room -= one.bytes
         for name in index.rotten(folder, some):
+            if name not in {one.name for one in index.load(folder).shards}:
+                continue  # it was merged while it was read
             path = folder / name
             remedy = f"make the index anew with `{remake(path)}`"
             yield Finding("index", "has other bytes than were written", str(path), remedy)
+
+
+def _whole(folder: Path) -> index.Manifest:
+    """What an index names, all of which is there. Shards that are merged while they are looked for
+    are not missing. Raises StoreError."""
+    while True:
+        manifest = index.load(folder)
+        try:
+            index.open_shards(folder, manifest)
+            return manifest
+        except StoreError:
+            if index.load(folder) == manifest:
+                raise
 
 
 CHECKS: dict[str, Check] = {
