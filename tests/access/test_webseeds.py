@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import io
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
+from threading import Event
 from urllib.parse import quote
 
 import pytest
@@ -13,7 +15,7 @@ from PIL import Image
 
 from longplay.access.app import create_app
 from longplay.archive import open_archive
-from longplay.workflows import seeding
+from longplay.workflows import judging, seeding
 from tests.access.conftest import BY, Served
 from tests.system.conftest import Longplay, song
 
@@ -227,6 +229,70 @@ def test_a_picture_is_not_given_whose_music_may_no_longer_be_released(covered: S
     covered.longplay.run("catalogue", "import", covered.longplay.archive.parent / "label")
     assert statuses(covered) == {"One": 451, "Two": 200, "both": 200}
     assert offered(covered) == 2
+
+
+def test_a_cover_that_was_replaced_goes_with_its_music_too(covered: Served) -> None:
+    """The release still has the old one, which no file of the source is any more."""
+    source, longplay = covered.longplay.archive.parent / "label", covered.longplay
+    (source / "One" / "cover.png").write_bytes(painted("black"))
+    longplay.run("catalogue", "import", source)
+    longplay.run("plan")
+    longplay.run("capture")
+    assert (statuses(covered)["One"], offered(covered)) == (200, 3)
+    recordings = {one["title"]: one["recording"] for one in covered.manifest()}
+    for title in ("Piece 0", "Piece 1"):
+        uphold(covered, "--recording", recordings[title])
+    assert statuses(covered) == {"One": 451, "Two": 200, "both": 200}
+    assert offered(covered) == 2
+
+
+def test_a_seeder_drops_a_cover_with_its_music_before_all_is_judged_anew(
+    covered: Served, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    recordings = {one["title"]: one["recording"] for one in covered.manifest()}
+    judged = Event()
+    with (
+        open_archive(covered.longplay.archive) as archive,
+        closing(seeding.Offer(archive, seeding.Part())) as offer,
+    ):
+        offer()
+        monkeypatch.setattr(seeding, "_offered", lambda *_: [judged.wait(60)][:0])
+        for title in ("Piece 0", "Piece 1"):
+            uphold(covered, "--recording", recordings[title])
+        given = [place for one in offer() if "-a" in one.name for place in one.files.values()]
+        judged.set()
+    assert [place is None for place in given].count(True) == 1
+
+
+def test_whoever_asks_for_a_picture_costs_little(
+    covered: Served, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The gate is asked until it gives leave, and not again what it refused a moment ago."""
+    judged: list[object] = []
+    judge = judging.judge
+
+    def counted(*asked: object, **more: object) -> object:
+        judged.append(asked)
+        return judge(*asked, **more)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(judging, "judge", counted)
+    (place,) = [
+        "/".join((torrent.name, *file.path))
+        for torrent in covered.torrents()
+        if "-a" in torrent.name
+        for file in torrent.files
+        if covered.stored(file.root.hex()) == painted("red")
+    ]
+    assert covered.web.get("/seed/" + quote(place)).status_code == 200
+    assert len(judged) == 2  # the picture, and the first of its two tracks
+    recordings = {one["title"]: one["recording"] for one in covered.manifest()}
+    for title in ("Piece 0", "Piece 1"):
+        uphold(covered, "--recording", recordings[title])
+    assert covered.web.get("/seed/" + quote(place)).status_code == 451
+    looked: list[object] = []
+    monkeypatch.setattr(judging, "music_with", lambda *asked: looked.append(asked) or {})
+    assert covered.web.get("/seed/" + quote(place)).status_code == 451
+    assert looked == []
 
 
 def uphold(served: Served, *named: str) -> str:

@@ -15,10 +15,11 @@ import pyarrow.parquet as pq
 import sqlalchemy as sa
 from fastapi.responses import Response
 
+from longplay import clock
 from longplay.access import answers
 from longplay.access.answers import Content
 from longplay.access.conditions import Conditions
-from longplay.access.context import Context, Leave
+from longplay.access.context import ANSWER_SECONDS, Context, Leave
 from longplay.errors import LongplayError
 from longplay.ledger import tables
 from longplay.release.document import Release, Volume, read_release
@@ -26,6 +27,7 @@ from longplay.release.tables import MEMBERS
 from longplay.rights.gate import Refusal
 from longplay.rights.statements import Act
 from longplay.workflows import judging
+from longplay.workflows.withdrawing import Standing
 
 PATH = "/seed/"
 """What the paths of web seeds begin with; the torrent's name and the path in it follow."""
@@ -73,6 +75,21 @@ class Paths:
         return dict(zip(table["path"].to_pylist(), table["root"].to_pylist(), strict=True))
 
 
+@dataclass(frozen=True, slots=True)
+class _Alone:
+    """Why a picture is not given: why the first of its music is not, or None where none of that is
+    held; and by which claims that was judged, and until when it counts."""
+
+    refusal: Refusal | None
+    standing: Standing
+    until: float
+
+    def response(self) -> Response:
+        if self.refusal is None:
+            return answers.refuse(404, "missing", "none of the picture's music is held any more")
+        return answers.withheld(self.refusal)
+
+
 class Seeds:
     """The files of released torrents, by their paths there."""
 
@@ -80,6 +97,7 @@ class Seeds:
         self._here = here
         self._paths = Paths(here.archive.releases)
         self._ready: dict[str, tuple[Leave, Content]] = {}
+        self._refused: dict[bytes, _Alone] = {}
 
     async def answer(self, asked: Conditions, place: str) -> Response:
         """A file, or a range of it. `place` is `<torrent>/<path>`."""
@@ -103,7 +121,7 @@ class Seeds:
             if root is not None:
                 leave = self._here.leave(root, Act.RELEASE)
                 if leave is None:
-                    return _missing()
+                    return answers.refuse(404, "missing", "the object is not held any more")
                 if isinstance(leave.answer, Refusal):
                     return answers.withheld(leave.answer)
                 refused = self._alone(root) if volume.kind == "art" else None
@@ -117,17 +135,30 @@ class Seeds:
         return answers.refuse(404, "unknown", "no release has such a file")
 
     def _alone(self, picture: bytes) -> Response | None:
-        """The refusal of a picture none of whose music may be released: it goes with it."""
-        here = self._here
+        """The refusal of a picture none of whose music may be released: it goes with it. It is
+        remembered as long as the gate's answers are, so that asking again costs nothing."""
+        here, standing = self._here, self._here.standing()
+        known = self._refused.get(picture)
+        if known is not None and known.standing is standing and clock.monotonic() < known.until:
+            return known.response()
         with here.archive.ledger.read() as connection:
-            music = judging.music_with(here.archive, connection, picture)
+            music = judging.music_with(here.archive, connection, [picture]).get(picture)
         if music is None:
             return None
-        leaves = [leave for root in music if (leave := here.leave(root, Act.RELEASE))]
-        refusals = [one.answer for one in leaves if isinstance(one.answer, Refusal)]
-        if len(refusals) < len(leaves):
-            return None
-        return answers.withheld(refusals[0]) if refusals else _missing()
+        refusal = None
+        until = clock.monotonic() + ANSWER_SECONDS
+        for root in music:
+            leave = here.leave(root, Act.RELEASE)
+            if leave is None:
+                continue
+            if not isinstance(leave.answer, Refusal):
+                return None
+            refusal = refusal or leave.answer
+            until = min(until, leave.until)
+        if len(self._refused) >= READY_KEPT:
+            self._refused.clear()
+        known = self._refused[picture] = _Alone(refusal, standing, until)
+        return known.response()
 
     def _content(self, leave: Leave) -> Content:
         here, root = self._here, leave.key.root
@@ -140,10 +171,6 @@ class Seeds:
             reserved=root in here.reserved().roots,
             accel=here.accel(leave),
         )
-
-
-def _missing() -> Response:
-    return answers.refuse(404, "missing", "the object is not held any more")
 
 
 def _editions(here: Context, torrent: str) -> Iterator[tuple[Release, Volume]]:

@@ -77,10 +77,15 @@ _PICTURES = pa.schema(
 )
 
 
-def holders(connection: Connection, picture: bytes) -> list[bytes]:
-    """The objects in whose tags a picture is."""
+def holders(connection: Connection, pictures: Iterable[bytes]) -> dict[bytes, list[bytes]]:
+    """The objects in whose tags pictures are, by these."""
     e = tables.embedded.c
-    return list(connection.scalars(sa.select(e.root).where(e.picture == picture).distinct()))
+    found: dict[bytes, list[bytes]] = {}
+    for some in queries.in_parts(sorted(pictures)):
+        query = sa.select(e.picture, e.root).where(e.picture.in_(some)).distinct()
+        for picture, root in connection.execute(query):
+            found.setdefault(picture, []).append(root)
+    return found
 
 
 def albums_of(connection: Connection, roots: Iterable[bytes]) -> dict[bytes, set[Album]]:
@@ -105,12 +110,12 @@ def pictures_beside_none_but(connection: Connection, roots: set[bytes]) -> list[
     its tags, and none lies in any album of theirs. It goes through all paths."""
     own = set().union(*albums_of(connection, roots).values())
     lying = set().union(*_of_kind(connection, Kind.IMAGE, own).values())
-    placed = albums_of(connection, lying)
+    placed, inside = albums_of(connection, lying), holders(connection, lying)
     music = music_of(connection, set().union(*placed.values()))
     return [
         picture
         for picture in sorted(lying)
-        if roots.issuperset(holders(connection, picture))
+        if roots.issuperset(inside.get(picture, ()))
         and all(roots.issuperset(music.get(album, ())) for album in placed[picture])
     ]
 

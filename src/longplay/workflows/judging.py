@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -13,7 +13,7 @@ from longplay import clock
 from longplay.archive import Archive
 from longplay.catalogue import ids
 from longplay.catalogue.search import showing
-from longplay.catalogue.snapshot import open_current
+from longplay.catalogue.snapshot import Snapshot, open_current
 from longplay.errors import InputError
 from longplay.ledger import claims as record
 from longplay.ledger import origins, queries
@@ -218,22 +218,56 @@ def _verdict(act: Act, answer: Shareable | Refusal) -> Verdict:
     return Verdict(act.value, True, "", words, tuple(duty.value for duty in answer.duties))
 
 
-def music_with(archive: Archive, connection: Connection, picture: bytes) -> list[bytes] | None:
-    """The music that a picture is with: objects in whose tags it is, and those of the albums that
-    it lies in. None where nothing is known of either: a mirror has pictures by themselves."""
-    found = origins.holders(connection, picture)
-    albums = origins.albums_of(connection, [picture]).get(picture)
-    if not found and albums is None:
-        return None
-    gone = set()
-    for album in sorted(albums or ()):
-        try:
-            found += roots_of(archive, connection, ids.text("al", album[1]))
-        except InputError:  # no source has it any more
-            gone.add(album)
-    for music in origins.music_of(connection, gone).values():
-        found += sorted(music)
-    return list(dict.fromkeys(found))
+def music_with(
+    archive: Archive, connection: Connection, pictures: Collection[bytes]
+) -> dict[bytes, list[bytes]]:
+    """The music that pictures are with: objects in whose tags they are, and all that carry a
+    recording of an album that they lie in, or lay in before they were replaced. Those of which
+    neither is known are left out: a mirror has pictures by themselves."""
+    snapshot = open_current(archive.catalogue)
+    inside = origins.holders(connection, pictures)
+    placed = origins.albums_of(connection, pictures)
+    albums = set().union(*placed.values())
+    carried = {one: showing.recordings_of_album(snapshot, one[1]) for one in sorted(albums)}
+    recordings = {one: found.tolist() for one, found in carried.items() if found is not None}
+    objects = _carrying(snapshot, connection, set().union(*recordings.values()))
+    left = origins.music_of(connection, albums - recordings.keys())  # no source has them any more
+    return {
+        picture: list(
+            dict.fromkeys(
+                [
+                    *inside.get(picture, ()),
+                    *(
+                        root
+                        for album in sorted(placed.get(picture, ()))
+                        for recording in recordings.get(album, ())
+                        for root in objects.get(recording, ())
+                    ),
+                    *(
+                        root
+                        for album in sorted(placed.get(picture, ()))
+                        for root in sorted(left.get(album, ()))
+                    ),
+                ]
+            )
+        )
+        for picture in sorted(inside.keys() | placed.keys())
+    }
+
+
+def _carrying(
+    snapshot: Snapshot, connection: Connection, recordings: set[int]
+) -> dict[int, list[bytes]]:
+    """The objects that carry recordings, by these; the ledger has the ids of its time."""
+    if not recordings:
+        return {}
+    known = shares.formerly(snapshot, np.array(sorted(recordings), np.uint64))
+    pairs = queries.objects_carrying(connection, known.tolist())
+    today = shares.current(snapshot, np.array([key for key, _ in pairs], np.uint64)).tolist()
+    found: dict[int, list[bytes]] = {}
+    for recording, (_, root) in zip(today, pairs, strict=True):
+        found.setdefault(recording, []).append(root)
+    return found
 
 
 def _subjects(row: queries.Provenance) -> tuple[str, str, str, str]:

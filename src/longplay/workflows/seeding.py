@@ -13,13 +13,12 @@ from threading import Event
 import pyarrow as pa
 import pyarrow.parquet as pq
 import sqlalchemy as sa
-from sqlalchemy.engine import Connection
 
 from longplay import clock
 from longplay.archive import Archive
 from longplay.catalogue import layout
 from longplay.errors import ReleaseError
-from longplay.ledger import log, origins, queries, tables
+from longplay.ledger import log, queries, tables
 from longplay.release import peers
 from longplay.release.document import Release, Volume, newest_by_stage, read_release
 from longplay.release.seeding import Seeder, watch
@@ -27,7 +26,7 @@ from longplay.release.seeding import Volume as Offered
 from longplay.release.tables import MEMBERS
 from longplay.rights.gate import Shareable
 from longplay.torrent import metainfo
-from longplay.workflows import followed, rights, withdrawing
+from longplay.workflows import followed, judging, rights, withdrawing
 from longplay.workflows.withdrawing import Memory, Standing
 
 POLL_SECONDS = 1.0
@@ -89,18 +88,24 @@ class Offer:
 
 @dataclass(frozen=True, slots=True)
 class _Rooted:
-    """A volume to offer, and the objects that its paths lead to."""
+    """A volume to offer, the objects that its paths lead to, and the music that pictures among all
+    that is offered go with."""
 
     volume: Offered
     roots: Mapping[str, bytes]
+    music: Mapping[bytes, frozenset[bytes]]
 
 
 _Offers = list[_Rooted]
 
 
 def _without(offer: _Rooted, withdrawn: frozenset[bytes]) -> Offered:
-    """A volume without what is withdrawn."""
-    gone = [path for path, root in offer.roots.items() if root in withdrawn]
+    """A volume without what is withdrawn, and without pictures all of whose music is."""
+    gone = [
+        path
+        for path, root in offer.roots.items()
+        if root in withdrawn or (root in offer.music and offer.music[root] <= withdrawn)
+    ]
     if not gone:
         return offer.volume
     return replace(offer.volume, files={**offer.volume.files, **dict.fromkeys(gone)})
@@ -148,7 +153,7 @@ def _offered(archive: Archive, part: Part) -> _Offers:
     mine = pairs[part.number - 1 :: part.of]
     copies = _copies(archive, [volume for _, volume in mine])
     mine.sort(key=lambda pair: copies.get(pair[1].name, 0))
-    places = _places(archive, {release.name: release for release, _ in mine}.values())
+    givable = _givable(archive, {release.name: release for release, _ in mine}.values())
     sharing = followed.sharing(archive)
     web_seeds = sharing.all_web_seeds
     mirrored = followed.followed(archive.folder) is not None
@@ -156,7 +161,7 @@ def _offered(archive: Archive, part: Part) -> _Offers:
     for release, volume in mine:
         if mirrored and not (archive.releases / volume.torrent).is_file():
             continue
-        one = _offer(archive, release, volume, places, web_seeds)
+        one = _offer(archive, release, volume, givable, web_seeds)
         if not mirrored or any(one.volume.files.values()):
             found.append(one)
     return found
@@ -178,7 +183,7 @@ def _offer(
     archive: Archive,
     release: Release,
     volume: Volume,
-    places: dict[bytes, Path],
+    givable: _Givable,
     web_seeds: tuple[str, ...],
 ) -> _Rooted:
     torrent = archive.releases / volume.torrent
@@ -189,9 +194,9 @@ def _offer(
         files: dict[str, Path | None] = {path: folder / path for path in paths}
     else:
         members = _members(archive, release, volume.name)
-        files = {path: places.get(root) for path, root in members}
+        files = {path: givable.places.get(root) for path, root in members}
         roots = dict(members)
-    return _Rooted(Offered(volume.name, torrent, files, web_seeds), roots)
+    return _Rooted(Offered(volume.name, torrent, files, web_seeds), roots, givable.music)
 
 
 def _members(archive: Archive, release: Release, volume: str | None) -> list[tuple[str, bytes]]:
@@ -207,13 +212,27 @@ def _members(archive: Archive, release: Release, volume: str | None) -> list[tup
     return list(zip(table["path"].to_pylist(), table["root"].to_pylist(), strict=True))
 
 
-def _places(archive: Archive, releases: Iterable[Release]) -> dict[bytes, Path]:
-    """Where the objects of releases lie that may be released at this moment: pictures with some of
-    their music alone."""
-    roots = {root for release in releases for _, root in _members(archive, release, None)}
+@dataclass(frozen=True, slots=True)
+class _Givable:
+    """Where the objects lie that may be released, and for pictures, which of their music may be."""
+
+    places: Mapping[bytes, Path]
+    music: Mapping[bytes, frozenset[bytes]]
+
+
+def _givable(archive: Archive, releases: Iterable[Release]) -> _Givable:
+    """What of releases may be released at this moment: pictures with some of their music alone, as
+    web seeds give them."""
+    roots: set[bytes] = set()
+    pictures: set[bytes] = set()
+    for release in releases:
+        roots.update(root for _, root in _members(archive, release, None))
+        for volume in release.volumes:
+            if volume.kind == "art":
+                pictures.update(root for _, root in _members(archive, release, volume.name))
     standing = withdrawing.standing(archive)
     with archive.ledger.read() as connection:
-        music = _music_of(connection, roots)
+        music = judging.music_with(archive, connection, pictures)
         asked = roots.union(*music.values())
         held = [
             (key, suffix)
@@ -229,15 +248,9 @@ def _places(archive: Archive, releases: Iterable[Release]) -> dict[bytes, Path]:
         for (key, suffix), verdict in zip(held, verdicts, strict=True)
         if isinstance(verdict, Shareable)
     }
-    alone = {root for root, holders in music.items() if shareable.keys().isdisjoint(holders)}
-    return {root: shareable[root] for root in (roots & shareable.keys()) - alone}
-
-
-def _music_of(connection: Connection, roots: set[bytes]) -> dict[bytes, set[bytes]]:
-    """The music that each picture among some objects is with."""
-    pictures = origins.pictures(connection).select(["root", "holder"])
-    found: dict[bytes, set[bytes]] = {}
-    for root, holder in zip(*(column.to_pylist() for column in pictures), strict=True):
-        if root in roots:
-            found.setdefault(root, set()).add(holder)
-    return found
+    given = {picture: shareable.keys() & holders for picture, holders in music.items()}
+    alone = {picture for picture, holders in given.items() if not holders}
+    return _Givable(
+        {root: shareable[root] for root in (roots & shareable.keys()) - alone},
+        {picture: frozenset(holders) for picture, holders in given.items() if holders},
+    )

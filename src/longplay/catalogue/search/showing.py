@@ -116,6 +116,18 @@ def show(snapshot: Snapshot, asked: str, *, full: bool = False) -> Shown:
     return Shown(text, found)
 
 
+def recordings_of_album(snapshot: Snapshot, album: int) -> Keys | None:
+    """The recordings of all tracks of the album of that key; None where no source has it."""
+    known = opening.opened(snapshot)
+    found = []
+    for index in known.indexes:
+        row = index.row("al", album)
+        if row is not None:
+            title = index.index.albums(_numbers([row]))["title"][0].as_py()
+            found.append(index.recordings(_album_tracks(index, row, title)))
+    return np.unique(np.concatenate(found)) if found else None
+
+
 def _by_id(snapshot: Snapshot, known: Opened, text: str, full: bool) -> tuple[Thing, ...]:
     prefix, key = ids.parse(text)
     now = key
