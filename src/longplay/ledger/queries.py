@@ -99,6 +99,13 @@ def evidence_names(connection: Connection, kind: str) -> list[str]:
     return list(connection.scalars(sa.select(e.name).where(e.kind == kind).order_by(e.name)))
 
 
+def evidence_digests(connection: Connection, kind: str) -> dict[str, bytes]:
+    """The SHA-256 of each evidence file of one kind, by its name."""
+    e = tables.evidence_files.c
+    rows = connection.execute(sa.select(e.name, e.sha256).where(e.kind == kind).order_by(e.name))
+    return {row.name: row.sha256 for row in rows}
+
+
 def latest_plan(connection: Connection) -> dict[str, Any] | None:
     """The plan made last, as its document, or None."""
     p = tables.plans.c

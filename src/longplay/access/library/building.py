@@ -11,13 +11,11 @@ import json
 import os
 import secrets
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import duckdb
-import pyarrow as pa
-import pyarrow.parquet as pq
 
 from longplay import clock, logs
 from longplay.access.library import gathering, held, layout, writing
@@ -27,6 +25,7 @@ from longplay.catalogue.snapshot import open_number
 from longplay.errors import ArchiveError
 from longplay.files import publish, sweep, write_json, writer_lock
 from longplay.ledger import log, queries, tally
+from longplay.vault import evidence
 from longplay.workflows import tallying
 
 POINTER = "current.json"
@@ -103,29 +102,28 @@ def build(archive: Archive) -> Built:
         return built
 
 
-def _readable(archive: Archive, names: Sequence[str]) -> list[Path]:
-    """Those of some evidence files that are there and can be read. Of what a lost one describes
-    loudness and bit rates are not known: that is no reason to have no library. Raises StoreError
-    when their store cannot be reached."""
+def _there(archive: Archive, names: Iterable[str]) -> list[Path]:
+    """Those of some evidence files that are there. Of what a lost one describes loudness and bit
+    rates are not known: that is no reason to have no library. Raises StoreError when their store
+    cannot be reached, or gives one that is damaged."""
     there = archive.evidence_files.names()
-    lost = [(name, "is missing") for name in names if name not in there]
     found = []
-    for path in archive.evidence_files.fetch([name for name in names if name in there]):
-        try:
-            pq.read_schema(path)
-        except (OSError, pa.ArrowException) as error:
-            lost.append((path.name, f"is damaged: {error}"))
+    for name in names:
+        if name in there:
+            found.append(name)
         else:
-            found.append(path)
-    for name, why in lost:
-        logs.event(
-            "the library goes without evidence",
-            logs.WARNING,
-            where=str(archive.evidence / name),
-            why=why,
-            hint="run `longplay verify --repair`, or bring it back from a copy",
-        )
-    return found
+            _go_without(archive, name, "is missing")
+    return archive.evidence_files.fetch(found)
+
+
+def _go_without(archive: Archive, name: str, why: str) -> None:
+    logs.event(
+        "the library goes without evidence",
+        logs.WARNING,
+        where=str(archive.evidence / name),
+        why=why,
+        hint="run `longplay verify --repair`, or bring it back from a copy",
+    )
 
 
 def _write(archive: Archive, path: Path, state: State) -> None:
@@ -134,13 +132,26 @@ def _write(archive: Archive, path: Path, state: State) -> None:
     with archive.places.sharing():  # nobody merges the evidence that is being read
         with archive.ledger.read() as connection:
             holdings = held.read(connection)
-            names = queries.evidence_names(connection, "sounds")
-        sounds = _readable(archive, names)
-        try:
+            digests = queries.evidence_digests(connection, "sounds")
+
+        def fill(sounds: Sequence[Path]) -> None:
             with snapshot.connect() as connection:
                 connection.execute(f"SET memory_limit = '{MEMORY}'")
                 gathering.gather(connection, snapshot, holdings, sounds)
                 writing.write(connection, path, facts)
+
+        sounds = _there(archive, digests)
+        try:
+            try:
+                fill(sounds)
+            except duckdb.Error:
+                damaged = [one for one in sounds if not evidence.is_whole(one, digests[one.name])]
+                if not damaged:
+                    raise
+                for one in damaged:
+                    _go_without(archive, one.name, "is damaged")
+                path.unlink(missing_ok=True)
+                fill([one for one in sounds if one not in damaged])
         except (duckdb.Error, sqlite3.Error) as error:
             raise ArchiveError(
                 f"the library of what is held cannot be built: {str(error).splitlines()[0]}",
