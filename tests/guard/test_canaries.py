@@ -267,11 +267,15 @@ def test_a_copy_is_read_in_whatever_it_was_made_into(tmp_path: Path, kind: str) 
 
 def test_hostile_dumps_are_read_as_far_as_they_go(tmp_path: Path) -> None:
     long = "x" * (3 * dumps.PIECE)
+    limit = csv.field_size_limit()
     file = tmp_path / "leak"
     file.write_text(f'{{"a": "{long}", "t": "Don\'t", "b": "\\q", "c": "unended')
     assert "Don't" in set(dumps.texts(file))
     file.write_text(f"a,b\n{long},\"un\nended,Don't\n")
     assert max(map(len, dumps.texts(file))) <= dumps.PIECE
+    file.write_text(f"a\n{'x' * (2 * dumps.PIECE - 1)}\nDon't\n")
+    assert "Don't" in set(dumps.texts(file))
+    assert csv.field_size_limit() == limit, "other readers of this process rest on it"
     file.write_bytes(b"\x00\xff\xfe" * 1000)
     assert list(dumps.texts(file))
     file.write_bytes(b"")

@@ -24,8 +24,9 @@ import pyarrow.parquet as pq
 
 from longplay.errors import InputError
 
-PIECE = 1 << 20
-"""Characters of a text file that are read at once."""
+PIECE = 1 << 16
+"""Characters of a text file that are read at once. A line is cut at twice that: no cell of it is
+longer than the 128 Ki that the csv module takes, a limit that is the whole process's."""
 
 CELL = 10_000
 """Characters of a cell; there are no titles beyond."""
@@ -135,7 +136,6 @@ def _cells_of(first: str, reading: IO[str]) -> Iterator[str]:
     """Every cell of a CSV; the delimiter is what the first line has most of."""
     line = first.partition("\n")[0]
     delimiter = max("\t,;|", key=line.count)
-    csv.field_size_limit(max(csv.field_size_limit(), PIECE))
     for row in _rows(csv.reader(_bounded(first, reading), delimiter=delimiter)):
         for cell in row:
             if len(cell) <= CELL:
