@@ -25,12 +25,18 @@ import tempfile
 import threading
 import traceback
 from functools import cache
+from multiprocessing import connection, forkserver
 from pathlib import Path
+from typing import Any
 
 from numba.core.registry import CPUDispatcher
 
 SECONDS = 300
 """After this time a command is killed: none of the tests' needs a tenth of it."""
+
+
+DECODING = {"keep", "capture", "import", "demo", "identify", "audit", "fingerprint"}
+"""Words of commands that decode in worker processes."""
 
 
 def run(words: list[str], environment: dict[str, str]) -> subprocess.CompletedProcess[str]:
@@ -67,9 +73,14 @@ def _started() -> str:
             stdout=subprocess.DEVNULL,
             pass_fds=[listener.fileno()],
             cwd=Path(__file__).parents[1],
-            # Threads do not live through a fork: none may be started by an import.
+            # Threads do not live through a fork: none may be started by an import. Nor may Arrow
+            # reserve a gigabyte, which workers that are forked from here could not have then.
             env=os.environ
-            | {"OPENBLAS_NUM_THREADS": "1", "JE_ARROW_MALLOC_CONF": "background_thread:false"},
+            | {
+                "OPENBLAS_NUM_THREADS": "1",
+                "JE_ARROW_MALLOC_CONF": "background_thread:false",
+                "ARROW_DEFAULT_MEMORY_POOL": "system",
+            },
         )
 
     def end() -> None:
@@ -99,7 +110,8 @@ def _serve(listener: socket.socket) -> None:
 
 def _import_all() -> None:
     for module in pkgutil.walk_packages(importlib.import_module("longplay").__path__, "longplay."):
-        if not module.name.endswith("__main__"):
+        # Whoever imports the latter becomes the process that workers are forked from.
+        if not module.name.endswith(("__main__", "engine.parent")):
             importlib.import_module(module.name)
     assert len(list(Path("/proc/self/task").iterdir())) == 1, "an import starts a thread"
     gc.collect()
@@ -144,6 +156,26 @@ def _attend(link: socket.socket) -> None:
     os._exit(0)
 
 
+def _fork_parent_of_workers() -> None:
+    """What `forkserver.ensure_running` starts, and what that would have to import first."""
+    server: Any = forkserver._forkserver  # type: ignore[attr-defined]
+    alive_r, alive_w = os.pipe()
+    with socket.socket(socket.AF_UNIX) as listener:
+        address = connection.arbitrary_address("AF_UNIX")
+        listener.bind(address)
+        listener.listen()
+        process = os.fork()
+        if process == 0:
+            os.close(alive_w)
+            importlib.import_module("longplay.engine.parent")
+            forkserver.main(listener.detach(), alive_r, [])
+            os._exit(0)
+    os.close(alive_r)
+    server._forkserver_address = address
+    server._forkserver_alive_fd = alive_w
+    server._forkserver_pid = process
+
+
 def _become(words: list[str], environment: dict[str, str], folder: str) -> None:
     nothing = os.open(os.devnull, os.O_RDONLY)
     os.dup2(nothing, 0)
@@ -152,6 +184,8 @@ def _become(words: list[str], environment: dict[str, str], folder: str) -> None:
     os.environ.update(environment)
     os.chdir(folder)
     tempfile.tempdir = None  # of another environment
+    if set(words) & DECODING:
+        _fork_parent_of_workers()
     sys.argv[1:] = words
     status = 1
     try:

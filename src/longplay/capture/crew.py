@@ -14,12 +14,13 @@ from contextlib import suppress
 from functools import partial
 from pathlib import Path
 
-from longplay import clock, engine, telemetry
+from longplay import engine, telemetry
+from longplay.audio import CODECS
 from longplay.capture import journal
 from longplay.capture.batch import Batch, Committed, Grant, commit
 from longplay.capture.fetchers import Brought, Fetchers
 from longplay.capture.journal import Leftovers
-from longplay.capture.orders import Order, Taken
+from longplay.capture.orders import Order, Taken, timed
 from longplay.capture.places import Places
 from longplay.capture.sources import Source
 from longplay.capture.sources.opening import open_source
@@ -59,7 +60,7 @@ class Crew:
         self._adopted = journal.adopted(places.store.spool)
         self.leftovers: Leftovers = self._adopted.__enter__()
         self.pool = engine.Pool(
-            partial(_timed, function),
+            partial(timed, function),
             workers=workers,
             seconds=lambda order: (
                 limits.file_seconds + limits.file_seconds_per_mb * order.size / MB
@@ -67,6 +68,7 @@ class Crew:
             memory_mb=limits.worker_memory_mb,
             written=lambda order: order.size + SPARE_BYTES,
             finished=self._finished,
+            imports=CODECS,
         )
         self._places, self._settings, self._folder = places, settings, folder
         self._sources: dict[str, Source] = {}
@@ -110,12 +112,6 @@ class Crew:
         taken, seconds = outcome
         telemetry.took("decode", seconds)
         self.events.put((order, taken))
-
-
-def _timed(function: Callable[[Order], Taken], order: Order) -> tuple[Taken, float]:
-    """What becomes of a file, and how many seconds its worker had it."""
-    started = clock.monotonic()
-    return function(order), clock.monotonic() - started
 
 
 class _Heart:

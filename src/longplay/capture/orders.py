@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from longplay import clock
 from longplay.model import Action, AudioDescription, Kind, ObjectHashes
 from longplay.settings import Settings
 
@@ -81,3 +83,9 @@ def take(order: Order) -> Taken:
     from longplay.capture import intake
 
     return intake.take(order)
+
+
+def timed(function: Callable[[Order], Taken], order: Order) -> tuple[Taken, float]:
+    """What becomes of a file, and how many seconds its worker had it."""
+    started = clock.monotonic()
+    return function(order), clock.monotonic() - started

@@ -43,6 +43,9 @@ def keep(
     as_json: JsonOption = False,
 ) -> None:
     """Preserve a folder of your own music: every file, checked, hashed and described."""
+    from longplay import audio, engine
+
+    engine.prepare(audio.CODECS)
     from longplay.workflows import keeping
 
     place = keeping.choose_archive(folder, archive)

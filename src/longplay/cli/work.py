@@ -57,6 +57,9 @@ def capture(
     as_json: JsonOption = False,
 ) -> None:
     """Bring in what the plan lists, most listened-to first."""
+    from longplay import audio, engine
+
+    engine.prepare(audio.CODECS)
     if watch is not None:
         _watch(watch, archive, workers, as_json)
     from longplay.workflows import capturing

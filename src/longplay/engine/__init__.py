@@ -1,7 +1,8 @@
 """Run a function over many files, each isolated: one that hangs, crashes or grows costs itself.
 
-Each task runs in a worker process of its own group that is confined (`confinement`) and that is
-killed and replaced when the task outlives its time. Locally this is a Pebble process pool.
+Each task runs in a worker process that is confined (`confinement`) and that is killed and replaced
+when the task outlives its time. Locally this is a Pebble process pool, whose workers are forked
+from a process that has imported what they need (`parent`).
 """
 
 from __future__ import annotations
@@ -12,10 +13,11 @@ import os
 import queue
 import signal
 import threading
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import CancelledError, Future, TimeoutError
 from contextlib import suppress
 from dataclasses import dataclass
+from multiprocessing import forkserver
 from typing import Generic, Self, TypeVar
 
 from pebble import ProcessExpired, ProcessPool
@@ -55,13 +57,40 @@ def default_workers() -> int:
     return len(os.sched_getaffinity(0))
 
 
+_preparing = threading.Lock()
+_prepared: set[int] = set()
+"""This process, once it has started the one that its workers are forked from."""
+
+
+def prepare(imports: Sequence[str]) -> None:
+    """Begin to import what workers will need, while this process does other things. Once is enough:
+    the first call's modules count."""
+    with _preparing:
+        if os.getpid() in _prepared:
+            return
+        started = threading.Event()
+
+        def be_parent() -> None:
+            # The kernel takes this thread for the parent of what it starts, and ends that with it.
+            with suppress(OSError):  # the first worker meets it again
+                forkserver.ensure_running()
+            started.set()
+            threading.Event().wait()
+
+        forkserver.set_forkserver_preload([f"{__name__}.parent", *imports])
+        threading.Thread(target=be_parent, name="parent of workers", daemon=True).start()
+        started.wait()
+        _prepared.add(os.getpid())
+
+
 class Pool(Generic[Task, Result]):
     """Confined worker processes that are given tasks one by one, and stay between them.
 
     `function` and the tasks are pickled, so it must be a module's own function. `seconds` is the
     wall time a task may take, `memory_mb` what its process may allocate, `written(task)` the
     bytes it may write to any one file. `finished(task, outcome)` is called as each ends, by a
-    thread of the pool. Leaving the context by an exception stops the workers.
+    thread of the pool. Leaving the context by an exception stops the workers. `imports` names
+    modules that the workers are to have from their beginning (`prepare`).
     """
 
     def __init__(
@@ -73,7 +102,9 @@ class Pool(Generic[Task, Result]):
         memory_mb: int,
         finished: Callable[[Task, Result | Failure], None],
         written: Callable[[Task], int] = lambda _: DEFAULT_WRITTEN,
+        imports: Sequence[str] = (),
     ) -> None:
+        prepare(imports)
         self.workers = workers
         self._function = function
         self._seconds = seconds
@@ -83,24 +114,19 @@ class Pool(Generic[Task, Result]):
             max_workers=workers,
             max_tasks=TASKS_PER_WORKER,
             initializer=confinement.confine,
-            initargs=(memory_mb, os.getpid()),
-            context=multiprocessing.get_context("spawn"),
+            initargs=(memory_mb,),
+            context=multiprocessing.get_context("forkserver"),
         )
-        self._ended: threading.Event | None = None
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, kind: object, *_: object) -> None:
         _shut(self._pool, clean=kind is None)
-        if self._ended is not None:
-            self._ended.set()
 
     def submit(self, task: Task) -> Callable[[], bool]:
         """Hand a task to the workers, which the first one starts. Gives what cancels it: a worker
         that is at it already is killed."""
-        if self._ended is None:
-            self._ended = _start(self._pool)
         allowed = self._seconds(task)
         job = _Job(self._function, task, allowed, self._written(task))
         future: Future[Result] = self._pool.schedule(_call, args=(job,), timeout=allowed)
@@ -121,6 +147,7 @@ def run(
     seconds: Callable[[Task], float],
     memory_mb: int,
     written: Callable[[Task], int] = lambda _: DEFAULT_WRITTEN,
+    imports: Sequence[str] = (),
 ) -> Iterator[tuple[Task, Result | Failure]]:
     """Apply `function` to each task in a `Pool`; yield pairs as they finish.
 
@@ -136,6 +163,7 @@ def run(
         seconds=seconds,
         memory_mb=memory_mb,
         written=written,
+        imports=imports,
         finished=lambda task, outcome: finished.put((task, outcome)),
     ) as pool:
         for task in itertools.islice(waiting, 2 * workers):
@@ -148,22 +176,6 @@ def run(
                 under_way += 1
             under_way -= 1
             yield task, outcome
-
-
-def _start(pool: ProcessPool) -> threading.Event:
-    """Start the pool's workers from a thread that lives until the event is set: the kernel takes
-    that thread for their parent, and ends them with it. Ours may end before they do."""
-    started, ended = threading.Event(), threading.Event()
-
-    def be_parent() -> None:
-        with suppress(Exception):  # the first task meets it again
-            pool.active  # noqa: B018 - asking starts it
-        started.set()
-        ended.wait()
-
-    threading.Thread(target=be_parent, name="parent of workers", daemon=True).start()
-    started.wait()
-    return ended
 
 
 def _shut(pool: ProcessPool, clean: bool) -> None:

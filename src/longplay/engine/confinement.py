@@ -8,7 +8,9 @@ filter, the resource limits hold and the network is not closed.
 from __future__ import annotations
 
 import ctypes
+import gc
 import math
+import multiprocessing
 import os
 import platform
 import resource
@@ -33,10 +35,11 @@ _own: set[int] = set()
 """Descriptors that this process had when it was confined."""
 
 
-def confine(memory_mb: int, parent: int) -> None:
-    """Confine this process for the rest of its life; called once as a worker starts. `parent` is
-    the process that started it: without that it ends."""
-    os.environ["OPENBLAS_NUM_THREADS"] = "1"
+def confine(memory_mb: int) -> None:
+    """Confine this process for the rest of its life; called once as a worker starts. It ends with
+    the process that it was forked from, which ends with the one whose worker it is."""
+    gc.freeze()  # what was imported before the fork stays, and stays shared
+    gc.enable()
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     _limit(resource.RLIMIT_DATA, memory_mb * 2**20)
@@ -44,7 +47,8 @@ def confine(memory_mb: int, parent: int) -> None:
     _limit(resource.RLIMIT_CORE, 0)
     _own.update(filter(_is_open, range(OPEN_FILES)))
     die_with_parent(signal.SIGKILL)
-    if os.getppid() != parent:  # it died before it could be followed
+    ours = multiprocessing.parent_process()
+    if ours is not None and not ours.is_alive():  # it died before it could be followed
         os._exit(1)
     if sys.platform == "linux":
         _deny_network(ctypes.CDLL(None, use_errno=True))

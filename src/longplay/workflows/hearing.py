@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from longplay import engine
+from longplay.audio import CODECS
 from longplay.engine import Failure
 from longplay.errors import InputError
 from longplay.files import escape
@@ -172,6 +173,7 @@ class _Walk:
             workers=self._way.workers,
             seconds=lambda one: limits.file_seconds + limits.file_seconds_per_mb * one.size / 2**20,
             memory_mb=limits.worker_memory_mb,
+            imports=CODECS,
         )
 
     def _confined(self, function: Callable[[Any], Any], task: Any, size: int) -> Any:
@@ -180,7 +182,7 @@ class _Walk:
         seconds = limits.file_seconds + limits.file_seconds_per_mb * size / 2**20
         outcomes = engine.run(
             function, [task], workers=1, seconds=lambda _: seconds,
-            memory_mb=limits.worker_memory_mb,
+            memory_mb=limits.worker_memory_mb, imports=CODECS,
         )  # fmt: skip
         for _, outcome in outcomes:
             if isinstance(outcome, Failure):

@@ -11,6 +11,7 @@ import numpy as np
 
 from longplay import engine
 from longplay.archive import Archive
+from longplay.audio import CODECS
 from longplay.catalogue import describe, ids
 from longplay.catalogue.snapshot import open_current
 from longplay.engine.cluster import Cluster
@@ -278,6 +279,7 @@ def heard_of(
         workers=workers or engine.default_workers(),
         seconds=lambda one: limits.file_seconds + limits.file_seconds_per_mb * one.size / 2**20,
         memory_mb=limits.worker_memory_mb,
+        imports=CODECS,
     )
 
 

@@ -15,6 +15,7 @@ import pyarrow.compute as pc
 
 from longplay import clock, engine
 from longplay.archive import Archive
+from longplay.audio import CODECS
 from longplay.audio.landmarks import METHOD, read_kept
 from longplay.errors import StoreError
 from longplay.files import writer_lock
@@ -216,6 +217,7 @@ def _add(
         workers=workers or engine.default_workers(),
         seconds=lambda one: limits.file_seconds + limits.file_seconds_per_mb * one.size / 2**20,
         memory_mb=limits.worker_memory_mb,
+        imports=CODECS,
     )
     waiting: list[Printed] = []
     failed: list[tuple[str, int, str]] = []

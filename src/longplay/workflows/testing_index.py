@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from longplay import engine
 from longplay.archive import Archive
+from longplay.audio import CODECS
 from longplay.engine import Failure
 from longplay.identify import matching
 from longplay.identify.trial import NOISE_DB, SECONDS, Specimen, cut
@@ -51,6 +52,7 @@ def run(archive: Archive, opened: Index, count: int = CLIPS, *, workers: int) ->
         workers=workers,
         seconds=lambda _: archive.settings.limits.file_seconds * 4,
         memory_mb=archive.settings.limits.worker_memory_mb,
+        imports=CODECS,
     )
     hits: dict[bool, list[bool]] = {False: [], True: []}
     claims = 0

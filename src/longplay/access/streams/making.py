@@ -19,7 +19,7 @@ from functools import partial
 from pathlib import Path
 
 from longplay import files
-from longplay.audio import streaming
+from longplay.audio import CODECS, streaming
 from longplay.audio.streaming import Recipe
 from longplay.engine import Failure, Pool, default_workers
 from longplay.errors import UnavailableError
@@ -270,6 +270,7 @@ class Maker:
                     ),
                     memory_mb=limits.worker_memory_mb,
                     written=lambda task: task.most,
+                    imports=CODECS,
                     finished=lambda task, outcome: self._tell.pop(task.number)(outcome),
                 )
             return self._pool

@@ -17,6 +17,7 @@ from typing import Any
 import pyarrow as pa
 
 from longplay import engine
+from longplay.audio import CODECS
 from longplay.catalogue import imports, inline, schema
 from longplay.catalogue.database import Connection
 from longplay.catalogue.importers import parts, rows
@@ -87,6 +88,7 @@ class _Reader:
             workers=self.workers,
             seconds=lambda _: seconds,
             memory_mb=self.limits.worker_memory_mb,
+            imports=CODECS,
         )
         for task, outcome in outcomes:
             if isinstance(outcome, engine.Failure):
