@@ -160,7 +160,8 @@ def watched(peaks: dict[str, int], extra: list[int]) -> Iterator[None]:
             for pid in [*descendants(os.getpid()), *(d for e in extra for d in descendants(e))]:
                 with suppress(OSError, IndexError, StopIteration):
                     words = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
-                    worker = any(b"spawn_main" in word for word in words)
+                    started = (b"spawn_main", b"forkserver")
+                    worker = any(name in word for name in started for word in words)
                     lines = Path(f"/proc/{pid}/status").read_text().splitlines()
                     peak = next(int(x.split()[1]) for x in lines if x.startswith("VmHWM"))
                     name = "worker" if worker else "its parent"

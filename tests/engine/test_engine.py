@@ -6,15 +6,19 @@ import os
 import resource
 import signal
 import socket
+import subprocess
+import sys
 import threading
 import time
+from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
 from longplay import engine
 from longplay.engine import Failure
-from longplay.errors import MediaError
+from longplay.errors import EngineError, MediaError
 
 MB = 2**20
 
@@ -40,6 +44,8 @@ def behave(task: str) -> str:
                     out.write(bytes(MB))
         case ["pid", _]:
             return str(os.getpid())
+        case ["has", module]:
+            return str(module in sys.modules)
         case ["open"]:
             return str([os.open(os.devnull, os.O_RDONLY) for _ in range(100)])
     return task.upper()
@@ -117,3 +123,76 @@ def test_this_process_is_left_unconfined() -> None:
     assert resource.getrlimit(resource.RLIMIT_DATA) == before
     with socket.socket() as probe:
         assert probe.fileno() >= 0
+
+
+PROGRAM = """
+import sys
+from longplay import engine
+from tests.engine.test_engine import behave
+print(sys.argv[1] in sys.modules, flush=True)
+words = {"imports": ["colorsys"], "seconds": lambda _: 60, "memory_mb": 512}
+for _, outcome in engine.run(behave, sys.argv[2:], workers=1, **words):
+    print(outcome, flush=True)
+"""
+
+
+def program(*tasks: str) -> subprocess.Popen[str]:
+    words = [sys.executable, "-c", PROGRAM, "colorsys", *tasks]
+    root = Path(__file__).parents[2]
+    return subprocess.Popen(words, stdout=subprocess.PIPE, text=True, cwd=root)
+
+
+def test_workers_have_from_their_beginning_what_this_process_does_without() -> None:
+    with program("has:colorsys") as running:
+        assert running.stdout is not None
+        assert running.stdout.read().split() == ["False", "True"]
+
+
+def test_workers_end_with_the_process_they_work_for() -> None:
+    with program("pid:1", "hang") as running:
+        try:
+            assert running.stdout is not None
+            _, worker = (running.stdout.readline().strip() for _ in range(2))
+            _, parent = status(worker)
+            assert parent != str(running.pid)
+            assert is_alive(parent)
+            assert is_alive(worker)
+        finally:
+            running.kill()
+    wait_for(lambda: not is_alive(parent) and not is_alive(worker))
+
+
+def test_a_lost_parent_of_workers_costs_what_is_under_way_and_no_more() -> None:
+    tasks = ["pid:1", "hang", *"abcdef"]
+    pairs = engine.run(behave, tasks, workers=1, seconds=lambda _: 20, memory_mb=512)
+    _, worker = next(pairs)
+    os.kill(int(status(str(worker))[1]), signal.SIGKILL)
+    found = {}
+    with suppress(EngineError):  # where a worker is started in the moment that its parent dies
+        for task, outcome in pairs:
+            found[task] = outcome
+    assert all(
+        isinstance(outcome, Failure) or outcome == task.upper() for task, outcome in found.items()
+    )
+    assert outcomes("a", "b") == {"a": "A", "b": "B"}
+
+
+def status(process: str) -> tuple[str, str]:
+    """Its state, and the process it was started by."""
+    state, parent, *_ = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()
+    return state, parent
+
+
+def is_alive(process: str) -> bool:
+    try:
+        return status(process)[0] != "Z"
+    except OSError:
+        return False
+
+
+def wait_for(it: Callable[[], bool]) -> None:
+    for _ in range(600):
+        if it():
+            return
+        time.sleep(0.1)
+    raise AssertionError("it did not happen within a minute")

@@ -297,12 +297,12 @@ def test_processes_of_a_dead_worker_die_with_it(
 
 
 def children_of(parent: int) -> list[int]:
-    """Its confined processes: those of Python's that are not its tracker of resources."""
+    """The process that its confined ones are forked from, and those."""
     found = []
     for stat in Path("/proc").glob("[0-9]*/stat"):
         with suppress(OSError):
             fields = stat.read_text().rpartition(")")[2].split()
             command = (stat.parent / "cmdline").read_bytes()
-            if int(fields[1]) == parent and b"spawn_main" in command:
+            if int(fields[1]) == parent and b"forkserver" in command:
                 found.append(int(stat.parent.name))
-    return found
+    return [*found, *(child for one in found for child in children_of(one))]

@@ -7,6 +7,7 @@ from a process that has imported what they need (`parent`).
 
 from __future__ import annotations
 
+import atexit
 import itertools
 import multiprocessing
 import os
@@ -18,12 +19,12 @@ from concurrent.futures import CancelledError, Future, TimeoutError
 from contextlib import suppress
 from dataclasses import dataclass
 from multiprocessing import forkserver
-from typing import Generic, Self, TypeVar
+from typing import Any, Generic, Self, TypeVar
 
 from pebble import ProcessExpired, ProcessPool
 
 from longplay.engine import confinement
-from longplay.errors import LongplayError
+from longplay.errors import EngineError, LongplayError
 
 Task = TypeVar("Task")
 Result = TypeVar("Result")
@@ -33,6 +34,8 @@ TASKS_PER_WORKER = 512
 
 DEFAULT_WRITTEN = 1024 * 1024
 """Bytes a task may write to one file where the caller does not say: it has no business writing."""
+
+AGAIN = "what was done is safe; run the command again"
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +62,7 @@ def default_workers() -> int:
 
 _preparing = threading.Lock()
 _prepared: set[int] = set()
-"""This process, once it has started the one that its workers are forked from."""
+"""This process, while it has one that its workers are forked from."""
 
 
 def prepare(imports: Sequence[str]) -> None:
@@ -81,6 +84,22 @@ def prepare(imports: Sequence[str]) -> None:
         threading.Thread(target=be_parent, name="parent of workers", daemon=True).start()
         started.wait()
         _prepared.add(os.getpid())
+        atexit.register(end)
+
+
+def end() -> None:
+    """End the process that workers are forked from, so that what they used is counted among what
+    children of this one did (getrusage(2)); for when no pool is open."""
+    with _preparing:
+        if os.getpid() not in _prepared:
+            return
+        _prepared.clear()
+        server: Any = forkserver._forkserver
+        if server._forkserver_pid is not None:
+            with suppress(OSError):
+                os.kill(server._forkserver_pid, signal.SIGKILL)
+            with suppress(OSError):
+                server._stop()
 
 
 class Pool(Generic[Task, Result]):
@@ -126,10 +145,15 @@ class Pool(Generic[Task, Result]):
 
     def submit(self, task: Task) -> Callable[[], bool]:
         """Hand a task to the workers, which the first one starts. Gives what cancels it: a worker
-        that is at it already is killed."""
+        that is at it already is killed. Raises EngineError where no worker can be started."""
         allowed = self._seconds(task)
         job = _Job(self._function, task, allowed, self._written(task))
-        future: Future[Result] = self._pool.schedule(_call, args=(job,), timeout=allowed)
+        try:
+            future: Future[Result] = self._pool.schedule(_call, args=(job,), timeout=allowed)
+        except RuntimeError as error:  # what Pebble raises once it could not start a worker
+            raise EngineError(
+                "no worker can be started; was a process killed for want of memory?", hint=AGAIN
+            ) from error
 
         def tell(done: Future[Result]) -> None:
             outcome = _outcome(done, allowed)
