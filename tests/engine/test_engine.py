@@ -177,6 +177,18 @@ def test_a_lost_parent_of_workers_costs_what_is_under_way_and_no_more() -> None:
     assert outcomes("a", "b") == {"a": "A", "b": "B"}
 
 
+def test_a_fork_of_this_process_has_workers_of_its_own() -> None:
+    assert outcomes("a") == {"a": "A"}
+    child = os.fork()
+    if child == 0:
+        try:
+            os._exit(0 if outcomes("b") == {"b": "B"} else 1)
+        except BaseException:  # it must not go on as the tests
+            os._exit(2)
+    assert os.waitpid(child, 0)[1] == 0
+    assert outcomes("c") == {"c": "C"}
+
+
 def status(process: str) -> tuple[str, str]:
     """Its state, and the process it was started by."""
     state, parent, *_ = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()

@@ -102,6 +102,18 @@ def end() -> None:
                 server._stop()
 
 
+def _forget() -> None:
+    """In a fork of this process, which is not the parent of what this one started."""
+    _prepared.clear()
+    server: Any = forkserver._forkserver
+    if server._forkserver_pid is not None:
+        os.close(server._forkserver_alive_fd)
+        server._forkserver_alive_fd = server._forkserver_address = server._forkserver_pid = None
+
+
+os.register_at_fork(after_in_child=_forget)
+
+
 class Pool(Generic[Task, Result]):
     """Confined worker processes that are given tasks one by one, and stay between them.
 
