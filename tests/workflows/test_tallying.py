@@ -24,7 +24,7 @@ from longplay import clock
 from longplay.archive import Archive, open_archive, upgrade
 from longplay.catalogue import ids
 from longplay.catalogue.snapshot import Snapshot, open_current
-from longplay.ledger import batches, queries, record, tables, tally
+from longplay.ledger import batches, database, queries, record, tables, tally
 from longplay.ledger.batches import Batch, File, Inside
 from longplay.model import Action, ObjectKey, Role, Statement
 from longplay.planning import table
@@ -47,6 +47,12 @@ from tests.workflows.archives import BY, Made, made
 NO = "https://example.org/terms"
 PLAN = "feedfacefeedface"
 TRACKS, FILES = 6, 8
+
+
+@pytest.fixture(autouse=True)
+def _waits_are_short(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever waits for a lock here waits for a test that does not go on meanwhile."""
+    monkeypatch.setattr(database, "BUSY_SECONDS", 1)
 
 
 def counted(archive: Archive) -> Totals:
