@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import subprocess
 import sys
+import time
+from pathlib import Path
 
 import pytest
 
@@ -55,3 +59,32 @@ def test_it_stops_and_says_so(longplay: Longplay, moment: str) -> None:
 def test_what_goes_wrong_in_the_last_steps_is_told(longplay: Longplay) -> None:
     status, said = stopped(longplay, "and then an error")
     assert (status, said.splitlines()) == (1, ["longplay: here: the disk is full"])
+
+
+@pytest.mark.parametrize("seconds", [0.7, 1.0, 1.4])
+def test_at_the_keyboard_all_its_processes_hear_of_it_and_one_speaks(
+    longplay: Longplay, tmp_path: Path, seconds: float
+) -> None:
+    (tmp_path / "music").mkdir()
+    (tmp_path / "music" / "one.txt").write_text("words")
+    words = ["env", "--default-signal=INT", *longplay.arguments("keep", tmp_path / "music")]
+    with subprocess.Popen(
+        words, env=longplay.environment(), stderr=subprocess.PIPE, stdout=subprocess.DEVNULL,
+        text=True, start_new_session=True,
+    ) as process:  # fmt: skip
+        time.sleep(seconds)
+        os.killpg(process.pid, signal.SIGINT)
+        _, said = process.communicate()
+    if process.returncode != 0:  # it may have been done
+        assert (process.returncode, len(said.splitlines())) == (130, 1), said
+
+
+def test_nobody_need_listen(longplay: Longplay) -> None:
+    for closed in ("2>&-", "</dev/null 2>&-"):
+        done = subprocess.run(
+            ["sh", "-c", f'"$0" -m longplay --version {closed}', sys.executable],
+            env=longplay.environment(),
+            capture_output=True,
+            check=False,
+        )
+        assert (done.returncode, done.stdout.startswith(b"longplay")) == (0, True)

@@ -45,7 +45,7 @@ def keep(
     """Preserve a folder of your own music: every file, checked, hashed and described."""
     from longplay import audio, engine
 
-    engine.prepare(audio.CODECS)
+    engine.prepare((*audio.CODECS, "longplay.cli.main"))  # which `longplay` would import
     from longplay.workflows import keeping
 
     place = keeping.choose_archive(folder, archive)

@@ -59,7 +59,7 @@ def capture(
     """Bring in what the plan lists, most listened-to first."""
     from longplay import audio, engine
 
-    engine.prepare(audio.CODECS)
+    engine.prepare((*audio.CODECS, "longplay.cli.main"))  # which `longplay` would import
     if watch is not None:
         _watch(watch, archive, workers, as_json)
     from longplay.workflows import capturing

@@ -12,13 +12,17 @@ import itertools
 import multiprocessing
 import os
 import queue
+import shutil
 import signal
+import sys
+import tempfile
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import CancelledError, Future, TimeoutError
+from concurrent.futures import CancelledError, Future, ThreadPoolExecutor, TimeoutError
 from contextlib import suppress
 from dataclasses import dataclass
-from multiprocessing import forkserver
+from multiprocessing import forkserver, resource_tracker
+from pathlib import Path
 from typing import Any, Generic, Self, TypeVar
 
 from pebble import ProcessExpired, ProcessPool
@@ -34,6 +38,13 @@ TASKS_PER_WORKER = 512
 
 DEFAULT_WRITTEN = 1024 * 1024
 """Bytes a task may write to one file where the caller does not say: it has no business writing."""
+
+LONGEST_FOLDER, SHORT_FOLDER = 60, "/tmp"  # nosec B108
+"""Characters of the folder of temporary files with which a socket in it can still be named (of 107,
+sun_path of unix(7)); the folder for it where they are more."""
+
+PARENT_GONE = 255
+"""Exit status of a worker of which nobody is left to tell another (multiprocessing)."""
 
 AGAIN = "what was done is safe; run the command again"
 
@@ -60,58 +71,70 @@ def default_workers() -> int:
     return len(os.sched_getaffinity(0))
 
 
-_preparing = threading.Lock()
-_prepared: set[int] = set()
-"""This process, while it has one that its workers are forked from."""
+_server: Any = forkserver._forkserver
+_starter = ThreadPoolExecutor(1, "parent of workers")
 
 
 def prepare(imports: Sequence[str]) -> None:
     """Begin to import what workers will need, while this process does other things. Once is enough:
     the first call's modules count."""
-    with _preparing:
-        if os.getpid() in _prepared:
-            return
-        started = threading.Event()
+    # The kernel takes the thread that starts a process for its parent, and ends it with that: this
+    # one lives as long as we do.
+    _starter.submit(_start, imports).result()
 
-        def be_parent() -> None:
-            # The kernel takes this thread for the parent of what it starts, and ends that with it.
-            with suppress(OSError):  # the first worker meets it again
-                forkserver.ensure_running()
-            started.set()
-            threading.Event().wait()
 
+def _start(imports: Sequence[str]) -> None:
+    """Start the process that workers are forked from, if there is none. It imports what this one
+    would, and nothing from the folder in which a command happens to be given."""
+    if _server._forkserver_pid is None:
         forkserver.set_forkserver_preload([f"{__name__}.parent", *imports])
-        threading.Thread(target=be_parent, name="parent of workers", daemon=True).start()
-        started.wait()
-        _prepared.add(os.getpid())
-        atexit.register(end)
+        _make_short_folder()
+    # Ctrl-C is for us, also before it has begun to ignore that; the tracker would unblock it.
+    resource_tracker.ensure_running()
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    before = {name: os.environ.get(name) for name in ("PYTHONPATH", "PYTHONSAFEPATH")}
+    os.environ.update(PYTHONPATH=os.pathsep.join(filter(None, sys.path)), PYTHONSAFEPATH="1")
+    try:
+        with suppress(OSError):  # the first worker meets it again
+            forkserver.ensure_running()
+    finally:
+        for name, value in before.items():
+            if value is None:
+                del os.environ[name]
+            else:
+                os.environ[name] = value
+
+
+def _make_short_folder() -> None:
+    """Where temporary files lie so deep that no socket can be named there, have a folder for it."""
+    if len(tempfile.gettempdir()) > LONGEST_FOLDER and Path(SHORT_FOLDER).is_dir():
+        folder = tempfile.mkdtemp(prefix="longplay-", dir=SHORT_FOLDER)
+        atexit.register(shutil.rmtree, folder, ignore_errors=True)
+        multiprocessing.current_process()._config["tempdir"] = folder  # type: ignore[attr-defined]
 
 
 def end() -> None:
     """End the process that workers are forked from, so that what they used is counted among what
     children of this one did (getrusage(2)); for when no pool is open."""
-    with _preparing:
-        if os.getpid() not in _prepared:
-            return
-        _prepared.clear()
-        server: Any = forkserver._forkserver
-        if server._forkserver_pid is not None:
-            with suppress(OSError):
-                os.kill(server._forkserver_pid, signal.SIGKILL)
-            with suppress(OSError):
-                server._stop()
+    if _server._forkserver_pid is not None:
+        with suppress(OSError):
+            os.kill(_server._forkserver_pid, signal.SIGKILL)
+        with suppress(OSError):
+            _server._stop()
 
 
 def _forget() -> None:
     """In a fork of this process, which is not the parent of what this one started."""
-    _prepared.clear()
-    server: Any = forkserver._forkserver
-    if server._forkserver_pid is not None:
-        os.close(server._forkserver_alive_fd)
-        server._forkserver_alive_fd = server._forkserver_address = server._forkserver_pid = None
+    global _starter  # noqa: PLW0603 - its thread is not here
+    _starter = ThreadPoolExecutor(1, "parent of workers")
+    _server._lock = threading.Lock()
+    if _server._forkserver_pid is not None:
+        os.close(_server._forkserver_alive_fd)
+        _server._forkserver_alive_fd = _server._forkserver_address = _server._forkserver_pid = None
 
 
 os.register_at_fork(after_in_child=_forget)
+atexit.register(end)
 
 
 class Pool(Generic[Task, Result]):
@@ -163,9 +186,8 @@ class Pool(Generic[Task, Result]):
         try:
             future: Future[Result] = self._pool.schedule(_call, args=(job,), timeout=allowed)
         except RuntimeError as error:  # what Pebble raises once it could not start a worker
-            raise EngineError(
-                "no worker can be started; was a process killed for want of memory?", hint=AGAIN
-            ) from error
+            why = error.__cause__ or "was a process killed for want of memory?"
+            raise EngineError(f"no worker can be started: {why}", hint=AGAIN) from error
 
         def tell(done: Future[Result]) -> None:
             outcome = _outcome(done, allowed)
@@ -249,6 +271,8 @@ def _expired(error: ProcessExpired, seconds: float) -> Failure:
     code = error.exitcode or 0
     if code == -signal.SIGXCPU:
         return Failure("timeout", f"used more than {seconds:.0f} CPU seconds and was stopped")
+    if code == PARENT_GONE:
+        return Failure("error", "the process that its worker came from was killed")
     if code == -signal.SIGKILL:
         return Failure("crash", "its worker was killed")
     name = signal.Signals(-code).name if code < 0 else f"status {code}"
