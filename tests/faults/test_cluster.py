@@ -5,11 +5,12 @@ from __future__ import annotations
 import os
 import random
 import signal
+import sqlite3
 import subprocess
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -54,6 +55,22 @@ def wait_for_holdings(longplay: Longplay, count: int) -> None:
                 return
         time.sleep(0.05)
     raise AssertionError("nothing was captured for two minutes")
+
+
+def hang(process: subprocess.Popen[bytes], longplay: Longplay) -> None:
+    """Stop a worker where it does not write: nobody can write SQLite's file while one who does
+    stands still."""
+    for _ in range(200):
+        os.killpg(process.pid, signal.SIGSTOP)
+        with (
+            suppress(sqlite3.OperationalError),
+            closing(sqlite3.connect(longplay.archive / "ledger.sqlite3", timeout=0.2)) as ledger,
+        ):
+            ledger.execute("BEGIN IMMEDIATE")
+            return
+        os.killpg(process.pid, signal.SIGCONT)
+        time.sleep(0.05)
+    raise AssertionError("the worker always writes")
 
 
 def held_leases(longplay: Longplay) -> set[str]:
@@ -135,7 +152,7 @@ def test_a_worker_that_hung_commits_nothing_once_it_was_taken_over(
     use(longplay, engine=cluster.address)
     with running(longplay, "keep", songs) as process:
         wait_for_holdings(longplay, 1)
-        os.killpg(hung.pid, signal.SIGSTOP)
+        hang(hung, longplay)
         before = held_leases(longplay)
         assert before
         process.kill()
@@ -181,7 +198,7 @@ def test_a_worker_that_hangs_is_dropped_by_its_client(
     use(longplay, engine=cluster.address)
     with running(longplay, "keep", songs, "--json") as process:
         wait_for_holdings(longplay, 1)
-        os.killpg(hung.pid, signal.SIGSTOP)
+        hang(hung, longplay)
         _, err = process.communicate(timeout=400)
         assert process.returncode == 0, err
     os.killpg(hung.pid, signal.SIGCONT)
