@@ -138,7 +138,7 @@ for _, outcome in engine.run(behave, sys.argv[2:], workers=1, **words):
 
 def program(*tasks: str, folder: Path | None = None, **environment: str) -> subprocess.Popen[str]:
     root = Path(__file__).parents[2]
-    path = os.pathsep.join([str(root), os.environ.get("PYTHONPATH", "")])
+    path = os.pathsep.join(filter(None, [str(root), os.environ.get("PYTHONPATH")]))
     return subprocess.Popen(
         [sys.executable, "-c", PROGRAM, "colorsys", *tasks],
         stdout=subprocess.PIPE,
