@@ -19,6 +19,7 @@ from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from time import sleep
 from typing import Literal
 
 from longplay import clock, logs
@@ -52,6 +53,9 @@ SETTLE_SECONDS = 15.0
 ended."""
 
 LOOK_SECONDS = 1.0
+
+GATHER_SECONDS = 0.05
+"""A line waits so long for others, with which it is written."""
 
 PLAYED_SECONDS, PLAYED_SHARE = 30.0, 0.5
 """Heard for so long, or for such a share of it, a track was played; otherwise it was skipped."""
@@ -257,6 +261,8 @@ class AccessLog:
         lines: list[bytes] = []
         with suppress(queue.Empty):
             line = self._queue.get(timeout=LOOK_SECONDS)
+            if line is not None:
+                sleep(GATHER_SECONDS)  # to be woken for each would hold up those who answer
             size = 0
             while line is not None:
                 lines.append(line)
