@@ -61,7 +61,7 @@ def test_what_goes_wrong_in_the_last_steps_is_told(longplay: Longplay) -> None:
     assert (status, said.splitlines()) == (1, ["longplay: here: the disk is full"])
 
 
-@pytest.mark.parametrize("seconds", [0.7, 1.0, 1.4])
+@pytest.mark.parametrize("seconds", [1.0, 1.3, 1.7])
 def test_at_the_keyboard_all_its_processes_hear_of_it_and_one_speaks(
     longplay: Longplay, tmp_path: Path, seconds: float
 ) -> None:
