@@ -28,6 +28,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from longplay import engine
+from longplay.engine import forking
 from longplay.model import ObjectKey
 from longplay.torrent.merkle import ObjectHasher
 from longplay.vault import fixity
@@ -77,7 +78,7 @@ def timed(work: Callable[[], None]) -> Run:
     wall, busy = time.perf_counter(), cpu()
     work()
     wall = time.perf_counter() - wall
-    engine.end()  # its CPU time counts from now on
+    forking.end()  # its CPU time counts from now on
     return Run(wall, cpu() - busy)
 
 

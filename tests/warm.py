@@ -31,9 +31,10 @@ from typing import Any
 
 from numba.core.registry import CPUDispatcher
 
+from longplay.engine.forking import PARENT
+
 SECONDS = 300
 """After this time a command is killed: none of the tests' needs a tenth of it."""
-
 
 DECODING = {"keep", "capture", "import", "demo", "identify", "audit", "fingerprint"}
 """Words of commands that decode in worker processes."""
@@ -111,7 +112,7 @@ def _serve(listener: socket.socket) -> None:
 def _import_all() -> None:
     for module in pkgutil.walk_packages(importlib.import_module("longplay").__path__, "longplay."):
         # Whoever imports the latter becomes the process that workers are forked from.
-        if not module.name.endswith(("__main__", "engine.parent")):
+        if not module.name.endswith("__main__") and module.name != PARENT:
             importlib.import_module(module.name)
     assert len(list(Path("/proc/self/task").iterdir())) == 1, "an import starts a thread"
     gc.collect()
@@ -158,7 +159,7 @@ def _attend(link: socket.socket) -> None:
 
 def _fork_parent_of_workers() -> None:
     """What `forkserver.ensure_running` starts, and what that would have to import first."""
-    server: Any = forkserver._forkserver  # type: ignore[attr-defined]
+    server: Any = forkserver._forkserver
     alive_r, alive_w = os.pipe()
     with socket.socket(socket.AF_UNIX) as listener:
         address = connection.arbitrary_address("AF_UNIX")
@@ -167,7 +168,7 @@ def _fork_parent_of_workers() -> None:
         process = os.fork()
         if process == 0:
             os.close(alive_w)
-            importlib.import_module("longplay.engine.parent")
+            importlib.import_module(PARENT)
             forkserver.main(listener.detach(), alive_r, [])
             os._exit(0)
     os.close(alive_r)

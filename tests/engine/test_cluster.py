@@ -181,7 +181,7 @@ def test_without_any_worker_the_wait_ends(
         dict(it.run(behave, given(["a"])))
     assert str(caught.value) == (
         f"{own.address}: the cluster has no workers (start some: dask worker {own.address};"
-        " what was captured is safe; run the command again)"
+        " what was done is safe; run the command again)"
     )
 
 
@@ -192,8 +192,7 @@ def test_a_scheduler_that_dies_is_told_in_one_line(own: DaskCluster) -> None:
         for _ in it.run(behave, given(["a", "sleep:60"])):
             own.kill(own.scheduler)
     assert str(caught.value) == (
-        f"{own.address}: the Dask scheduler is gone"
-        " (what was captured is safe; run the command again)"
+        f"{own.address}: the Dask scheduler is gone (what was done is safe; run the command again)"
     )
 
 

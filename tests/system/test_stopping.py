@@ -61,30 +61,33 @@ def test_what_goes_wrong_in_the_last_steps_is_told(longplay: Longplay) -> None:
     assert (status, said.splitlines()) == (1, ["longplay: here: the disk is full"])
 
 
-@pytest.mark.parametrize("seconds", [1.0, 1.3, 1.7])
 def test_at_the_keyboard_all_its_processes_hear_of_it_and_one_speaks(
-    longplay: Longplay, tmp_path: Path, seconds: float
+    longplay: Longplay, tmp_path: Path
 ) -> None:
     (tmp_path / "music").mkdir()
     (tmp_path / "music" / "one.txt").write_text("words")
     words = ["env", "--default-signal=INT", *longplay.arguments("keep", tmp_path / "music")]
-    with subprocess.Popen(
-        words, env=longplay.environment(), stderr=subprocess.PIPE, stdout=subprocess.DEVNULL,
-        text=True, start_new_session=True,
-    ) as process:  # fmt: skip
-        time.sleep(seconds)
-        os.killpg(process.pid, signal.SIGINT)
-        _, said = process.communicate()
-    if process.returncode != 0:  # it may have been done
-        assert (process.returncode, len(said.splitlines())) == (130, 1), said
+    found = []
+    for seconds in (1.0, 1.3, 1.7):
+        with subprocess.Popen(
+            words, env=longplay.environment(), stderr=subprocess.PIPE, stdout=subprocess.DEVNULL,
+            text=True, start_new_session=True,
+        ) as process:  # fmt: skip
+            time.sleep(seconds)
+            os.killpg(process.pid, signal.SIGINT)
+            _, said = process.communicate()
+        found.append((process.returncode, said))
+    stopped = (130, "stopped; the same command goes on from here\n")
+    assert stopped in found
+    assert set(found) <= {stopped, (0, "")}  # a fast machine may be done by then
 
 
-def test_nobody_need_listen(longplay: Longplay) -> None:
-    for closed in ("2>&-", "</dev/null 2>&-"):
-        done = subprocess.run(
-            ["sh", "-c", f'"$0" -m longplay --version {closed}', sys.executable],
-            env=longplay.environment(),
-            capture_output=True,
-            check=False,
-        )
-        assert (done.returncode, done.stdout.startswith(b"longplay")) == (0, True)
+@pytest.mark.parametrize("closed", ["2>&-", "<&-", "<&- 2>&-"])
+def test_nobody_need_listen(longplay: Longplay, closed: str) -> None:
+    done = subprocess.run(
+        ["sh", "-c", f'"$0" -m longplay --version {closed}', sys.executable],
+        env=longplay.environment(),
+        capture_output=True,
+        check=False,
+    )
+    assert (done.returncode, done.stdout.startswith(b"longplay")) == (0, True)

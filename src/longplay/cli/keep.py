@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from longplay.cli import output
-from longplay.cli.options import ArchiveOption, JsonOption, WorkersOption, opened
+from longplay.cli.options import ArchiveOption, JsonOption, WorkersOption, begin_workers, opened
 from longplay.cli.work import refuse_failures, show_capture, show_plan
 from longplay.errors import LongplayError
 
@@ -43,9 +43,7 @@ def keep(
     as_json: JsonOption = False,
 ) -> None:
     """Preserve a folder of your own music: every file, checked, hashed and described."""
-    from longplay import audio, engine
-
-    engine.prepare((*audio.CODECS, "longplay.cli.main"))  # which `longplay` would import
+    begin_workers()
     from longplay.workflows import keeping
 
     place = keeping.choose_archive(folder, archive)

@@ -74,3 +74,12 @@ def parse_share(text: str | None) -> float | None:
     if not 0 < share <= 1:
         raise UsageError(f"{text!r} is not a share", hint="write it as 90% or 0.9")
     return share
+
+
+def begin_workers() -> None:
+    """Begin to import what workers will need, beside all that the command imports itself."""
+    from longplay import audio
+    from longplay.engine import forking
+
+    # `longplay` is a script that imports the latter, which multiprocessing does in workers, too.
+    forking.prepare((*audio.CODECS, "longplay.cli.main"))

@@ -13,6 +13,7 @@ from longplay.cli.options import (
     JsonOption,
     WorkersOption,
     archive_folder,
+    begin_workers,
     opened,
     parse_size,
 )
@@ -57,9 +58,7 @@ def capture(
     as_json: JsonOption = False,
 ) -> None:
     """Bring in what the plan lists, most listened-to first."""
-    from longplay import audio, engine
-
-    engine.prepare((*audio.CODECS, "longplay.cli.main"))  # which `longplay` would import
+    begin_workers()
     if watch is not None:
         _watch(watch, archive, workers, as_json)
     from longplay.workflows import capturing

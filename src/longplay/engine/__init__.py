@@ -2,32 +2,25 @@
 
 Each task runs in a worker process that is confined (`confinement`) and that is killed and replaced
 when the task outlives its time. Locally this is a Pebble process pool, whose workers are forked
-from a process that has imported what they need (`parent`).
+from a process that has imported what they need (`forking`).
 """
 
 from __future__ import annotations
 
-import atexit
 import itertools
 import multiprocessing
 import os
 import queue
-import shutil
 import signal
-import sys
-import tempfile
-import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import CancelledError, Future, ThreadPoolExecutor, TimeoutError
+from concurrent.futures import CancelledError, Future, TimeoutError
 from contextlib import suppress
 from dataclasses import dataclass
-from multiprocessing import forkserver, resource_tracker
-from pathlib import Path
-from typing import Any, Generic, Self, TypeVar
+from typing import Generic, Self, TypeVar
 
 from pebble import ProcessExpired, ProcessPool
 
-from longplay.engine import confinement
+from longplay.engine import confinement, forking
 from longplay.errors import EngineError, LongplayError
 
 Task = TypeVar("Task")
@@ -38,10 +31,6 @@ TASKS_PER_WORKER = 512
 
 DEFAULT_WRITTEN = 1024 * 1024
 """Bytes a task may write to one file where the caller does not say: it has no business writing."""
-
-LONGEST_FOLDER, SHORT_FOLDER = 60, "/tmp"  # nosec B108
-"""Characters of the folder of temporary files with which a socket in it can still be named (of 107,
-sun_path of unix(7)); the folder for it where they are more."""
 
 PARENT_GONE = 255
 """Exit status of a worker of which nobody is left to tell another (multiprocessing)."""
@@ -71,72 +60,6 @@ def default_workers() -> int:
     return len(os.sched_getaffinity(0))
 
 
-_server: Any = forkserver._forkserver
-_starter = ThreadPoolExecutor(1, "parent of workers")
-
-
-def prepare(imports: Sequence[str]) -> None:
-    """Begin to import what workers will need, while this process does other things. Once is enough:
-    the first call's modules count."""
-    # The kernel takes the thread that starts a process for its parent, and ends it with that: this
-    # one lives as long as we do.
-    _starter.submit(_start, imports).result()
-
-
-def _start(imports: Sequence[str]) -> None:
-    """Start the process that workers are forked from, if there is none. It imports what this one
-    would, and nothing from the folder in which a command happens to be given."""
-    if _server._forkserver_pid is None:
-        forkserver.set_forkserver_preload([f"{__name__}.parent", *imports])
-        _make_short_folder()
-    # Ctrl-C is for us, also before it has begun to ignore that; the tracker would unblock it.
-    resource_tracker.ensure_running()
-    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-    before = {name: os.environ.get(name) for name in ("PYTHONPATH", "PYTHONSAFEPATH")}
-    os.environ.update(PYTHONPATH=os.pathsep.join(filter(None, sys.path)), PYTHONSAFEPATH="1")
-    try:
-        with suppress(OSError):  # the first worker meets it again
-            forkserver.ensure_running()
-    finally:
-        for name, value in before.items():
-            if value is None:
-                del os.environ[name]
-            else:
-                os.environ[name] = value
-
-
-def _make_short_folder() -> None:
-    """Where temporary files lie so deep that no socket can be named there, have a folder for it."""
-    if len(tempfile.gettempdir()) > LONGEST_FOLDER and Path(SHORT_FOLDER).is_dir():
-        folder = tempfile.mkdtemp(prefix="longplay-", dir=SHORT_FOLDER)
-        atexit.register(shutil.rmtree, folder, ignore_errors=True)
-        multiprocessing.current_process()._config["tempdir"] = folder  # type: ignore[attr-defined]
-
-
-def end() -> None:
-    """End the process that workers are forked from, so that what they used is counted among what
-    children of this one did (getrusage(2)); for when no pool is open."""
-    if _server._forkserver_pid is not None:
-        with suppress(OSError):
-            os.kill(_server._forkserver_pid, signal.SIGKILL)
-        with suppress(OSError):
-            _server._stop()
-
-
-def _forget() -> None:
-    """In a fork of this process, which is not the parent of what this one started."""
-    global _starter  # noqa: PLW0603 - its thread is not here
-    _starter = ThreadPoolExecutor(1, "parent of workers")
-    _server._lock = threading.Lock()
-    if _server._forkserver_pid is not None:
-        os.close(_server._forkserver_alive_fd)
-        _server._forkserver_alive_fd = _server._forkserver_address = _server._forkserver_pid = None
-
-
-os.register_at_fork(after_in_child=_forget)
-atexit.register(end)
-
-
 class Pool(Generic[Task, Result]):
     """Confined worker processes that are given tasks one by one, and stay between them.
 
@@ -144,7 +67,7 @@ class Pool(Generic[Task, Result]):
     wall time a task may take, `memory_mb` what its process may allocate, `written(task)` the
     bytes it may write to any one file. `finished(task, outcome)` is called as each ends, by a
     thread of the pool. Leaving the context by an exception stops the workers. `imports` names
-    modules that the workers are to have from their beginning (`prepare`).
+    modules that the workers are to have from their beginning (`forking.prepare`).
     """
 
     def __init__(
@@ -158,7 +81,7 @@ class Pool(Generic[Task, Result]):
         written: Callable[[Task], int] = lambda _: DEFAULT_WRITTEN,
         imports: Sequence[str] = (),
     ) -> None:
-        prepare(imports)
+        forking.prepare(imports)
         self.workers = workers
         self._function = function
         self._seconds = seconds

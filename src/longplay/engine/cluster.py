@@ -25,7 +25,7 @@ from importlib import metadata
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 import longplay
-from longplay.engine import Failure, default_workers
+from longplay.engine import AGAIN, Failure, default_workers
 from longplay.errors import EngineError, LongplayError
 
 if TYPE_CHECKING:
@@ -52,8 +52,6 @@ PATIENCE_SECONDS = 300.0
 
 MESSAGES = 1000
 """Round trips to the scheduler within which it has taken note of a cancellation."""
-
-AGAIN = "what was captured is safe; run the command again"
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,6 +18,8 @@ import signal
 import struct
 import sys
 
+from longplay.engine import forking
+
 OPEN_FILES = 64
 """Descriptors a worker may hold: its pipes, one source, one output, the libraries' own few."""
 
@@ -50,7 +52,7 @@ def confine(memory_mb: int) -> None:
     ours = multiprocessing.parent_process()
     if ours is not None and not ours.is_alive():  # it died before it could be followed
         os._exit(1)
-    if "longplay.engine.parent" not in sys.modules:  # nobody would end us with it
+    if forking.PARENT not in sys.modules:  # nobody would end us with it
         os._exit(1)
     if sys.platform == "linux":
         _deny_network(ctypes.CDLL(None, use_errno=True))
