@@ -32,8 +32,9 @@ from longplay.ledger.postponing import Postponed
 from longplay.settings import Settings
 
 BATCH_FILES = 64
-BATCH_SECONDS = 1.0
-"""A batch is committed when either is reached: little is lost by a crash, few commits are made."""
+BATCH_SECONDS = 5.0
+"""A batch is committed when either is reached. What a crash finds uncommitted stands in the
+journal; a machine that is lost takes no more with it."""
 
 CLAIMED = 256
 """Files that had been put off which are taken up with one range."""

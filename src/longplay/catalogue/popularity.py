@@ -37,6 +37,10 @@ FROM (SELECT o.*, m.recording, p.popularity,
 WHERE place = 1 ORDER BY source, path
 """
 
+_OFFERED = "SELECT DISTINCT track FROM offers WHERE track IS NOT NULL"
+
+_DIVIDED = "SELECT DISTINCT track FROM offers WHERE track IS NOT NULL AND start_ms IS NOT NULL"
+
 _PARTS = """
 SELECT source, path, recording, track, start_ms, end_ms FROM offers JOIN offered USING (track)
 WHERE start_ms IS NOT NULL ORDER BY source, path, start_ms
@@ -136,18 +140,19 @@ def candidates(snapshot: Snapshot) -> pa.Table:
     """
     complete = popularity_table(snapshot)
     with snapshot.connect() as connection:
-        offered = _offered(snapshot, connection)
+        offered = _recordings(snapshot, connection, _OFFERED)
         chosen, known = keys.find(complete["recording"].to_numpy(), offered["recording"].to_numpy())
         connection.register("complete", complete.take(pa.array(np.unique(chosen[known]))))
         connection.register("offered", offered)
         return connection.sql(_CANDIDATES).to_arrow_table()
 
 
-def _offered(snapshot: Snapshot, connection: Connection) -> pa.Table:
-    """The recordings of the tracks that are offered: `track`, `recording`. A few tracks beside many
-    are looked up; a join would read them all."""
-    found = connection.sql("SELECT DISTINCT track FROM offers WHERE track IS NOT NULL")
-    offered = np.sort(found.to_arrow_table()["track"].to_numpy())
+def _recordings(snapshot: Snapshot, connection: Connection, tracks: str) -> pa.Table:
+    """The recordings of the tracks that a query names: `track`, `recording`. A few tracks beside
+    many are looked up; a join would read them all."""
+    offered = np.sort(connection.sql(tracks).to_arrow_table()["track"].to_numpy())
+    if not len(offered):  # look-ups take half a second to load
+        return pa.table({"track": offered, "recording": offered})
     recordings = np.zeros(len(offered), np.uint64)
     for layer in snapshot.manifest.layers.values():
         if layer.rows("tracks"):
@@ -165,5 +170,5 @@ def parts(snapshot: Snapshot) -> pa.Table:
     """The recordings that are parts of one file: `source`, `path`, `recording`, `track`,
     `start_ms` and `end_ms` (null: to the end of the file)."""
     with snapshot.connect() as connection:
-        connection.register("offered", _offered(snapshot, connection))
+        connection.register("offered", _recordings(snapshot, connection, _DIVIDED))
         return connection.sql(_PARTS).to_arrow_table()
