@@ -11,7 +11,7 @@ from schemathesis.core.result import Ok
 
 from tests.access.conftest import Served
 
-SHORT, LONG = 4, 60
+SHORT, LONG = 2, 60
 """Examples of each operation."""
 
 
