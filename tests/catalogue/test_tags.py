@@ -163,6 +163,23 @@ def test_one_file_more_changes_no_id(catalogue: Path, tmp_path: Path, rows: Rows
     assert again.snapshot == 2
 
 
+def test_a_folder_whose_sound_is_gone_changes_nothing(
+    catalogue: Path, tmp_path: Path, rows: Rows
+) -> None:
+    music, away = tmp_path / "music", tmp_path / "away"
+    music.mkdir()
+    assert import_tags(catalogue, "mine", music).tracks == 0  # it never had any
+    sound(music / "a.wav", TIT2="A", TPE1="X")
+    import_tags(catalogue, "mine", music)
+    music.rename(away)
+    music.mkdir()  # what a disk was mounted on
+    for _ in range(2):
+        with pytest.raises(InputError, match="no sound is left in it"):
+            import_tags(catalogue, "mine", music)
+        assert rows("SELECT title FROM tracks") == [("A",)]
+        (music / "note.txt").touch()
+
+
 def test_no_folder_is_one_line(catalogue: Path, tmp_path: Path) -> None:
     with pytest.raises(InputError, match="cannot be read"):
         import_tags(catalogue, "mine", tmp_path / "nowhere")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import signal
 import subprocess
 import time
@@ -43,6 +44,11 @@ def test_what_comes_to_rest_in_a_watched_folder_is_taken_in(
             until(lambda: held(longplay) == 2)
             folder.rename(tmp_path / "away")  # a disk that disappears, and comes back
             time.sleep(2.5)
+            folder.mkdir()  # what it was mounted on
+            (folder / "nothing is mounted here").touch()
+            time.sleep(2.5)
+            assert longplay.json("catalogue", "stats")["tracks"] == 2
+            shutil.rmtree(folder)
             (tmp_path / "away").rename(folder)
             song(folder / "c.flac", "flac", pitch=500, title="C", artists=("Ann",))
             until(lambda: held(longplay) == 3)
@@ -52,5 +58,6 @@ def test_what_comes_to_rest_in_a_watched_folder_is_taken_in(
             watching.kill()
     assert watching.returncode == 130
     assert "Traceback" not in err
+    assert err.count("no sound is left in it (what it offered before stays") == 1
     assert longplay.json("status")["quarantined"] == 0
     assert longplay.json("verify")["damaged"] == []

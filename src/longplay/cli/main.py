@@ -140,7 +140,7 @@ def _tell(error: LongplayError) -> int:
         facts = {"code": error.code, "message": error.message, "hint": error.hint}
         output.document({"error": {**facts, "where": error.where}})
     else:
-        output.err.print(f"longplay: {error}".translate(output.LINES), markup=False)
+        output.complaint(error)
     return error.exit_status
 
 

@@ -61,6 +61,11 @@ def line(text: str = "") -> None:
     out.print(text.translate(LINES), markup=False)
 
 
+def complaint(problem: object) -> None:
+    """Say on standard error what is amiss."""
+    err.print(f"longplay: {problem}".translate(LINES), markup=False)
+
+
 def table(columns: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
     """Print rows for people; numbers stand to the right."""
     out.print(grid(None, columns, rows))

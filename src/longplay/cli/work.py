@@ -82,7 +82,9 @@ def _watch(seconds: float, archive: Path | None, workers: int | None, as_json: b
             show_capture(done)
 
     with opened(archive) as it, output.progress("capture") as update:
-        watching.watch(it, seconds, workers=workers, progress=update, done=show)
+        watching.watch(
+            it, seconds, workers=workers, progress=update, done=show, told=output.complaint
+        )
 
 
 def rebuild(

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from longplay.archive import Archive
 from longplay.capture.totals import Totals
-from longplay.errors import PlanError
+from longplay.errors import InputError, LongplayError, PlanError
 from longplay.workflows import capturing, planning, refreshing
 from longplay.workflows.capturing import Captured
 
@@ -24,13 +24,14 @@ def watch(
     workers: int | None,
     progress: Progress,
     done: Callable[[Captured], None],
+    told: Callable[[LongplayError], None],
 ) -> None:
     """Capture now, then look at every folder source each so many seconds, for good.
 
     A folder that looks otherwise than when it was taken in, and looks the same twice, is at rest:
     it is refreshed, planned under the budget of the plan before, and captured. A folder that is not
-    there for a while is waited for. `done` is called after each capture; what failed is tried again
-    at the next look.
+    there for a while, or is empty, is waited for. `done` is called after each capture, and `told`
+    why a folder cannot be taken in as it looks now; what failed is tried again at the next look.
     """
     seen: dict[str, str] = {}
     before: dict[str, str] = {}
@@ -41,14 +42,20 @@ def watch(
         resting = [name for name in changed if before.get(name, now[name]) == now[name]]
         before = now
         if resting or failed:
-            failed = _take_in(archive, resting, workers, progress, done).failed > 0
-            seen |= {name: now[name] for name in resting}
+            ready = [
+                name for name in resting if _is_refreshed(archive, name, workers, progress, told)
+            ]
+            failed = _take_in(archive, ready, workers, progress, done).failed > 0
+            seen |= {name: now[name] for name in ready}
+            if len(ready) < len(resting):  # one of them may have gone in that moment
+                after = looks(archive)
+                seen |= {name: after[name] for name in set(resting) - set(ready)}
         time.sleep(seconds)
 
 
 def looks(archive: Archive) -> dict[str, str]:
     """What each folder source looks like: a digest of names, sizes and times; empty for a folder
-    that is not there."""
+    that is not there, or has nothing in it: so a disk looks that is not mounted."""
     return {
         source.name: _look(Path(source.location))
         for source in archive.settings.sources
@@ -57,9 +64,7 @@ def looks(archive: Archive) -> dict[str, str]:
 
 
 def _look(folder: Path) -> str:
-    if not folder.is_dir():
-        return ""
-    digest = hashlib.sha256()
+    digest, empty = hashlib.sha256(), True
     for place, folders, names in os.walk(os.fsencode(folder)):
         folders.sort()
         for name in sorted(names):
@@ -69,7 +74,24 @@ def _look(folder: Path) -> str:
             except OSError:
                 continue  # gone since: the next look shows it
             digest.update(b"%s\0%d\0%d\0" % (path, facts.st_size, facts.st_mtime_ns))
-    return digest.hexdigest()
+            empty = False
+    return "" if empty else digest.hexdigest()
+
+
+def _is_refreshed(
+    archive: Archive,
+    name: str,
+    workers: int | None,
+    progress: Progress,
+    told: Callable[[LongplayError], None],
+) -> bool:
+    """Ask a folder what it offers now; False where it cannot be asked, or has no sound any more."""
+    try:
+        refreshing.refresh(archive, [name], workers=workers, progress=progress)
+    except InputError as error:
+        told(error)
+        return False
+    return True
 
 
 def _take_in(
@@ -80,7 +102,6 @@ def _take_in(
     done: Callable[[Captured], None],
 ) -> Totals:
     if names:
-        refreshing.refresh(archive, names, workers=workers, progress=progress)
         planning.plan_archive(archive, _budget(archive))
     try:
         planning.current_plan(archive)

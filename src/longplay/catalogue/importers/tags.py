@@ -52,8 +52,8 @@ def import_tags(
     """Import the tags of all files below `location` as the layer of `source`.
 
     Each file is read in a confined process; one that hangs, crashes or grows costs its own tags.
-    `progress(done, total)` counts files. Raises InputError when `location` is no readable folder,
-    LockedError.
+    `progress(done, total)` counts files. Raises InputError when `location` is no readable folder or
+    has no sound any more (a disk that is not mounted leaves its folder behind, empty), LockedError.
     """
 
     def fill(stage: Staging) -> imports.Staged:
@@ -67,7 +67,15 @@ def import_tags(
         staging.reject(refused)
         return imports.Staged(count, {"tracks": count})
 
-    return imports.run(folder, source, fill, kind="tags", licence=licence, may_be_empty=True)
+    return imports.run(
+        folder,
+        source,
+        fill,
+        kind="tags",
+        licence=licence,
+        may_be_empty=True,
+        may_become_empty=False,
+    )
 
 
 @dataclass(frozen=True, slots=True)
