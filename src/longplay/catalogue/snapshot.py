@@ -7,6 +7,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
+from numpy.typing import NDArray
+
 from longplay.catalogue import database, ids, layout, schema
 from longplay.catalogue.database import Connection, quoted
 from longplay.catalogue.ids import RowPrefix
@@ -44,12 +47,28 @@ class Snapshot:
             yield connection
 
     @contextmanager
+    def connect_tables(self) -> Iterator[Connection]:
+        """As `connect`, with the views of the layers' files and of the joins' runs, and none that
+        is derived from them: those take as long to make as all the rest."""
+        with layout.held(self.folder, self.number), database.opened() as connection:
+            self._create_tables(connection)
+            yield connection
+
+    @contextmanager
     def connect_joins(self) -> Iterator[Connection]:
         """As `connect`, with what the joins' runs say alone: `run_members`, `run_recordings`,
         `all_redirects`, `redirects`, `splits` and `popularity`. No layer's file is opened."""
         with layout.held(self.folder, self.number), database.opened() as connection:
             self._create_runs(connection)
             yield connection
+
+    def redirects(self) -> tuple[NDArray[np.uint64], NDArray[np.uint64]]:
+        """Recordings that others have taken in, ascending, and for each the one that stands now."""
+        if not sum(run.rows for run in self.manifest.joins.get("redirects", ())):
+            return np.zeros(0, np.uint64), np.zeros(0, np.uint64)
+        with self.connect_joins() as connection:
+            found = connection.sql("SELECT * FROM redirects ORDER BY recording").to_arrow_table()
+        return found["recording"].to_numpy(), found["successor"].to_numpy()
 
     def _create_runs(self, connection: Connection) -> None:
         from longplay.catalogue import joins  # dear to load, and who only lists files needs none
@@ -61,11 +80,14 @@ class Snapshot:
 
     def create_views(self, connection: Connection) -> None:
         """Make the views of `connect` in a connection."""
+        self._create_tables(connection)
+        connection.execute(_DERIVED)
+
+    def _create_tables(self, connection: Connection) -> None:
         for table, columns in schema.LAYER.items():
             query = " UNION ALL ".join(self._reads(table))
             connection.execute(f"CREATE VIEW {table} AS {query or _nothing(table, columns)}")
         self._create_runs(connection)
-        connection.execute(_DERIVED)
 
     def _reads(self, table: str) -> Iterator[str]:
         """A query for each file of a table."""

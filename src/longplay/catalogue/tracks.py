@@ -51,7 +51,8 @@ class Track:
 
 
 class Tracks:
-    """Looks tracks up in one snapshot; `connection` has its views. Use `opened`."""
+    """Looks tracks up in one snapshot, by a `connection` with the views of `connect_joins`. Use
+    `opened`."""
 
     def __init__(self, snapshot: Snapshot, connection: Connection) -> None:
         self.snapshot = snapshot
@@ -197,7 +198,7 @@ _COLUMNS = (
 @contextmanager
 def opened(snapshot: Snapshot) -> Iterator[Tracks]:
     """Look tracks up in a snapshot."""
-    with snapshot.connect() as connection:
+    with snapshot.connect_joins() as connection:
         yield Tracks(snapshot, connection)
 
 

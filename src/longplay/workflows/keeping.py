@@ -152,7 +152,7 @@ Surroundings = tuple[list[tuple[bytes, int, int]], list[tuple[bytes, bytes]]]
 
 def _surroundings(snapshot: Snapshot, source: str) -> Surroundings:
     """The folders of a source with their modes and times, and its symbolic links."""
-    with snapshot.connect() as connection:
+    with snapshot.connect_tables() as connection:
         rows = connection.execute(
             "SELECT kind, path, mode, mtime_ns, target FROM offers"
             " WHERE source = ? AND kind IN ('folder', 'symlink') ORDER BY path",

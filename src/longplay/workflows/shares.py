@@ -66,20 +66,16 @@ def unoffered_listens(everything: Listening, snapshot: Snapshot, offered: pa.Tab
 
 def current(snapshot: Snapshot, recordings: Keys) -> Keys:
     """The ids that stand now for these, some of which other recordings have taken in since."""
-    with snapshot.connect() as connection:
-        moved = connection.sql("SELECT * FROM redirects ORDER BY recording").to_arrow_table()
-    if not moved.num_rows:
+    old, new = snapshot.redirects()
+    if not len(old):
         return recordings
-    old, new = (moved[name].to_numpy() for name in ("recording", "successor"))
     at = np.searchsorted(old, recordings).clip(0, len(old) - 1)
     return np.where(old[at] == recordings, new[at], recordings)
 
 
 def formerly(snapshot: Snapshot, recordings: Keys) -> Keys:
     """These recordings, and those that they have taken in: the ledger keeps the ids of its time."""
-    with snapshot.connect() as connection:
-        moved = connection.sql("SELECT * FROM redirects").to_arrow_table()
-    old, new = (moved[name].to_numpy() for name in ("recording", "successor"))
+    old, new = snapshot.redirects()
     return np.unique(np.concatenate([recordings, old[np.isin(new, recordings)]]))
 
 

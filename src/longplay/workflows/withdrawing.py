@@ -187,6 +187,9 @@ def _among(snapshot: Snapshot, held: Keys, named: Subjects) -> Keys:
 def _became(snapshot: Snapshot, texts: Iterable[str]) -> set[int]:
     """The keys of ids, and of what they became: their successors, and what was split from them."""
     found: set[int] = set()
+    texts = list(texts)
+    if not texts:
+        return found
     with tracks.opened(snapshot) as looked:
         for text in texts:
             prefix, key = ids.parse(text)
