@@ -97,7 +97,7 @@ class _Host:
     def interval(self) -> float:
         """Seconds between requests of this process: its part of what the host allows."""
         share = self.limit.connections / max(1, self.slots)
-        return share / self.limit.per_second
+        return share * self.limit.interval
 
 
 class Fetchers:

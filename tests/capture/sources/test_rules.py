@@ -10,7 +10,7 @@ import zlib
 import pytest
 
 from longplay import clock
-from longplay.capture.sources import Limit, polite
+from longplay.capture.sources import MARGIN, Limit, polite
 from longplay.errors import SourceError, UnavailableError
 from longplay.web import addresses
 from tests.capture.sources.asking import SONG, Asking
@@ -144,7 +144,8 @@ def test_every_request_for_a_file_counts(host: Host, monkeypatch: pytest.MonkeyP
         asking = Asking(per_second=2)
         assert asking.all(host) == SONG
     assert host.paths() == ["/a.flac", "/b.flac", "/a.flac"]
-    assert asking.waits == [10, 20, 1, 30, 0.5], "after the rules, the redirect; the other's rules"
+    after_rules, after_redirect, later, others_rules = (MARGIN * n for n in (10, 20, 30, 0.5))
+    assert asking.waits == pytest.approx([after_rules, after_redirect, 1, later, others_rules])
 
 
 def test_many_files_of_a_host_wait_for_their_turns(host: Host, asking: Asking) -> None:

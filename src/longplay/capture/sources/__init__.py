@@ -14,6 +14,10 @@ from typing import Protocol
 
 from longplay.model import Offer
 
+MARGIN = 1.02
+"""How much longer requests are apart than they might be: what is asked evenly arrives unevenly,
+and a host counts what arrives."""
+
 
 @dataclass(frozen=True, slots=True)
 class Limit:
@@ -23,6 +27,11 @@ class Limit:
     host: str = ""
     connections: int = 64
     per_second: float = float("inf")
+
+    @property
+    def interval(self) -> float:
+        """Seconds between two requests."""
+        return MARGIN / self.per_second
 
 
 @dataclass(frozen=True, slots=True)

@@ -46,7 +46,7 @@ class OaiSource:
         polite = source.politeness
         self._client = PoliteClient(polite, pause=pause)
         self._manners = Manners(
-            pause=1 / polite.per_second,
+            pause=Limit(per_second=polite.per_second).interval,
             allow_private=polite.private,
             robots=polite.robots,
             contact=polite.contact,

@@ -28,7 +28,7 @@ class Pace:
         with self._lock:
             now = at = clock.monotonic()
             if limit.host in self._last:
-                at = max(now, self._last[limit.host] + 1 / limit.per_second)
+                at = max(now, self._last[limit.host] + limit.interval)
             self._last[limit.host] = at
             self._last.move_to_end(limit.host)
             if len(self._last) > MAX_HOSTS:
