@@ -148,7 +148,7 @@ def test_the_granter_keeps_what_waits_and_sees_what_hangs(
     leases.keep_granted(ledger, "p", granted)
     expire(monkeypatch)
     found = leases.keep_granted(ledger, "p", {**granted, gone: 10})
-    assert found == Standing(frozenset({one}), frozenset({two, gone}))
+    assert found == Standing(frozenset({one}), frozenset({two, three, gone}))
     assert row(ledger, 0).expires > clock.timestamp()
     assert row(ledger, 10).expires < clock.timestamp()
     assert leases.others(ledger, "p", {0}) == 1

@@ -165,7 +165,8 @@ def withdraw(ledger: Ledger, plan: str, first: int, granter: str, *, at_once: bo
 @dataclass(frozen=True, slots=True)
 class Standing:
     """How the ranges of some granters stand: what nobody has adopted yet, and what their holders
-    have let expire or have lost to somebody else."""
+    have let expire or have lost to somebody else. Who is done, and was not heard of for as long,
+    counts among these: what he has done is in the ledger, and its telling may have got lost."""
 
     waiting: frozenset[str] = frozenset()
     lost: frozenset[str] = frozenset()
@@ -189,7 +190,7 @@ def keep_granted(ledger: Ledger, plan: str, granted: dict[str, int]) -> Standing
         now = clock.timestamp()
         for granter, first in granted.items():
             row = rows.get(first)
-            if row is None or row.granter != granter or (row.expires < now and not row.done):
+            if row is None or row.granter != granter or row.expires < now:
                 lost.add(granter)
             elif row.holder == granter:
                 waiting.add(granter)

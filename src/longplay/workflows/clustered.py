@@ -127,13 +127,15 @@ class _Office:
         self.job.progress(self.totals)
 
     def suspects(self) -> Collection[Range]:
-        """Ranges of which no life is seen. Those that wait are kept for their workers."""
+        """Ranges of which no life is seen. Those that wait are kept for their workers, and so is
+        what had been put off: of who has that, nothing is seen here."""
         granted = {name: task.span[0] for name, task in self.out.items() if task.span}
         found = self._patiently(leases.keep_granted, self.archive.ledger, self.job.plan, granted)
         for name, task in self.out.items():
             if task.claimed:
                 self._patiently(postponing.renew, self.archive.ledger, name)
-        return [self.out[name] for name in found.lost]
+        unseen = {name for name, task in self.out.items() if task.span is None}
+        return [self.out[name] for name in found.lost | unseen]
 
     def wait(self) -> bool:
         """Wait a little for what others have, or what was put off; False where that takes long."""
