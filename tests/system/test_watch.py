@@ -31,13 +31,16 @@ def test_what_comes_to_rest_in_a_watched_folder_is_taken_in(
     song(folder / "a.flac", "flac", pitch=300, title="A", artists=("Ann",))
     longplay.run("init", longplay.archive)
     longplay.run("source", "add", "mine", "folder", folder, "--rights", "personal")
-    with subprocess.Popen(
-        longplay.arguments("capture", "--watch", "1"),
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.PIPE,
-        text=True,
-        env=longplay.environment(),
-    ) as watching:
+    said = tmp_path / "said"
+    with (
+        said.open("w") as err,
+        subprocess.Popen(
+            longplay.arguments("capture", "--watch", "1"),
+            stdout=subprocess.DEVNULL,
+            stderr=err,
+            env=longplay.environment(),
+        ) as watching,
+    ):
         try:
             until(lambda: held(longplay) == 1)
             song(folder / "b.flac", "flac", pitch=400, title="B", artists=("Ann",))
@@ -45,19 +48,21 @@ def test_what_comes_to_rest_in_a_watched_folder_is_taken_in(
             folder.rename(tmp_path / "away")  # a disk that disappears, and comes back
             time.sleep(2.5)
             folder.mkdir()  # what it was mounted on
-            (folder / "nothing is mounted here").touch()
             time.sleep(2.5)
+            assert "no sound" not in said.read_text()
+            (folder / "nothing is mounted here").touch()
+            until(lambda: "no sound is left in it (what it offered" in said.read_text())
             assert longplay.json("catalogue", "stats")["tracks"] == 2
             shutil.rmtree(folder)
             (tmp_path / "away").rename(folder)
             song(folder / "c.flac", "flac", pitch=500, title="C", artists=("Ann",))
             until(lambda: held(longplay) == 3)
             watching.send_signal(signal.SIGTERM)
-            _, err = watching.communicate(timeout=60)
+            watching.wait(timeout=60)
         finally:
             watching.kill()
     assert watching.returncode == 130
-    assert "Traceback" not in err
-    assert err.count("no sound is left in it (what it offered before stays") == 1
+    assert "Traceback" not in said.read_text()
+    assert said.read_text().count("no sound is left in it") == 1
     assert longplay.json("status")["quarantined"] == 0
     assert longplay.json("verify")["damaged"] == []

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from datetime import timedelta
 from pathlib import Path
 
@@ -28,6 +28,7 @@ class Dying:
 
     def __init__(self, _address: str) -> None:
         self.given: list[Range] = []
+        self.suspected: list[Range] = []
 
     def __enter__(self) -> Dying:
         return self
@@ -39,10 +40,15 @@ class Dying:
         return 1
 
     def run(
-        self, _function: object, next_range: Callable[[], Range | None], *, suspects: object
+        self,
+        _function: object,
+        next_range: Callable[[], Range | None],
+        *,
+        suspects: Callable[[], Collection[Range]],
     ) -> Iterator[tuple[Range, Failure]]:
         while (task := next_range()) is not None:
             self.given.append(task)
+            self.suspected += suspects()
             yield task, Failure("crash", "its worker died")
 
 
@@ -89,6 +95,7 @@ def test_what_had_been_put_off_and_kills_its_workers_is_given_up(
     totals = clustered.capture(archive, job(archive), workers=1)
     claimed = [task for task in dying.given if task.span is None]
     assert [len(task.claimed) for task in claimed] == [FILES] * clustered.ATTEMPTS
+    assert dying.suspected == claimed, "nothing is seen of who has them, as it is of a lease"
     assert "3 files that were put off: its worker died" in totals.failures
     # They are due still, and nobody has them.
     assert len(postponing.claim(archive.ledger, "p", FILES, "another")) == FILES

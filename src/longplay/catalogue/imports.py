@@ -64,7 +64,7 @@ def run(
     origin: Iterable[Path | str] = (),
     count_listens: bool = False,
     may_be_empty: bool = False,
-    may_become_empty: bool | None = None,
+    may_become_empty: bool = True,
 ) -> Imported:
     """Replace the layer of `source` by what `fill(stage)` stages.
 
@@ -72,9 +72,9 @@ def run(
     what a person knows of the source's tables, and stands before what the source says. `origin`
     are the files or the address that it is imported from.
     Where nothing was staged, InputError is raised unless that `may_be_empty`: no good layer is
-    replaced by the dump of nothing. `may_become_empty`, the same if not given, is about a source
-    that had rows before. Nothing is visible before the pointer is swapped, and nothing is left if
-    that does not happen.
+    replaced by the dump of nothing. `may_become_empty` says whether that goes for a source with
+    tracks, too. Nothing is visible before the pointer is swapped, and nothing is left if that does
+    not happen.
     When the layer turns out to be the one that is there already, the snapshot stays as it is.
     Raises UsageError for a source's name that cannot name a folder.
     """
@@ -86,7 +86,7 @@ def run(
         stage = Staging(connection, source, scratch)
         staged = fill(stage)
         repeats = inline.hand_over(stage, count_listens=count_listens)
-        _require_rows(stage, current.layers.get(source), may_be_empty, may_become_empty)
+        _refuse_nothing(stage, current.layers.get(source), may_be_empty, may_become_empty)
         pair = _Pair(folder, scratch, current, source)
         target = scratch / "layer"
         written = layers.write(stage, target, since=pair.since)
@@ -130,8 +130,8 @@ def _require_name(source: str) -> None:
         )
 
 
-def _require_rows(
-    stage: Staging, before: layout.Layer | None, may_be: bool, may_become: bool | None
+def _refuse_nothing(
+    stage: Staging, before: layout.Layer | None, may_be: bool, may_become: bool
 ) -> None:
     if stage.rows("tracks") or stage.rows("listens"):
         return
@@ -139,7 +139,7 @@ def _require_rows(
         raise InputError(
             "there is nothing to import", where=stage.source, hint="is this the right file?"
         )
-    if may_become is False and before is not None and before.rows("tracks"):
+    if not may_become and before is not None and before.rows("tracks"):
         raise InputError(
             "no sound is left in it",
             where=stage.source,
