@@ -33,6 +33,21 @@ def test_nothing_imported_is_an_empty_catalogue(catalogue: Path) -> None:
     assert popularity.popularity_table(snapshot).num_rows == 0
 
 
+def test_each_view_can_be_asked_for_alone(catalogue: Path, bring: Write) -> None:
+    bring("a", [{"id": n, "title": f"Song {n}", "artists": "Ann; Bob"} for n in range(3)])
+    bring("b", [{"id": 1, "title": "Song 1", "artists": "Ann; Bob", "isrc": "USABC0000001"}])
+    bring("a", [{"id": n, "title": f"Song {n}", "artists": "Ann; Bob"} for n in range(1, 3)])
+    snapshot = open_current(catalogue)
+    with snapshot.connect() as connection:
+        listed = "SELECT view_name FROM duckdb_views() WHERE NOT internal"
+        views = [row[0] for row in connection.execute(listed).fetchall()]
+        rows = {view: connection.execute(f"FROM {view} ORDER BY ALL").fetchall() for view in views}
+    assert rows["tracks"] and rows["members"] and rows["run_recordings"]
+    for view in views:
+        with snapshot.connect(view) as connection:
+            assert connection.execute(f"FROM {view} ORDER BY ALL").fetchall() == rows[view], view
+
+
 def test_a_small_import_leaves_the_large_one_alone(catalogue: Path, bring: Write) -> None:
     bring(
         "large",

@@ -110,7 +110,7 @@ def moves(snapshot: Snapshot) -> tuple[Hashes, Hashes]:
     """The tracks whose recording the joins name, and the recording of each."""
     if not any(snapshot.manifest.joins["members"]):
         return np.zeros(0, np.uint64), np.zeros(0, np.uint64)
-    with snapshot.connect_joins() as connection:
+    with snapshot.connect("run_members") as connection:
         found = connection.sql("SELECT track, recording FROM run_members WHERE live")
         table = found.to_arrow_table()
     return table["track"].to_numpy(), table["recording"].to_numpy()

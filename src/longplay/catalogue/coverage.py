@@ -84,7 +84,7 @@ def stats(snapshot: Snapshot) -> Stats:
         for name, layer in snapshot.manifest.layers.items()
         if name != corrections.SOURCE
     }
-    with snapshot.connect() as connection:
+    with snapshot.connect("tracks", "rejects", "absent") as connection:
         return Stats(
             tracks=sum(layer.rows("tracks") for layer in layers.values()),
             albums=sum(layer.rows("albums") for layer in layers.values()),

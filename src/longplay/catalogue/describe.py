@@ -30,6 +30,7 @@ FROM chosen t LEFT JOIN (SELECT * FROM track_credits SEMI JOIN chosen USING (tra
     LEFT JOIN (SELECT * FROM album_credits SEMI JOIN chosen USING (album)) d USING (album)
 ORDER BY t.recording
 """
+_VIEWS = ("members", "track_credits", "album_credits", "redirects")
 
 
 def display(snapshot: Snapshot, recordings: npt.NDArray[np.uint64]) -> pa.Table:
@@ -41,7 +42,7 @@ def display(snapshot: Snapshot, recordings: npt.NDArray[np.uint64]) -> pa.Table:
     What a curator said of the recording, the track, its album or its artists is in the place of
     what its source says. Raises ArchiveError when the corrections are damaged.
     """
-    with snapshot.connect() as connection:
+    with snapshot.connect(*_VIEWS) as connection:
         connection.register("asked", pa.table({"recording": np.unique(recordings)}))
         found = connection.sql(_DISPLAY.format(where="")).to_arrow_table()
         connection.unregister("asked")
@@ -177,7 +178,7 @@ def display_permitted(
     sources = leave.sources("title")
     everywhere = len(sources) == len(snapshot.manifest.layers)
     where = "" if everywhere else "WHERE t.source IN (FROM permitted) OR m.track IN (FROM own)"
-    with snapshot.connect() as connection:
+    with snapshot.connect(*_VIEWS) as connection:
         connection.register("asked", pa.table({"recording": np.unique(recordings)}))
         connection.register("permitted", pa.table({"source": pa.array(sources, pa.string())}))
         connection.register("own", pa.table({"track": leave.own}))

@@ -124,7 +124,7 @@ def _written(
 ) -> Copy:
     """The sources of a snapshot that may have changed, as a copy of their own."""
     folder.mkdir()
-    with snapshot.connect() as connection:
+    with snapshot.connect(*export.VIEWS) as connection:
         return export.write(
             snapshot,
             connection,
@@ -250,7 +250,7 @@ def _check_names(snapshot: Snapshot, wanted: dict[str, Origin]) -> None:
 
 def _states(snapshot: Snapshot, scratch: Path, only: frozenset[str]) -> States:
     """The state of each of these sources here; their rows are left in `scratch`."""
-    with snapshot.connect() as connection:
+    with snapshot.connect(*export.VIEWS) as connection:
         copy = export.write(
             snapshot,
             connection,

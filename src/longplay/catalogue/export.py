@@ -64,6 +64,9 @@ _DIRECT = {
 _NUMBERS = {"artists": (), "albums": ("artists",), "tracks": ("artists", "album")}
 """Columns of numbers, in whose place names and ids leave."""
 
+VIEWS = ("tracks", "albums", "artists", "redirects", "popularity")
+"""The snapshot's views that `write` reads."""
+
 
 def export(
     snapshot: Snapshot,
@@ -82,7 +85,7 @@ def export(
     asked, and stands in the manifest; `marker` makes it one recipient's.
     Raises UsageError when `target` has something in it, or nothing may leave.
     """
-    with copies.new_folder(target) as half, snapshot.connect() as connection:
+    with copies.new_folder(target) as half, snapshot.connect(*VIEWS) as connection:
         return write(
             snapshot,
             connection,
@@ -107,7 +110,8 @@ def write(
     marker: Marker | None = None,
     only: frozenset[str] | None = None,
 ) -> Copy:
-    """As `export`, into a folder that the caller makes visible; `only` some sources."""
+    """As `export`, into a folder that the caller makes visible; `only` some sources. `connection`
+    has the snapshot's `VIEWS`."""
     layers = {
         name: layer
         for name, layer in snapshot.manifest.layers.items()

@@ -58,7 +58,7 @@ def figures(snapshot: Snapshot) -> Figures:
     """Count a snapshot for its pictures: one pass over the tracks for each."""
     layers = [layer for layer in snapshot.manifest.layers.values() if layer.rows("tracks")]
     tail, heard, recordings = _tail(weights.weigh(snapshot))
-    with snapshot.connect() as connection:
+    with snapshot.connect("tracks") as connection:
         return Figures(
             snapshot.number,
             len(snapshot.manifest.layers),

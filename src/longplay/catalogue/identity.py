@@ -168,7 +168,7 @@ def _before(snapshot: Snapshot, asked: str, prefix: RowPrefix, key: int) -> Reso
 def successors(snapshot: Snapshot, recordings: npt.NDArray[np.uint64]) -> npt.NDArray[np.uint64]:
     """Where each recording's key leads now, for a whole column of them."""
     asked = pa.table({"place": np.arange(len(recordings)), "recording": recordings})
-    with snapshot.connect() as connection:
+    with snapshot.connect("redirects") as connection:
         connection.register("asked", asked)
         found = connection.sql(
             "SELECT coalesce(successor, recording) AS now FROM asked LEFT JOIN redirects"

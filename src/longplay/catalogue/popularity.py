@@ -67,7 +67,7 @@ def popularity_table(snapshot: Snapshot) -> pa.Table:
     if len(weighed.listens):
         listens = weighed.listens[order]
     del weighed, order
-    with snapshot.connect_joins() as connection:
+    with snapshot.connect("popularity") as connection:
         heard_of = connection.sql(f"{_HEARD} ORDER BY recording").to_arrow_table()
         curve = connection.sql(
             f"SELECT popularity, avg(listens) AS listens FROM ({_HEARD}) GROUP BY popularity"
@@ -139,7 +139,7 @@ def candidates(snapshot: Snapshot) -> pa.Table:
     its parts, which `parts` lists.
     """
     complete = popularity_table(snapshot)
-    with snapshot.connect_tables() as connection:
+    with snapshot.connect("offers") as connection:
         offered = _recordings(snapshot, connection, _OFFERED)
         chosen, known = keys.find(complete["recording"].to_numpy(), offered["recording"].to_numpy())
         connection.register("complete", complete.take(pa.array(np.unique(chosen[known]))))
@@ -169,6 +169,6 @@ def _recordings(snapshot: Snapshot, connection: Connection, tracks: str) -> pa.T
 def parts(snapshot: Snapshot) -> pa.Table:
     """The recordings that are parts of one file: `source`, `path`, `recording`, `track`,
     `start_ms` and `end_ms` (null: to the end of the file)."""
-    with snapshot.connect_tables() as connection:
+    with snapshot.connect("offers") as connection:
         connection.register("offered", _recordings(snapshot, connection, _DIVIDED))
         return connection.sql(_PARTS).to_arrow_table()

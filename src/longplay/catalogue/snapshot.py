@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -30,8 +30,11 @@ class Snapshot:
         return self.manifest.number
 
     @contextmanager
-    def connect(self) -> Iterator[Connection]:
+    def connect(self, *views: str) -> Iterator[Connection]:
         """A DuckDB connection with the snapshot's tables as views, closed at the end.
+
+        Those that are named, and what they are made of; all where none is, which takes some three
+        times as long as the few that a question needs.
 
         `offers`, `rights`, `rejects`, `absent`, `listens` and `aliases` as in `schema.LAYER`, each
         row with its `source`; `tracks`, `albums` and `artists` also with their keys and with
@@ -39,55 +42,40 @@ class Snapshot:
         position, artist)`; `track_credits(track, names)` and `album_credits(album, names)`;
         `named_tracks` and `named_albums` with the artists' names; `members(track, recording)` and
         `recordings(recording, minted)` of what is in the catalogue now; `redirects(recording,
-        successor)` with the id that stands now; `splits(recording, part, snapshot)`; and
-        `all_members`, `all_recordings`, which also have what has gone.
+        successor)` with the id that stands now; `splits(recording, part, snapshot)`; `popularity`
+        as `schema` has it; `all_members`, `all_recordings`, which also have what has gone; and
+        `run_members`, `run_recordings` and `all_redirects`, what the joins' runs say of them.
         """
         with layout.held(self.folder, self.number), database.opened() as connection:
-            self.create_views(connection)
-            yield connection
-
-    @contextmanager
-    def connect_tables(self) -> Iterator[Connection]:
-        """As `connect`, with the views of the layers' files and of the joins' runs, and none that
-        is derived from them: those take as long to make as all the rest."""
-        with layout.held(self.folder, self.number), database.opened() as connection:
-            self._create_tables(connection)
-            yield connection
-
-    @contextmanager
-    def connect_joins(self) -> Iterator[Connection]:
-        """As `connect`, with what the joins' runs say alone: `run_members`, `run_recordings`,
-        `all_redirects`, `redirects`, `splits` and `popularity`. No layer's file is opened."""
-        with layout.held(self.folder, self.number), database.opened() as connection:
-            self._create_runs(connection)
+            self._create(connection, views or _VIEWS)
             yield connection
 
     def redirects(self) -> tuple[NDArray[np.uint64], NDArray[np.uint64]]:
         """Recordings that others have taken in, ascending, and for each the one that stands now."""
         if not sum(run.rows for run in self.manifest.joins.get("redirects", ())):
             return np.zeros(0, np.uint64), np.zeros(0, np.uint64)
-        with self.connect_joins() as connection:
+        with self.connect("redirects") as connection:
             found = connection.sql("SELECT * FROM redirects ORDER BY recording").to_arrow_table()
         return found["recording"].to_numpy(), found["successor"].to_numpy()
 
-    def _create_runs(self, connection: Connection) -> None:
+    def _create(self, connection: Connection, views: Iterable[str]) -> None:
+        needed = set(views)
+        for name in reversed(_VIEWS):
+            if name in needed and name in _DERIVED:
+                needed |= set(_DERIVED[name][0])
+        for name in _VIEWS:
+            if name in needed:
+                connection.execute(f"CREATE VIEW {name} AS {self._query(name)}")
+
+    def _query(self, view: str) -> str:
+        if view in _DERIVED:
+            return _DERIVED[view][1]
+        if view in schema.LAYER:
+            return " UNION ALL ".join(self._reads(view)) or _nothing(view, schema.LAYER[view])
         from longplay.catalogue import joins  # dear to load, and who only lists files needs none
 
-        for name, runs in self.manifest.joins.items():
-            query = joins.latest(self.folder, name, runs)
-            connection.execute(f"CREATE VIEW {_RUNS.get(name, name)} AS {query}")
-        connection.execute(_REDIRECTS)
-
-    def create_views(self, connection: Connection) -> None:
-        """Make the views of `connect` in a connection."""
-        self._create_tables(connection)
-        connection.execute(_DERIVED)
-
-    def _create_tables(self, connection: Connection) -> None:
-        for table, columns in schema.LAYER.items():
-            query = " UNION ALL ".join(self._reads(table))
-            connection.execute(f"CREATE VIEW {table} AS {query or _nothing(table, columns)}")
-        self._create_runs(connection)
+        name = _RUNS[view]
+        return joins.latest(self.folder, name, self.manifest.joins[name])
 
     def _reads(self, table: str) -> Iterator[str]:
         """A query for each file of a table."""
@@ -133,43 +121,80 @@ def _nothing(table: str, columns: schema.Columns) -> str:
     return schema.empty({"source": "VARCHAR", **numbers, **wide})
 
 
-_REDIRECTS = """
-CREATE VIEW redirects AS WITH RECURSIVE steps AS (
-    SELECT recording, successor FROM all_redirects
-    UNION ALL SELECT s.recording, r.successor FROM steps s JOIN all_redirects r
-        ON s.successor = r.recording)
-    SELECT * FROM steps ANTI JOIN (SELECT recording AS successor FROM all_redirects)
-        USING (successor);
-"""
+_RUNS = {
+    "run_members": "members",
+    "run_recordings": "recordings",
+    "all_redirects": "redirects",
+    "splits": "splits",
+    "popularity": "popularity",
+}
+"""Views of the joins' runs, and what those are called in the manifest."""
 
-_RUNS = {"members": "run_members", "recordings": "run_recordings", "redirects": "all_redirects"}
+_DERIVED: dict[str, tuple[tuple[str, ...], str]] = {
+    "redirects": (
+        ("all_redirects",),
+        """WITH RECURSIVE steps AS (
+            SELECT recording, successor FROM all_redirects
+            UNION ALL SELECT s.recording, r.successor FROM steps s JOIN all_redirects r
+                ON s.successor = r.recording)
+        SELECT * FROM steps ANTI JOIN (SELECT recording AS successor FROM all_redirects)
+            USING (successor)""",
+    ),
+    "track_artists": (
+        ("tracks",),
+        """SELECT track, generate_subscripts(artists, 1)::INTEGER AS position,
+            unnest(artists) AS artist FROM tracks""",
+    ),
+    "track_credits": (
+        ("track_artists", "artists"),
+        """SELECT track, list(name ORDER BY position) AS names
+        FROM track_artists JOIN artists USING (artist) GROUP BY track""",
+    ),
+    "album_credits": (
+        ("albums", "artists"),
+        """SELECT album, list(name ORDER BY position) AS names
+        FROM (SELECT album, generate_subscripts(artists, 1) AS position, unnest(artists) AS artist
+            FROM albums) JOIN artists USING (artist) GROUP BY album""",
+    ),
+    "named_tracks": (
+        ("tracks", "track_credits"),
+        """SELECT t.* REPLACE (coalesce(names, []) AS artists)
+        FROM tracks t LEFT JOIN track_credits USING (track)""",
+    ),
+    "named_albums": (
+        ("albums", "album_credits"),
+        """SELECT a.* REPLACE (coalesce(names, []) AS artists)
+        FROM albums a LEFT JOIN album_credits USING (album)""",
+    ),
+    "default_members": (
+        ("tracks",),
+        f"""SELECT track, {ids.minted_sql("track")} AS recording FROM tracks
+            WHERE same_as IS NULL
+        UNION ALL SELECT t.track, {ids.minted_sql("s.track")} FROM tracks t
+            JOIN tracks s ON t.same_as = s.number""",
+    ),
+    "all_members": (
+        ("run_members", "default_members"),
+        """SELECT * FROM run_members
+        UNION ALL SELECT *, true FROM default_members ANTI JOIN run_members USING (track)""",
+    ),
+    "all_recordings": (
+        ("run_recordings", "tracks"),
+        f"""SELECT * FROM run_recordings
+        UNION ALL SELECT {ids.minted_sql("track")} AS recording, since FROM tracks
+            ANTI JOIN run_recordings r ON r.recording = {ids.minted_sql("track")}
+            WHERE same_as IS NULL""",
+    ),
+    "members": (("all_members",), "SELECT track, recording FROM all_members WHERE live"),
+    "recordings": (
+        ("all_recordings", "members"),
+        "SELECT recording, minted FROM all_recordings SEMI JOIN members USING (recording)",
+    ),
+}
+"""Views of other views: those, and the query."""
 
-_DERIVED = f"""
-CREATE VIEW track_artists AS SELECT track, generate_subscripts(artists, 1)::INTEGER AS position,
-    unnest(artists) AS artist FROM tracks;
-CREATE VIEW track_credits AS SELECT track, list(name ORDER BY position) AS names
-    FROM track_artists JOIN artists USING (artist) GROUP BY track;
-CREATE VIEW album_credits AS SELECT album, list(name ORDER BY position) AS names
-    FROM (SELECT album, generate_subscripts(artists, 1) AS position, unnest(artists) AS artist
-        FROM albums) JOIN artists USING (artist) GROUP BY album;
-CREATE VIEW named_tracks AS SELECT t.* REPLACE (coalesce(names, []) AS artists)
-    FROM tracks t LEFT JOIN track_credits USING (track);
-CREATE VIEW named_albums AS SELECT a.* REPLACE (coalesce(names, []) AS artists)
-    FROM albums a LEFT JOIN album_credits USING (album);
-CREATE VIEW default_members AS
-    SELECT track, {ids.minted_sql("track")} AS recording FROM tracks WHERE same_as IS NULL
-    UNION ALL SELECT t.track, {ids.minted_sql("s.track")} FROM tracks t
-        JOIN tracks s ON t.same_as = s.number;
-CREATE VIEW all_members AS SELECT * FROM run_members
-    UNION ALL SELECT *, true FROM default_members ANTI JOIN run_members USING (track);
-CREATE VIEW all_recordings AS SELECT * FROM run_recordings
-    UNION ALL SELECT {ids.minted_sql("track")} AS recording, since FROM tracks
-        ANTI JOIN run_recordings r ON r.recording = {ids.minted_sql("track")}
-        WHERE same_as IS NULL;
-CREATE VIEW members AS SELECT track, recording FROM all_members WHERE live;
-CREATE VIEW recordings AS SELECT recording, minted FROM all_recordings SEMI JOIN members
-    USING (recording);
-"""
+_VIEWS = (*schema.LAYER, *_RUNS, *_DERIVED)
+"""All views, each after those that it is made of."""
 
 
 def open_current(folder: Path) -> Snapshot:

@@ -51,7 +51,7 @@ class Track:
 
 
 class Tracks:
-    """Looks tracks up in one snapshot, by a `connection` with the views of `connect_joins`. Use
+    """Looks tracks up in one snapshot, by a `connection` with the views of the joins' runs. Use
     `opened`."""
 
     def __init__(self, snapshot: Snapshot, connection: Connection) -> None:
@@ -198,7 +198,7 @@ _COLUMNS = (
 @contextmanager
 def opened(snapshot: Snapshot) -> Iterator[Tracks]:
     """Look tracks up in a snapshot."""
-    with snapshot.connect_joins() as connection:
+    with snapshot.connect("run_members", "run_recordings", "redirects", "splits") as connection:
         yield Tracks(snapshot, connection)
 
 

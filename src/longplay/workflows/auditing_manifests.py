@@ -138,7 +138,7 @@ def _columns(there: Sequence[str], table: Path) -> dict[str, str]:
 
 def _by_catalogue(snapshot: Snapshot, asked: pa.Table) -> Iterator[tuple[int, int, str]]:
     """(row, recording, how) by names, then by ISRC: what comes later is the better reason."""
-    with snapshot.connect() as connection:
+    with snapshot.connect("members", "track_credits") as connection:
         connection.register("asked", asked)
         for query in (_BY_NAMES, _BY_ISRC):
             for row, recording, how in connection.execute(query).fetchall():

@@ -134,7 +134,7 @@ def restore(
 
 def _texts(snapshot: Snapshot, source: str) -> dict[bytes, str]:
     """Title, artists and album of each file that the source has now."""
-    with snapshot.connect() as connection:
+    with snapshot.connect("offers", "named_tracks", "albums") as connection:
         rows = connection.execute(
             "SELECT o.path, concat_ws(' ', t.title, array_to_string(t.artists, ' '), a.title)"
             " FROM offers o LEFT JOIN named_tracks t USING (track) LEFT JOIN albums a"
@@ -152,7 +152,7 @@ Surroundings = tuple[list[tuple[bytes, int, int]], list[tuple[bytes, bytes]]]
 
 def _surroundings(snapshot: Snapshot, source: str) -> Surroundings:
     """The folders of a source with their modes and times, and its symbolic links."""
-    with snapshot.connect_tables() as connection:
+    with snapshot.connect("offers") as connection:
         rows = connection.execute(
             "SELECT kind, path, mode, mtime_ns, target FROM offers"
             " WHERE source = ? AND kind IN ('folder', 'symlink') ORDER BY path",

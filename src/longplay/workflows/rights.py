@@ -63,7 +63,7 @@ def record_layer(archive: Archive, source: str) -> None:
     """Write what the layer of `source` says of rights into the ledger."""
     when = clock.timestamp()
     snapshot = open_current(archive.catalogue)
-    with snapshot.connect_tables() as connection:
+    with snapshot.connect("rights") as connection:
         texts = connection.execute(
             "SELECT subject, text, field, place FROM rights WHERE source = ? ORDER BY ALL", [source]
         ).fetchall()

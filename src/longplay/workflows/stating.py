@@ -152,7 +152,7 @@ def _look_up(
 ) -> None:
     if not codes and not recordings:
         return
-    with open_current(archive.catalogue).connect() as connection:
+    with open_current(archive.catalogue).connect("members") as connection:
         for query, asked in ((_BY_CODE, codes), (_BY_RECORDING, recordings)):
             texts = [str(key) for key in asked.values()]
             connection.register("asked", pa.table({"name": list(asked), "key": texts}))

@@ -169,7 +169,7 @@ def _among(snapshot: Snapshot, held: Keys, named: Subjects) -> Keys:
     artists = _became(snapshot, filter(is_artist_id, named.artists))
     called = [text for text in named.artists if not is_artist_id(text)]
     if named.isrcs or named.artists:
-        with snapshot.connect() as connection:
+        with snapshot.connect("members", "track_credits") as connection:
             connection.register("asked", pa.table({"recording": np.union1d(held, today)}))
             query = "SELECT plain_name(unnest($names::VARCHAR[]))"
             plain = connection.execute(query, {"names": called}).fetchall()
@@ -201,7 +201,7 @@ def _became(snapshot: Snapshot, texts: Iterable[str]) -> set[int]:
 
 def codes_of(archive: Archive, recordings: Sequence[int]) -> dict[int, tuple[str, ...]]:
     """The ISRCs of recordings, as the catalogue has them."""
-    with open_current(archive.catalogue).connect() as connection:
+    with open_current(archive.catalogue).connect("members") as connection:
         connection.register("asked", pa.table({"recording": pa.array(recordings, pa.uint64())}))
         rows = connection.execute(_CODES).fetchall()
         connection.unregister("asked")

@@ -135,7 +135,7 @@ def _write(archive: Archive, path: Path, state: State) -> None:
             digests = queries.evidence_digests(connection, "sounds")
 
         def fill(sounds: Sequence[Path]) -> None:
-            with snapshot.connect() as connection:
+            with snapshot.connect(*gathering.VIEWS) as connection:
                 connection.execute(f"SET memory_limit = '{MEMORY}'")
                 gathering.gather(connection, snapshot, holdings, sounds)
                 writing.write(connection, path, facts)

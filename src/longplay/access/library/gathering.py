@@ -21,13 +21,16 @@ from longplay.catalogue.snapshot import Snapshot
 
 TAG_KEYS = ("COMPOSER", "CONDUCTOR")
 
+VIEWS = ("tracks", "albums", "artists", "offers", "run_members", "redirects")
+"""The snapshot's views that `gather` reads."""
+
 
 def gather(
     connection: Connection, snapshot: Snapshot, held: Holdings, sounds: Sequence[Path]
 ) -> None:
     """Make the tables `track_rows`, `album_rows`, `artist_rows`, `credits`, `folder_rows`,
     `genre_rows`, `track_genres`, `recording_ids` and, for each kind of thing, its sources, such as
-    `track_sources`, in a connection with the snapshot's views."""
+    `track_sources`, in a connection with the snapshot's `VIEWS`."""
     _register(connection, held)
     sources = _items(connection, snapshot)
     told = said.read(snapshot)

@@ -47,7 +47,7 @@ class Told:
 
 def read(snapshot: Snapshot) -> Told:
     """Read it all. Raises ArchiveError when the corrections are damaged."""
-    with snapshot.connect_joins() as connection:
+    with snapshot.connect("run_members", "popularity", "redirects", "splits") as connection:
         redirects = _said(connection, "SELECT recording, successor FROM redirects ORDER BY ALL")
         return Told(
             _said(connection, "SELECT track, recording FROM run_members ORDER BY track"),
