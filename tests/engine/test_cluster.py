@@ -9,6 +9,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -23,6 +24,23 @@ from tests.dask_cluster import DaskCluster, dask_cluster
 
 def shout(task: str) -> str:
     return task.upper()
+
+
+@dataclass(frozen=True)
+class Stuck:
+    """A result whose worker hangs when it is to hand it over."""
+
+    path: str
+
+    def __reduce__(self) -> tuple[type[str], tuple[str]]:
+        behave(f"hang:{self.path}")
+        return str, ("late",)
+
+
+def finish(task: str) -> str | Stuck:
+    """As `behave`; also with a result that cannot be fetched."""
+    kind, _, path = task.partition(":")
+    return Stuck(path) if kind == "hang with its result" else behave(task)
 
 
 def behave(task: str) -> str:
@@ -78,6 +96,7 @@ def own(tmp_path: Path) -> Iterator[DaskCluster]:
 @pytest.fixture(autouse=True)
 def _often(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(cluster, "POLL_SECONDS", 0.5)
+    monkeypatch.setattr(cluster, "RESULT_SECONDS", 1)
 
 
 def given(tasks: Iterable[str]) -> Callable[[], str | None]:
@@ -146,17 +165,18 @@ def test_a_task_that_workers_die_of_is_given_back(own: DaskCluster) -> None:
     assert found == {"a": "A", "b": "B", "c": "C"}
 
 
+@pytest.mark.parametrize("kind", ["hang", "hang with its result"])
 def test_a_hanging_worker_is_dropped_with_its_task_and_the_others_go_on(
-    own: DaskCluster, tmp_path: Path
+    own: DaskCluster, tmp_path: Path, kind: str
 ) -> None:
     for _ in range(2):
         own.add_worker()
     mark = tmp_path / "hangs"
-    task = f"hang:{mark}"
+    task = f"{kind}:{mark}"
     with Cluster(own.address) as it:
         wait_for(it, 2)
         run = it.run(
-            behave,
+            finish,
             given([task, *"abcdef"]),
             suspects=lambda: [task, "a"] if mark.exists() else [],
         )
@@ -165,6 +185,19 @@ def test_a_hanging_worker_is_dropped_with_its_task_and_the_others_go_on(
     os.kill(int(mark.read_text()), signal.SIGCONT)
     assert found.pop(task) == Failure("timeout", "its worker gave no sign of life and was dropped")
     assert found == {letter: letter.upper() for letter in "abcdef"}
+
+
+def test_a_worker_is_not_called_silent_because_nobody_listened(shared: DaskCluster) -> None:
+    waits = iter([5.0])  # as while a database starts anew
+
+    def suspects() -> list[str]:
+        time.sleep(next(waits, 0.0))
+        return ["sleep:8"]
+
+    with Cluster(shared.address) as it:
+        found = dict(it.run(behave, given(["sleep:8"]), suspects=suspects))
+        assert it.workers() == 2
+    assert found == {"sleep:8": "SLEEP:8"}
 
 
 def test_workers_may_come_late(own: DaskCluster) -> None:

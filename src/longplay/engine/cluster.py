@@ -25,6 +25,7 @@ from importlib import metadata
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 import longplay
+from longplay import clock
 from longplay.engine import AGAIN, Failure, default_workers
 from longplay.errors import EngineError, LongplayError
 
@@ -40,7 +41,7 @@ CONNECT_SECONDS = 10
 POLL_SECONDS = 5.0
 """How often the cluster is asked for its size, and the caller for tasks that hang."""
 
-SILENT_TICKS = 6
+SILENT_POLLS = 6
 """Polls during which a live worker is heard of, however large the cluster: the heartbeat of one
 among a thousand comes every 6 s."""
 
@@ -97,13 +98,13 @@ def cores() -> int:
 
 @dataclass(slots=True)
 class _Flight(Generic[Task]):
-    """A task under way. While it is suspected to hang, `heard` has for each tick when the workers
-    that it is assigned to were last heard of."""
+    """A task under way. While it is suspected to hang, `heard` has for each worker that is at it,
+    or has its result, when the scheduler last heard of it, and since when that is so here."""
 
     task: Task
     future: Future[Any]
     hangs: bool = False
-    heard: list[dict[str, float]] = field(default_factory=list)
+    heard: dict[str, tuple[float, float]] = field(default_factory=dict)
 
 
 @dataclass(slots=True)
@@ -233,33 +234,47 @@ class Cluster:
             return Failure("error", f"{type(error).__name__}: {error}"[:500])
 
     def _drop_silent(self, flights: _Flights[Task], suspects: Collection[Task]) -> None:
-        """Cancel suspected tasks whose worker has not been heard of since some ticks, and let the
-        worker go: it would be given the next task."""
+        """Cancel suspected tasks whose worker has not been heard of for some polls, and let the
+        worker go: it would be given the next task. That it has finished helps nobody, if it does
+        not hand the result over."""
         suspected = {id(task) for task in suspects}
         watched: dict[str, _Flight[Task]] = {}
         for key, flight in flights.by_key.items():
-            if id(flight.task) in suspected:
+            if id(flight.task) in suspected and not flight.hangs:
                 watched[key] = flight
             else:
                 flight.heard.clear()
         if not watched:
             return
-        workers = self._ask(self._client.scheduler_info)["workers"]
-        processing = self._ask(self._client.processing)
+        workers = self._ask(self._client.scheduler_info, n_workers=-1)["workers"]
+        places = (self._ask(self._client.processing), self._ask(self._client.has_what))
+        now = clock.monotonic()  # ticks may come all at once, after something that took long
         for key, flight in watched.items():
-            at = [worker for worker, keys in processing.items() if key in keys]
-            flight.heard.append({one: workers[one]["last_seen"] for one in at if one in workers})
-            before = flight.heard[-1 - SILENT_TICKS] if len(flight.heard) > SILENT_TICKS else {}
-            silent = flight.heard[-1].items() & before.items()
+            at = {one for keys_of in places for one, keys in keys_of.items() if key in keys}
+            for worker in flight.heard.keys() - at:
+                del flight.heard[worker]
+            for worker in workers.keys() & at:
+                seen = workers[worker]["last_seen"]
+                if flight.heard.get(worker, (None, now))[0] != seen:
+                    flight.heard[worker] = seen, now
+            silent = [
+                worker
+                for worker, (_, since) in flight.heard.items()
+                if now - since >= SILENT_POLLS * POLL_SECONDS
+            ]
             if silent:
-                flight.hangs = True
-                self._cancel([flight.future])
-                for _ in range(MESSAGES):  # the next message may overtake the cancellation
-                    if not any(key in keys for keys in self._ask(self._client.processing).values()):
-                        break
-                for worker, _ in silent:
-                    self._unregister(worker)
-                flights.back.put(key)
+                self._drop(flights, key, silent)
+
+    def _drop(self, flights: _Flights[Task], key: str, silent: Collection[str]) -> None:
+        flight = flights.by_key[key]
+        flight.hangs = True
+        self._cancel([flight.future])
+        for _ in range(MESSAGES):  # the next message may overtake the cancellation
+            if not any(key in keys for keys in self._ask(self._client.processing).values()):
+                break
+        for worker in silent:
+            self._unregister(worker)
+        flights.back.put(key)
 
     def _unregister(self, worker: str) -> None:
         scheduler: Any = self._client.scheduler
