@@ -58,8 +58,8 @@ def wait_for_holdings(longplay: Longplay, count: int) -> None:
 
 
 def hang(process: subprocess.Popen[bytes], longplay: Longplay) -> None:
-    """Stop a worker where it does not write: nobody can write SQLite's file while one who does
-    stands still."""
+    """Stop a worker where a range is held and it does not write: nobody can write SQLite's file
+    while one who does stands still."""
     for _ in range(200):
         os.killpg(process.pid, signal.SIGSTOP)
         with (
@@ -67,7 +67,8 @@ def hang(process: subprocess.Popen[bytes], longplay: Longplay) -> None:
             closing(sqlite3.connect(longplay.archive / "ledger.sqlite3", timeout=0.2)) as ledger,
         ):
             ledger.execute("BEGIN IMMEDIATE")
-            return
+            if held_leases(longplay):
+                return
         os.killpg(process.pid, signal.SIGCONT)
         time.sleep(0.05)
     raise AssertionError("the worker always writes")

@@ -64,7 +64,7 @@ _DIRECT = {
 _NUMBERS = {"artists": (), "albums": ("artists",), "tracks": ("artists", "album")}
 """Columns of numbers, in whose place names and ids leave."""
 
-VIEWS = ("tracks", "albums", "artists", "redirects", "popularity")
+VIEWS = ("tracks", "albums", "artists", "redirects")
 """The snapshot's views that `write` reads."""
 
 

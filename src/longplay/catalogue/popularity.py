@@ -16,9 +16,6 @@ from longplay.catalogue.database import Connection
 from longplay.catalogue.search.rowstore import RowStore
 from longplay.catalogue.snapshot import Snapshot
 
-MIN_ACCOUNTS = 20
-"""Accounts that an exported rank must be made from: fewer may show what one person hears."""
-
 _HEARD = """
 SELECT recording, max(popularity) AS popularity, sum(listens) AS listens
 FROM popularity GROUP BY recording
@@ -105,29 +102,6 @@ def of(snapshot: Snapshot, recordings: Recordings) -> npt.NDArray[np.float32]:
     """What listening histories say of the popularity of some recordings, in their order; NaN for
     those that none has. In milliseconds for a page of them: only what is near them is read."""
     return heard.look_up(snapshot.folder, snapshot.manifest.joins["popularity"], recordings)
-
-
-def exportable(connection: Connection) -> pa.Table:
-    """What may leave of listening: `recording` uint64 and `popularity` float32 of the recordings
-    that one history has from at least MIN_ACCOUNTS accounts, in the order of recordings.
-
-    Ranked among these alone, so that nothing that fewer listened to can be seen in it; neither
-    listens nor numbers of accounts. `connection` has the snapshot's views.
-    """
-    rows = connection.sql(
-        "SELECT recording, source, listens FROM popularity"
-        f" WHERE accounts >= {MIN_ACCOUNTS} ORDER BY source, recording"
-    ).to_arrow_table()
-    sources = rows["source"].to_numpy(zero_copy_only=False)
-    listens = rows["listens"].to_numpy()
-    ranks = np.zeros(len(listens), np.float32)
-    for source in dict.fromkeys(sources):
-        mine = sources == source
-        ranks[mine] = heard.by_rank(listens[mine])
-    ranked = pa.table({"recording": rows["recording"], "popularity": ranks})
-    best = ranked.group_by("recording").aggregate([("popularity", "max")])
-    named = best.rename_columns({"popularity_max": "popularity"})
-    return named.select(["recording", "popularity"]).sort_by("recording")
 
 
 def candidates(snapshot: Snapshot) -> pa.Table:

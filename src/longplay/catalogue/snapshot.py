@@ -60,6 +60,7 @@ class Snapshot:
 
     def _create(self, connection: Connection, views: Iterable[str]) -> None:
         needed = set(views)
+        assert needed <= set(_VIEWS), "is no view of a snapshot"
         for name in reversed(_VIEWS):
             if name in needed and name in _DERIVED:
                 needed |= set(_DERIVED[name][0])

@@ -51,8 +51,8 @@ class Track:
 
 
 class Tracks:
-    """Looks tracks up in one snapshot, by a `connection` with the views of the joins' runs. Use
-    `opened`."""
+    """Looks tracks up in one snapshot, by a `connection` that also has the views `run_members`,
+    `run_recordings`, `redirects`, `all_redirects` and `splits`. Use `opened`."""
 
     def __init__(self, snapshot: Snapshot, connection: Connection) -> None:
         self.snapshot = snapshot

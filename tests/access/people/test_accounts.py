@@ -379,28 +379,18 @@ def test_a_key_of_a_disabled_account_is_worth_nothing_at_once(people: People) ->
     assert accounts.by_key(people, made.api_key) is not None
 
 
-def _begun(people: People, account: int, moment: Clock, step: timedelta) -> list[str]:
-    """The cookies of five sessions more than an account may have, begun so far apart."""
-    cookies = []
-    for _ in range(sessions.MOST + 5):
-        cookies.append(sessions.begin(people, account, accounts.proof_of(people, account)))
-        moment.ahead += step
-    return cookies
-
-
-def test_sessions_of_one_account_are_bounded(
-    people: People, ann: int, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("seconds", [1, 0, -1])
+def test_sessions_of_one_account_are_bounded_and_the_oldest_end(
+    people: People, ann: int, monkeypatch: pytest.MonkeyPatch, seconds: int
 ) -> None:
-    cookies = _begun(people, ann, Clock(monkeypatch), timedelta(seconds=1))
+    """However the clock is set between them."""
+    moments = [clock.now() + timedelta(seconds=seconds * n) for n in range(sessions.MOST + 5)]
+    cookies = []
+    for moment in moments:
+        monkeypatch.setattr(clock, "now", lambda moment=moment: moment)
+        cookies.append(sessions.begin(people, ann, accounts.proof_of(people, ann)))
     alive = [sessions.of_cookie(people, cookie) is not None for cookie in cookies]
     assert alive == [False] * 5 + [True] * sessions.MOST
-
-
-def test_a_session_begun_after_the_clock_was_set_back_is_none_of_the_oldest(
-    people: People, ann: int, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    cookies = _begun(people, ann, Clock(monkeypatch), timedelta(seconds=-1))
-    assert sessions.of_cookie(people, cookies[-1]) is not None
 
 
 def test_a_one_time_password_opens_nothing_but_the_choice_of_another(people: People) -> None:

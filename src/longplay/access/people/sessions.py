@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import secrets
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from itsdangerous import BadSignature, Signer
 
@@ -42,18 +42,23 @@ def begin(people: People, account: int, proof: str) -> str:
     now = clock.now()
     with people.write() as connection:
         connection.execute("DELETE FROM session WHERE expires <= ?", (clock.text_of(now),))
+        newest = connection.execute(
+            "SELECT max(created) FROM session WHERE account = ?", (account,)
+        ).fetchone()[0]
+        created = now
+        if newest is not None:  # later than all before, also where the clock was set back
+            created = max(now, datetime.fromisoformat(newest) + timedelta(milliseconds=1))
         begun = connection.execute(
             "INSERT INTO session SELECT ?, id, ?, ? FROM account"
             " WHERE id = ? AND password = ? AND NOT disabled",
-            (_digest(token), clock.text_of(now), clock.text_of(now + LASTS), account, proof),
+            (_digest(token), clock.text_of(created), clock.text_of(now + LASTS), account, proof),
         )
         if not begun.rowcount:
             raise AccessError("the password has been changed meanwhile", hint="log in again")
         connection.execute(
-            # The one just begun stays, even where the clock was set back since the others began.
             "DELETE FROM session WHERE account = ?1 AND hash NOT IN (SELECT hash FROM session"
-            " WHERE account = ?1 ORDER BY hash = ?2 DESC, created DESC LIMIT ?3)",
-            (account, _digest(token), MOST),
+            " WHERE account = ?1 ORDER BY created DESC LIMIT ?2)",
+            (account, MOST),
         )
     return _signer(people).sign(token).decode()
 
