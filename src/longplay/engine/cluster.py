@@ -25,7 +25,6 @@ from importlib import metadata
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 import longplay
-from longplay import clock
 from longplay.engine import AGAIN, Failure, default_workers
 from longplay.errors import EngineError, LongplayError
 
@@ -99,20 +98,23 @@ def cores() -> int:
 @dataclass(slots=True)
 class _Flight(Generic[Task]):
     """A task under way. While it is suspected to hang, `heard` has for each worker that is at it,
-    or has its result, when the scheduler last heard of it, and since when that is so here."""
+    or has its result, when the scheduler last heard of it, and at how many polls since."""
 
     task: Task
     future: Future[Any]
     hangs: bool = False
-    heard: dict[str, tuple[float, float]] = field(default_factory=dict)
+    heard: dict[str, tuple[float, int]] = field(default_factory=dict)
 
 
 @dataclass(slots=True)
 class _Flights(Generic[Task]):
-    """Tasks that the cluster has, by key, and the keys of those that came back; None is a tick."""
+    """Tasks that the cluster has, by key, and the keys of those that came back; None is a tick.
+    One is put there when the last was dealt with, `due`: after something that took long, many at
+    once would look like as many polls."""
 
     by_key: dict[str, _Flight[Task]] = field(default_factory=dict)
     back: queue.SimpleQueue[str | None] = field(default_factory=queue.SimpleQueue)
+    due: threading.Event = field(default_factory=threading.Event)
 
 
 class Cluster:
@@ -155,7 +157,7 @@ class Cluster:
         flights: _Flights[Task] = _Flights()
         room = self._room(0)
         idle_ticks = 0
-        with _ticking(flights.back):
+        with _ticking(flights):
             try:
                 while True:
                     while len(flights.by_key) < room and (task := next_task()) is not None:
@@ -167,6 +169,7 @@ class Cluster:
                         idle_ticks = 0 if self.workers() else idle_ticks + 1
                         room = self._room(idle_ticks)
                         self._drop_silent(flights, suspects())
+                        flights.due.set()
                     elif (flight := self._landed(flights, key)) is not None:
                         yield flight
             finally:
@@ -248,20 +251,15 @@ class Cluster:
             return
         workers = self._ask(self._client.scheduler_info, n_workers=-1)["workers"]
         places = (self._ask(self._client.processing), self._ask(self._client.has_what))
-        now = clock.monotonic()  # ticks may come all at once, after something that took long
         for key, flight in watched.items():
             at = {one for keys_of in places for one, keys in keys_of.items() if key in keys}
             for worker in flight.heard.keys() - at:
                 del flight.heard[worker]
             for worker in workers.keys() & at:
                 seen = workers[worker]["last_seen"]
-                if flight.heard.get(worker, (None, now))[0] != seen:
-                    flight.heard[worker] = seen, now
-            silent = [
-                worker
-                for worker, (_, since) in flight.heard.items()
-                if now - since >= SILENT_POLLS * POLL_SECONDS
-            ]
+                before, polls = flight.heard.get(worker, (None, 0))
+                flight.heard[worker] = seen, polls + 1 if seen == before else 0
+            silent = [one for one, (_, polls) in flight.heard.items() if polls >= SILENT_POLLS]
             if silent:
                 self._drop(flights, key, silent)
 
@@ -307,13 +305,16 @@ class Cluster:
 
 
 @contextmanager
-def _ticking(back: queue.SimpleQueue[str | None]) -> Iterator[None]:
+def _ticking(flights: _Flights[Any]) -> Iterator[None]:
     """Put a tick into the queue every few seconds while the block runs."""
     ended = threading.Event()
+    flights.due.set()
 
     def tick() -> None:
         while not ended.wait(POLL_SECONDS):
-            back.put(None)
+            if flights.due.is_set():
+                flights.due.clear()
+                flights.back.put(None)
 
     threading.Thread(target=tick, name="ticks", daemon=True).start()
     try:
