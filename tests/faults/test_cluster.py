@@ -71,7 +71,7 @@ def hang(process: subprocess.Popen[bytes], longplay: Longplay) -> None:
                 return
         os.killpg(process.pid, signal.SIGCONT)
         time.sleep(0.05)
-    raise AssertionError("the worker always writes")
+    raise AssertionError("the worker always writes, or had nothing to do")
 
 
 def held_leases(longplay: Longplay) -> set[str]:

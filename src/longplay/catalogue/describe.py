@@ -165,7 +165,7 @@ def permitted(snapshot: Snapshot) -> dict[str, frozenset[str]]:
     found = {}
     for source, layer in snapshot.manifest.layers.items():
         tables = licences.exportable_columns(layer.licence, layer.format)
-        leaves = {f"{name}.{column}" for name, one in tables.items() for column in one.columns}
+        leaves = {f"{name}.{column}" for name, one in tables.items() for column in one}
         found[source] = frozenset(name for name, of in _MADE_OF.items() if leaves.issuperset(of))
     return found
 

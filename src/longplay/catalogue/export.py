@@ -181,7 +181,7 @@ def _permitted(layer: Layer, terms: Terms) -> Permitted:
             for table, columns in _DIRECT.items()
         }
     found = licences.exportable_columns(layer.licence, layer.format, commercial=terms == "any")
-    return {table: frozenset(found[table].columns) for table in copies.ROWS if table in found}
+    return {table: found[table] for table in copies.ROWS if table in found}
 
 
 def _origin(layer: Layer, permitted: Permitted, states: dict[str, State]) -> Origin:

@@ -10,15 +10,11 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import StrEnum
 
 from longplay.catalogue import schema
 from longplay.errors import UsageError
-
-MIN_ACCOUNTS = 20
-"""Accounts that must have heard something before its rank may leave: one person's listening must
-not show in what is published."""
 
 MAX_TEXT = 500
 """Characters of a licence's name or address; what is longer is prose, and names none for sure."""
@@ -103,33 +99,9 @@ EXCEPTIONS = {
 """Columns with another licence than their source's: MusicBrainz' genres are its users' tags, which
 are supplementary data; plays that were counted are no metadata at all."""
 
-LISTENS = {
-    "mbid": "mbid",
-    "isrc": "isrc",
-    "artist": "artist",
-    "title": "title",
-    "rank": "rank() OVER (ORDER BY listens DESC)",
-}
-_TABLES: dict[str, dict[str, str]] = {
-    **{
-        table: {name: name for name in schema.LAYER[table]}
-        for table in ("tracks", "albums", "artists", "aliases")
-    },
-    "listens": LISTENS,
-}
-"""What of a layer is metadata, with how each column is made. Offers and rejected rows are about
-this archive's own files and somebody's mistakes: no licence makes them leave."""
-
-
-@dataclass(frozen=True, slots=True)
-class Exportable:
-    """What of one table may leave: the columns with the SQL that makes them, the rows (an SQL
-    condition; all where it is empty), and the columns that stay with the reason."""
-
-    table: str
-    columns: dict[str, str]
-    where: str = ""
-    withheld: dict[str, str] = field(default_factory=dict)
+_TABLES = ("tracks", "albums", "artists", "aliases")
+"""What of a layer is metadata. Offers and rejected rows are about this archive's own files and
+somebody's mistakes, listens about people: no licence makes them leave."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -205,27 +177,22 @@ def exceptions(layer: str | None, form: str) -> dict[str, str]:
 
 def exportable_columns(
     layer: str | None, form: str, *, commercial: bool = True
-) -> dict[str, Exportable]:
+) -> dict[str, frozenset[str]]:
     """What of each table of a layer may leave, by table; tables of which nothing may are absent.
 
     `commercial`: whoever receives it may use it for anything, so what is for non-commercial use
     only stays here.
     """
-    found = {}
-    for table, expressions in _TABLES.items():
-        columns, withheld = {}, {}
-        for name, expression in expressions.items():
-            permission = permits(licence_of(layer, form, table, name))
-            if permission is Permission.SHARE or (
-                permission is Permission.NON_COMMERCIAL and not commercial
-            ):
-                columns[name] = expression
-            else:
-                withheld[name] = permission.value
-        if columns:
-            where = f"accounts >= {MIN_ACCOUNTS}" if table == "listens" else ""
-            found[table] = Exportable(table, columns, where, withheld)
-    return found
+    permitted = {Permission.SHARE} if commercial else {Permission.SHARE, Permission.NON_COMMERCIAL}
+    found = {
+        table: frozenset(
+            name
+            for name in schema.LAYER[table]
+            if permits(licence_of(layer, form, table, name)) in permitted
+        )
+        for table in _TABLES
+    }
+    return {table: columns for table, columns in found.items() if columns}
 
 
 def attributions(source: str, layer: str | None, form: str) -> tuple[Attribution, ...]:
