@@ -10,6 +10,7 @@ import errno
 import shutil
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -48,6 +49,9 @@ class Carried:
     recordings: tuple[tuple[int, int, int | None, str], ...]
 
 
+_Refused = tuple[Order, Carried, Taken | None, str]
+
+
 @dataclass(slots=True)
 class Batch:
     """Files taken, refused and put off since the last commit; `settled` are ordinals that had been
@@ -55,7 +59,7 @@ class Batch:
     taken."""
 
     taken: list[tuple[Order, Carried, Taken]] = field(default_factory=list)
-    refused: list[tuple[Order, Carried, Taken | None, str]] = field(default_factory=list)
+    refused: list[_Refused] = field(default_factory=list)
     put_off: list[Postponed] = field(default_factory=list)
     settled: set[int] = field(default_factory=set)
     expected: int = 0
@@ -95,30 +99,39 @@ def commit(places: Places, batch: Batch, grant: Grant, *, done: bool) -> Committ
     """Make the batch's objects exist, and renew or finish the lease.
 
     What collides with another object goes to quarantine instead. What was forgotten is not stored
-    again; its path is recorded. Raises LedgerError when the lease was lost to somebody else.
+    again; its path is recorded. An object that another batch brings meanwhile is that one's alone:
+    this one's evidence is written anew, without it. Raises LedgerError when the lease was lost to
+    somebody else.
     """
-    roots = {part.hashes.root for part in _parts(batch)}
-    with places.ledger.read() as connection:
-        gone = forgetting.sizes(connection, roots)
-        known = gone | record.known_sizes(connection, roots)
-    collided = _refuse_collisions(batch, known)
-    parts = list(_parts(batch))
-    new = {part.hashes.key: part for part in reversed(parts) if part.hashes.root not in known}
-    taken_in = _taken_in(batch, new, grant.plan)
-    written = _write_evidence(places.evidence, batch, new, taken_in)
-
-    def name(connection: Connection) -> None:
-        record.add_evidence(connection, written.files)
-        batches.add(connection, taken_in)
-        if taken_in.files:
-            batches.append(connection, taken_in, written.root, written.roots)
-        _settle(connection, batch, grant, done)
-
-    arrivals = [(part.spool, key, part.suffix) for key, part in sorted(new.items())]
-    beside = places.evidence_files.beside(
-        (places.evidence / file.name, file.name) for file in written.files
-    )
-    _store(places, arrivals, beside + _set_aside(places, batch), name)
+    collided = aside = 0
+    again = False
+    while True:
+        roots = {part.hashes.root for part in _parts(batch)}
+        with places.ledger.read() as connection:
+            gone = forgetting.sizes(connection, roots)
+            known = gone | record.known_sizes(connection, roots)
+        collided += _refuse_collisions(batch, known)
+        parts = list(_parts(batch))
+        new = {part.hashes.key: part for part in reversed(parts) if part.hashes.root not in known}
+        taken_in = _taken_in(batch, new, grant.plan)
+        written = _write_evidence(places.evidence, batch, new, taken_in)
+        arrivals = [
+            (part.spool, key, part.suffix)
+            for key, part in sorted(new.items())
+            if not again or part.spool.exists()  # else it was moved to its place already
+        ]
+        beside = places.evidence_files.beside(
+            (places.evidence / file.name, file.name) for file in written.files
+        )
+        beside += _set_aside(places, batch.refused[aside:])
+        aside = len(batch.refused)
+        try:
+            _store(places, arrivals, beside, partial(_name, batch, grant, taken_in, written, done))
+            break
+        except _OvertakenError:  # what was noted of this attempt, a sweep removes
+            again = True
+            for file in written.files:
+                (places.evidence / file.name).unlink(missing_ok=True)
     for part in (*parts, *_refused_parts(batch)):
         part.spool.unlink(missing_ok=True)
         journal.forget(journal.stem_of(part.spool))
@@ -126,6 +139,26 @@ def commit(places: Places, batch: Batch, grant: Grant, *, done: bool) -> Committ
         journal.forget(order.spool)
     left_out = sum(taken.main.hashes.root in gone for _, _, taken in batch.taken)
     return Committed(sum(key.size for key in new), batch.expected, collided, left_out)
+
+
+class _OvertakenError(Exception):
+    """Another batch brought an object that this one was to bring: its evidence tells of it."""
+
+
+def _name(
+    batch: Batch,
+    grant: Grant,
+    taken_in: batches.Batch,
+    written: _Written,
+    done: bool,
+    connection: Connection,
+) -> None:
+    record.add_evidence(connection, written.files)
+    if not batches.add(connection, taken_in):
+        raise _OvertakenError
+    if taken_in.files:
+        batches.append(connection, taken_in, written.root, written.roots)
+    _settle(connection, batch, grant, done)
 
 
 def _settle(connection: Connection, batch: Batch, grant: Grant, done: bool) -> None:
@@ -226,11 +259,11 @@ def _file(order: Order, carried: Carried, taken: Taken | None, refusal: str | No
     )
 
 
-def _set_aside(places: Places, batch: Batch) -> list[Beside]:
+def _set_aside(places: Places, files: Sequence[_Refused]) -> list[Beside]:
     """Give refused files their places in quarantine; what goes into a bucket instead."""
     refused = [
         (taken.main.spool, set_aside_name(taken.main.hashes.key))
-        for _, _, taken, _ in batch.refused
+        for _, _, taken, _ in files
         if taken is not None
     ]
     beside = places.quarantined.beside(refused)

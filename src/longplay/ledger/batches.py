@@ -82,19 +82,21 @@ def number_of(files: Iterable[File], new: Iterable[ObjectKey], time: str) -> int
     return int.from_bytes(digest.digest()[:8], "big") >> 1
 
 
-def add(connection: Connection, batch: Batch) -> None:
-    """Name the batch's objects, and record its paths and what they carry."""
+def add(connection: Connection, batch: Batch) -> bool:
+    """Name the batch's objects, and record its paths and what they carry. Returns whether all that
+    it says are new were, and none is another's by now."""
     kept = [file for file in batch.files if file.refusal is None]
     names = {(file.source, file.path) for file in batch.files}
     known = record.known_paths(connection, names)
     tally.note_known(connection, batch.plan, len(names - known))
-    record.add_objects(connection, _objects(batch, kept), batch.number, batch.time)
+    added = record.add_objects(connection, _objects(batch, kept), batch.number, batch.time)
     record.add_holdings(connection, _holdings(kept), batch.number)
     record.add_manifestations(connection, _manifestations(kept))
     found = [(file.key, inside) for file in kept if file.key for inside in file.pictures]
     record.add_embedded(connection, [(key, inside.key, inside.role) for key, inside in found])
     refused = [file for file in batch.files if file.refusal is not None]
     record.add_quarantine(connection, _quarantine(refused), batch.time)
+    return added == len(batch.new)
 
 
 def append(connection: Connection, batch: Batch, root: bytes, roots: Mapping[str, str]) -> int:

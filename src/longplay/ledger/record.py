@@ -106,8 +106,9 @@ def known_places(connection: Connection, roots: Iterable[bytes]) -> dict[bytes, 
 
 def add_objects(
     connection: Connection, rows: Iterable[ObjectRow], batch: int, time: str | None = None
-) -> None:
-    """Name new objects, read at `time`; the caller has stored their bytes and their evidence."""
+) -> int:
+    """Name new objects, read at `time`; the caller has stored their bytes and their evidence.
+    Returns how many were new."""
     time = time or clock.timestamp()
     values = {
         row.key.root: {
@@ -135,6 +136,7 @@ def add_objects(
             update = o.update().where(*mine).values(values[root]).returning(o.c.size)
             added += [tuple(row) for row in connection.execute(update)]
     tally.note_objects(connection, (size for (size,) in added))
+    return len(added)
 
 
 def add_holdings(connection: Connection, rows: Iterable[HoldingRow], batch: int) -> None:
